@@ -1,0 +1,162 @@
+"""What a decision point tells the language: its facts, settings, actions and candidate attributes.
+
+A point is declared once, in Python, by the manager that owns it. The language needs nothing else of the manager: checking,
+compiling, completion and the printed JSON Schema all read this declaration.
+"""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+DottedName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$", max_length=64)]
+
+
+class Type(StrEnum):
+    """The type of a value; its unit in memory is fixed.
+
+    percent: float, 80.0 is 80 %; count: int; number: float without unit; duration: float seconds; bytes: int; rate: float per
+    second; name: str; flag: bool; list: tuple of names.
+    """
+
+    PERCENT = "percent"
+    COUNT = "count"
+    NUMBER = "number"
+    DURATION = "duration"
+    BYTES = "bytes"
+    RATE = "rate"
+    NAME = "name"
+    FLAG = "flag"
+    LIST = "list"
+
+
+class _Declared(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Fact(_Declared):
+    """A typed value that a condition may name. `max_age` (seconds): older than that it counts as unknown; None: never."""
+
+    name: Name
+    type: Type
+    doc: str
+    max_age: float | None = None
+    values: tuple[str, ...] = ()
+
+
+class Setting(_Declared):
+    """A value that a spec may set. `default` is TIKI text (`80%`); None: the spec must set it before a clause may use it."""
+
+    name: Name
+    type: Type
+    doc: str
+    default: str | None = None
+    values: tuple[str, ...] = ()
+
+
+class Arg(_Declared):
+    """An argument that a rule may give an action (`shed_load(lowest_priority)`), always optional, by position."""
+
+    name: Name
+    type: Type
+    doc: str
+    values: tuple[str, ...] = ()
+
+
+class Action(_Declared):
+    """Something that a decision may choose. `undo` names the action that takes it back; None: it cannot be taken back."""
+
+    name: Name
+    doc: str
+    args: tuple[Arg, ...] = ()
+    undo: str | None = None
+
+
+class Attribute(_Declared):
+    """A typed property of a candidate that a guard may name (`target.gpu_free`), and the actions whose candidates carry it."""
+
+    name: DottedName
+    type: Type
+    doc: str
+    actions: tuple[Name, ...]
+    values: tuple[str, ...] = ()
+
+
+class Point(_Declared):
+    """One kind of question that a manager answers.
+
+    titles: spec titles without the word Spec ("URM Resource Allocation") whose settings this point takes.
+    trigger: "edge" fires a rule on its rising edge per subject; "every" asks at every event (placement).
+    """
+
+    name: DottedName
+    version: int
+    doc: str
+    facts: tuple[Fact, ...]
+    actions: tuple[Action, ...]
+    terminal: Name
+    settings: tuple[Setting, ...] = ()
+    attributes: tuple[Attribute, ...] = ()
+    titles: tuple[str, ...] = ()
+    trigger: Literal["edge", "every"] = "edge"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [f.name for f in self.facts] + [s.name for s in self.settings]
+        if len(set(names)) != len(names):
+            raise ValueError(f"{self.name}: a fact and a setting share a name")
+        actions = {a.name for a in self.actions}
+        if self.terminal not in actions:
+            raise ValueError(f"{self.name}: the terminal action {self.terminal} is not among the actions")
+        for action in self.actions:
+            if action.undo is not None and action.undo not in actions:
+                raise ValueError(f"{self.name}: {action.name} is undone by {action.undo}, which is not an action")
+        for attribute in self.attributes:
+            if not set(attribute.actions) <= actions:
+                raise ValueError(f"{self.name}: {attribute.name} names an action that does not exist")
+        return self
+
+    @property
+    def manager(self) -> str:
+        return self.name.partition(".")[0]
+
+    def action(self, name: str) -> Action:
+        return next(a for a in self.actions if a.name == name)
+
+    def facts_schema(self) -> dict[str, object]:
+        """JSON Schema (draft 2020-12) of the facts: a missing key is unknown, null is absent."""
+        return {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": f"{self.name} facts, version {self.version}",
+            "type": "object",
+            "properties": {f.name: _json_type(f) for f in self.facts},
+            "additionalProperties": False,
+        }
+
+
+_JSON_TYPES: Mapping[Type, str] = {
+    Type.PERCENT: "number",
+    Type.COUNT: "integer",
+    Type.NUMBER: "number",
+    Type.DURATION: "number",
+    Type.BYTES: "integer",
+    Type.RATE: "number",
+    Type.NAME: "string",
+    Type.FLAG: "boolean",
+    Type.LIST: "array",
+}
+
+
+def _json_type(fact: Fact) -> dict[str, object]:
+    schema: dict[str, object] = {"type": [_JSON_TYPES[fact.type], "null"], "description": fact.doc, "x-unit": fact.type.value}
+    if fact.type is Type.LIST:
+        schema["items"] = {"type": "string"}
+    if fact.values:
+        schema["enum"] = [*fact.values, None]
+    return schema
+
+
+IDENTIFIER = re.compile(r"^[a-z][a-z0-9_]*$")
