@@ -1,9 +1,10 @@
 """When a process ends, which processes are stopped, which are started and when: OTP supervision as a state machine.
 
-Strategies, restart types and restart intensity are those of Erlang/OTP's `supervisor` (OTP Design Principles, "Supervisor
-Behaviour"); back-off is ours. Nothing here touches the world: `Tree` is told what happened, at which time, and answers with orders.
-The caller carries out the orders of one answer one after the other, and reports each start with `started` or `exited`. It must have
-ended a process before it goes on after its `Stop`; a `Stop` also revokes a `Start` of that child which is still to be carried out.
+Strategies, restart types and restart intensity are those of Erlang/OTP's `supervisor` (OTP Design Principles,
+"Supervisor Behaviour"); back-off is ours. Nothing here touches the world: `Tree` is told what happened, at which time,
+and answers with orders. The caller carries out the orders of one answer one after the other, and reports each start
+with `started` or `exited`. It must have ended a process before it goes on after its `Stop`; a `Stop` also revokes a
+`Start` of that child which is still to be carried out.
 
 All times are nanoseconds of ledger time, all durations in specs are seconds.
 """
@@ -24,7 +25,7 @@ Strategy = Literal["one_for_one", "one_for_all", "rest_for_one"]
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """How long a restart waits, in seconds. The first within the window is immediate, then `initial`, growing by `factor`."""
+    """How long a restart waits (seconds): the first in the window not at all, then `initial`, growing by `factor`."""
 
     initial: float = 0.2
     factor: float = 2.0
@@ -64,8 +65,9 @@ class Child:
 class Supervisor:
     """Restarts its children by `strategy`, at most `intensity` times in any `window` seconds; then it gives up.
 
-    A supervisor that gives up stops its children and ends, which its parent treats as the exit of a permanent child. At the top, or
-    with `escalate` off, there is nobody to escalate to: its children stay down until a person resumes it, and all else runs on.
+    A supervisor that gives up stops its children and ends, which its parent treats as the exit of a permanent child. At
+    the top, or with `escalate` off, there is nobody to escalate to: its children stay down until a person resumes it,
+    and all else runs on.
     """
 
     name: str
@@ -125,7 +127,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A member as it is now. `since` (ns): its last change of status; `restarts`: since the tree was made; `at` (ns): of its start."""
+    """A member as it is now. since: its last change (ns); restarts: since the tree was made; at: its ordered start (ns)."""
 
     name: str
     supervisor: str
@@ -162,6 +164,10 @@ class _Member:
     def become(self, status: Status, now: int) -> None:
         self.status, self.since = status, now
 
+    def state(self) -> State:
+        above = self.parent.name if self.parent else ""
+        return State(self.name, above, self.status, self.since, self.restarts, self.at)
+
     def walk(self) -> Iterator["_Member"]:
         yield self
         for member in self.members:
@@ -193,7 +199,7 @@ class Tree:
             child.become(Status.RUNNING, now)
 
     def exited(self, name: str, now: int, reason: Reason = "crash") -> list[Order]:
-        """The child ended, failed to start, or no longer answers (`hung`: it is stopped first). Ignored where it was to be down."""
+        """The child ended, failed to start, or hangs (then it is stopped first). Ignored where it was to be down."""
         child = self._child(name)
         if not child.live:
             return []
@@ -207,7 +213,7 @@ class Tree:
         return orders + self._restart(child, child, now)
 
     def resume(self, supervisor: str, now: int) -> list[Order]:
-        """A person says: try again. Starts what is below a supervisor that gave up, with a clean count; nothing if it did not."""
+        """A person says: try again. Starts what is below a supervisor that gave up, with a clean count."""
         member = self._find(supervisor)
         if member.status is not Status.GAVE_UP:
             above = member.parent
@@ -227,9 +233,8 @@ class Tree:
         """Puts a member last under a supervisor and starts it, unless that one or one above it gave up."""
         parent = self._find(supervisor)
         if isinstance(parent.spec, Child):
-            raise Refused(
-                "not-a-supervisor", f"{supervisor} is a process", place=supervisor, cure="name its supervisor"
-            )
+            cure = "name its supervisor"
+            raise Refused("not-a-supervisor", f"{supervisor} is a process", place=supervisor, cure=cure)
         member = self._join(spec, parent)
         above: _Member | None = parent
         while above is not None:
@@ -251,13 +256,10 @@ class Tree:
 
     def states(self) -> list[State]:
         """Every member, supervisors before what is below them, in start order."""
-        return [
-            State(m.name, m.parent.name if m.parent else "", m.status, m.since, m.restarts, m.at)
-            for m in self._top.walk()
-        ]
+        return [m.state() for m in self._top.walk()]
 
     def state(self, name: str) -> State:
-        return next(s for s in self.states() if s.name == self._find(name).name)
+        return self._find(name).state()
 
     def _restart(self, failed: _Member, culprit: _Member, now: int) -> list[Order]:
         """`failed` ended under its supervisor; `culprit` is the process at the bottom of it."""
@@ -327,9 +329,8 @@ class Tree:
         names = [s.name for s in _specs(spec)]
         twice = {n for n in names if names.count(n) > 1 or n in self._members}
         if twice:
-            raise Refused(
-                "name-taken", f"two members are named {min(twice)}", place=spec.name, cure="give each its own name"
-            )
+            cure = "give each its own name"
+            raise Refused("name-taken", f"two members are named {min(twice)}", place=spec.name, cure=cure)
         member = self._make(spec, parent)
         if parent is not None:
             parent.members.append(member)
