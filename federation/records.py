@@ -13,7 +13,7 @@ import msgspec
 
 
 class Kind(StrEnum):
-    """What a record is. One record of kind asked, answered, effect and outcome at most for each decision id."""
+    """What a record is. The database holds at most one asked and one answered for each attempt of a decision."""
 
     EPOCH = "epoch"  # an appender took the lease
     INCARNATION = "incarnation"  # a writer registered anew
@@ -29,7 +29,8 @@ class Kind(StrEnum):
 
 
 class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Who wrote what, when. `time` is federation time in nanoseconds since 1970; `decision` is empty where there is none."""
+    """Who wrote what, when. `time` is federation time in nanoseconds since 1970; `decision` is empty where there is none; `attempt`
+    counts how often it was asked again."""
 
     seq: int
     time: int
@@ -40,6 +41,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
     point: str
     subject: str
     decision: str
+    attempt: int = 0
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
@@ -59,6 +61,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     subject: str
     decision: str
     body: bytes
+    attempt: int = 0
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
@@ -96,22 +99,25 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
     """What was known and allowed.
 
     facts: a missing key is unknown, null is absent. held: the truth of each temporal condition of the program, in its order; null is
-    unknown. at: the ledger time (ns) that the decision was evaluated for. attempt: 0, or how often it was asked again because the world
-    had changed before the effect. waits: the tier that is awaited, with the time (ns) after which `on_timeout` answers; None: answered in
-    the same commit.
+    unknown. at: the ledger time (ns) that the decision was evaluated for. latch, latched: what was in force for the subject before and
+    after. attempt: 0, or how often it was asked again because the world had changed before the effect. waits: the tier that is awaited, and
+    `until` the time (ns) after which `on_timeout` answers; empty: answered in the same commit. reason: why it waits.
     """
 
     event: Event
     facts: dict[str, Any]
     held: list[bool | None]
     latch: Latch | None
+    latched: Latch | None
     candidates: list[Candidate]
     bundle: str
     version: int
     at: int
+    modes: dict[str, str] = {}
     attempt: int = 0
-    waits: str | None = None
-    until: int | None = None
+    waits: str = ""
+    until: int = 0
+    clause: str = ""
     reason: str = ""
     v: int = 1
 
@@ -137,20 +143,29 @@ class Answered(msgspec.Struct, frozen=True, gc=False):
 
 
 class Effect(msgspec.Struct, frozen=True, gc=False):
-    """The gate's verdict on an answered decision.
+    """One step in the life of an effect; the newest one for a decision is where it stands.
 
-    verdict: released (an executor may act until `expires`), approval (a person must confirm), withheld (a cap, a window, the brake or a freeze
-    holds it back; `reason` says which). node: where it acts. groups: the blast-radius groups that it counts against.
+    verdict: wanted (its manager asks for it), approval (a person must confirm), withheld (a cap, a window, the brake or a freeze holds it
+    back; `reason` says which), approved (a person said yes: its manager checks again), released (an executor may act until `expires`, ns).
+    at: ledger time (ns) of this step. node: where it acts. groups: the blast-radius groups that it counts against. lifetime: seconds from release to `expires`. confirmed: a person
+    confirmed it and the manager has checked it again since.
     """
 
     verdict: str
-    reason: str
     action: str
     args: dict[str, Any]
+    executor: str
     node: str
-    epoch: int
-    expires: int
+    mode: str
+    lifetime: float
     groups: list[str] = []
+    disruptive: bool = True
+    confirmed: bool = False
+    reason: str = ""
+    epoch: int = 0
+    incarnation: int = 0
+    expires: int = 0
+    at: int = 0
     v: int = 1
 
 

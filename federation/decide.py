@@ -1,0 +1,122 @@
+"""The one decision path: a pure function from what was asked to what is answered.
+
+`judge` sees nothing but the compiled program and the asked record's contents, so replay gives the same bytes on any node.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import tiki
+from federation.records import Answered, Candidate, Latch
+
+SECOND = 1_000_000_000
+
+
+class Waits(NamedTuple):
+    """The spec leaves it open: a case for `tier`. `reason` says why, for whoever answers it."""
+
+    tier: str
+    clause: str
+    reason: str
+
+
+class Judged(NamedTuple):
+    answer: Answered | Waits
+    latched: Latch | None
+
+
+def judge(
+    program: tiki.Program,
+    facts: tuple[Any, ...],
+    held: tuple[bool | None, ...],
+    latch: Latch | None,
+    candidates: Sequence[Candidate],
+    modes: dict[str, str],
+    at: int,
+    attempt: int = 0,
+) -> Judged:
+    """Answer by rule, or say which tier is awaited.
+
+    facts: positional, in the order of the point's facts. held: truth of each window. modes: the mode of every action that has an
+    effect. at: ledger time, ns.
+    """
+    verdict = program.decide(facts, held)
+    before = None if latch is None else tiki.Latch(latch.clause, latch.fired)
+    after, fires = program.latch(before, verdict, at)
+    latched = latch if after is before else None if after is None else Latch(after.clause, after.fired)
+    terminal = program.point.terminal
+    if not fires:
+        since = latched.fired if latched else at
+        return Judged(_terminal(candidates, terminal, verdict.clause, f"in force since {since // SECOND}", attempt), latched)
+    if verdict.kind == "consult":
+        return Judged(Waits("operator", verdict.clause, f"the spec consults on {', '.join(verdict.actions)}"), latched)
+    if verdict.kind == "act":
+        if verdict.action == terminal:
+            return Judged(_terminal(candidates, terminal, verdict.clause, "rule", attempt), latched)
+        choice = find(candidates, verdict.action, verdict.args)
+        if choice is not None:
+            return Judged(_chosen(candidates, choice, "rule", verdict.clause, "rule", modes, attempt), latched)
+        return Judged(_undecided(program, candidates, verdict.clause, _why_none(candidates, verdict.action), modes, attempt), latched)
+    return Judged(_undecided(program, candidates, verdict.clause, verdict.reason, modes, attempt), latched)
+
+
+def find(candidates: Sequence[Candidate], action: str, args: dict[str, Any]) -> int | None:
+    """The first candidate of that action that is offered and carries these arguments."""
+    for index, candidate in enumerate(candidates):
+        if candidate.action == action and candidate.forbidden is None and all(candidate.args.get(k) == v for k, v in args.items()):
+            return index
+    return None
+
+
+def offered(program: tiki.Program, facts: tuple[Any, ...], held: tuple[bool | None, ...], candidates: Sequence[Candidate]) -> list[int]:
+    """The candidates that whoever answers a case may choose: what the rule consults on, less what a guard took out; always the terminal."""
+    verdict = program.decide(facts, held)
+    allowed = set(verdict.actions) if verdict.kind == "consult" else {a.name for a in program.point.actions}
+    allowed.add(program.point.terminal)
+    return [i for i, c in enumerate(candidates) if c.forbidden is None and c.action in allowed]
+
+
+def timed_out(program: tiki.Program, candidates: Sequence[Candidate], modes: dict[str, str], clause: str, attempt: int) -> Answered:
+    """Nobody answered in time: the spec's `on_timeout`, by default the terminal action. A time-out never approves."""
+    action = program.on_timeout
+    choice = find(candidates, action, {})
+    if action == program.point.terminal or choice is None:
+        return _terminal(candidates, program.point.terminal, clause, "nobody answered in time", attempt, tier="timeout")
+    return _chosen(candidates, choice, "timeout", clause, "nobody answered in time", modes, attempt)
+
+
+def by_person(candidates: Sequence[Candidate], choice: int, modes: dict[str, str], clause: str, attempt: int, by: str, words: str) -> Answered:
+    """An operator's answer, already checked against the guards of now. It is the confirmation that `approve` asks for."""
+    candidate = candidates[choice]
+    mode = modes.get(candidate.action, "")
+    return Answered(choice, candidate.action, candidate.args, "operator", clause, "answered by a person", mode, attempt, by, words)
+
+
+def _undecided(
+    program: tiki.Program, candidates: Sequence[Candidate], clause: str, reason: str, modes: dict[str, str], attempt: int
+) -> Answered | Waits:
+    fallback = program.fallback
+    if fallback.tier is not None:
+        return Waits("operator", clause, f"{reason}; the spec falls back to {fallback.name}")
+    choice = find(candidates, fallback.name, {})
+    if fallback.name == program.point.terminal or choice is None:
+        return _terminal(candidates, program.point.terminal, clause, reason, attempt, tier="fallback")
+    return _chosen(candidates, choice, "fallback", clause, reason, modes, attempt)
+
+
+def _chosen(
+    candidates: Sequence[Candidate], choice: int, tier: str, clause: str, reason: str, modes: dict[str, str], attempt: int
+) -> Answered:
+    candidate = candidates[choice]
+    return Answered(choice, candidate.action, candidate.args, tier, clause, reason, modes.get(candidate.action, ""), attempt)
+
+
+def _terminal(
+    candidates: Sequence[Candidate], terminal: str, clause: str, reason: str, attempt: int, tier: str = "rule"
+) -> Answered:
+    return Answered(find(candidates, terminal, {}), terminal, {}, tier, clause, reason, "", attempt)
+
+
+def _why_none(candidates: Sequence[Candidate], action: str) -> str:
+    guards = sorted({c.forbidden for c in candidates if c.action == action and c.forbidden})
+    return f"{action} is forbidden by {', '.join(guards)}" if guards else f"there is no candidate for {action}"

@@ -1,0 +1,526 @@
+"""The desk of one manager: every event becomes a decision here, every record is folded here.
+
+The desk folds a record as soon as it has made it and hands it to the appender; nobody outside sees the result before the commit. If the
+commit fails, the desk is thrown away and built anew from the ledger, so state never outlives a record that did not happen.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+import tiki
+from federation import decide
+from federation.errors import Bug, Refused
+from federation.manager import Manager
+from federation.points import DecisionPoint
+from federation.records import (
+    Answered,
+    Asked,
+    BundleText,
+    Candidate,
+    Effect,
+    Entry,
+    Event,
+    Kind,
+    Latch,
+    Mode,
+    Outcome,
+    Record,
+    encode,
+)
+
+ATTEMPTS = 3  # an answer that no longer holds is asked again twice before the terminal action answers
+RECENT = 4096  # decisions whose reply is kept for a sender that repeats itself; older ones are read from the ledger
+MEMORIES = 20_000  # subjects per manager whose temporal conditions are remembered; the longest silent one is forgotten first
+CANDIDATES = 16
+
+BODIES: Mapping[str, type[msgspec.Struct]] = {
+    Kind.ASKED: Asked,
+    Kind.ANSWERED: Answered,
+    Kind.EFFECT: Effect,
+    Kind.OUTCOME: Outcome,
+    Kind.MODE: Mode,
+    Kind.EVENT: Event,
+    Kind.BUNDLE: BundleText,
+}
+_DECODERS = {kind: msgspec.json.Decoder(body) for kind, body in BODIES.items()}
+
+
+def decode(kind: str, body: bytes) -> Any:
+    """The body of a record as its type; None for kinds that carry nothing to fold."""
+    decoder = _DECODERS.get(kind)
+    return None if decoder is None else decoder.decode(body)
+
+
+class Reply(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What the sender of an event hears of one decision. status: answered, or waiting while its case is open."""
+
+    id: str
+    point: str
+    subject: str
+    status: str
+    action: str = ""
+    args: dict[str, Any] = {}
+    tier: str = ""
+    clause: str = ""
+    reason: str = ""
+    mode: str = ""
+    until: int = 0
+    duplicate: bool = False
+
+
+class Rejected(msgspec.Struct, frozen=True, gc=False):
+    """An event that is refused: the sender's mistake, with a cure. status is the HTTP status that fits."""
+
+    status: int
+    code: str
+    message: str
+    place: str = ""
+    cure: str = ""
+
+
+class Work(NamedTuple):
+    """entries: to be committed together, in order. replies: one list per event, in the order of the events."""
+
+    entries: list[Entry]
+    replies: list[list[Reply] | Rejected]
+
+
+class Case(msgspec.Struct, gc=False):
+    """An asked decision that waits. The evidence is in its asked record."""
+
+    decision: str
+    point: str
+    subject: str
+    attempt: int
+    opened: int
+    until: int
+    clause: str
+    reason: str
+
+
+class DeskState(msgspec.Struct):
+    latches: dict[str, dict[str, Latch]] = {}
+    cases: dict[str, Case] = {}
+    modes: dict[str, dict[str, str]] = {}
+
+
+class Ledger(Protocol):
+    """What a desk reads of the ledger."""
+
+    def known(self, ids: Sequence[str]) -> Mapping[str, bytes]:
+        """Bodies of the asked records (attempt 0) of those decision ids that exist."""
+        ...
+
+    def decision(self, decision: str) -> list[Record]:
+        """All records of a decision, in order."""
+        ...
+
+
+class Desk:
+    def __init__(self, manager: Manager, bundle: tiki.Bundle, ledger: Ledger) -> None:
+        self.manager = manager
+        self.ledger = ledger
+        self.points: dict[str, DecisionPoint] = {p.name: p for p in manager.points}
+        self.by_type: dict[str, tuple[DecisionPoint, ...]] = {}
+        for point in manager.points:
+            for kind in (point.name, *point.events):
+                self.by_type[kind] = (*self.by_type.get(kind, ()), point)
+        self.state = DeskState(modes={p.name: {a: d.mode.value for a, d in p.effects.items()} for p in manager.points})
+        self.recent: OrderedDict[str, tuple[Event, Reply]] = OrderedDict()
+        self._memories: OrderedDict[tuple[str, str], tiki.Memory] = OrderedDict()
+        self._entries: list[Entry] = []
+        self._raised: deque[Event] = deque()
+        self.use(bundle)
+
+    # -- specs -------------------------------------------------------------------------------------------------------
+
+    def use(self, bundle: tiki.Bundle) -> None:
+        """Put a bundle in force for the next event. Windows of a program that changed start cold."""
+        before = getattr(self, "programs", {})
+        self.bundle = bundle
+        self.programs = {name: bundle.programs[name] for name in self.points}
+        for key in [k for k in self._memories if before.get(k[0]) is not None and before[k[0]].windows != self.programs[k[0]].windows]:
+            del self._memories[key]
+
+    # -- deciding ----------------------------------------------------------------------------------------------------
+
+    def handle(self, events: Sequence[Event], now: int) -> Work:
+        """Decide these events. Each is asked at every point that its type names; a repeat gets the first answer again."""
+        replies: list[list[Reply] | Rejected] = []
+        known = self._known(events)
+        for event in events:
+            replies.append(self._handle(event, now, known))
+        self._drain(now)
+        return Work(self._taken(), replies)
+
+    def watch(self, reports: Iterable[Mapping[str, Any]], now: int) -> list[Entry]:
+        """Take node agents' reports; ask only where what is in force would change."""
+        for report in reports:
+            for event in self.manager.observe(report, now):
+                for point in self.by_type[event.type]:
+                    self._ask(point, event, now, event.decision(point.name), quiet=True)
+        self._drain(now)
+        return self._taken()
+
+    def follow(self, records: Iterable[Record], now: int) -> list[Entry]:
+        """Fold other writers' records and decide the events that they raise."""
+        for record in records:
+            self.absorb(record)
+        self._drain(now)
+        return self._taken()
+
+    def tick(self, now: int) -> list[Entry]:
+        """Time has passed: overdue cases are answered, and what the manager finds due is decided."""
+        for case in [c for c in self.state.cases.values() if c.until <= now]:
+            asked = self._asked(case)
+            program = self.programs[case.point]
+            modes = self.state.modes[case.point]
+            self._answer(case, asked, decide.timed_out(program, asked.candidates, modes, case.clause, case.attempt), now)
+        self._raised.extend(self.manager.due(now))
+        self._drain(now)
+        return self._taken()
+
+    def wake(self) -> int | None:
+        times = [c.until for c in self.state.cases.values()]
+        own = self.manager.wake()
+        if own is not None:
+            times.append(own)
+        return min(times, default=None)
+
+    def answer(self, decision: str, action: str, args: Mapping[str, Any], by: str, words: str, now: int) -> tuple[Reply, list[Entry]]:
+        """An operator's answer to a case, checked against the state of now; it is asked again if it no longer holds.
+
+        Raises Refused when there is no such case or the choice was not offered.
+        """
+        case = self.state.cases.get(decision)
+        if case is None:
+            raise Refused("no-case", f"no open case `{decision}`", cure="`elias cases` lists the open ones; it may have been answered or timed out")
+        point, program = self.points[case.point], self.programs[case.point]
+        before = self._asked(case)
+        wanted = _matching(before.candidates, action, args)
+        if wanted is None:
+            names = ", ".join(sorted({c.action for c in before.candidates if c.forbidden is None}))
+            raise Refused("not-offered", f"`{action}` was not offered in case `{decision}`", cure=f"choose one of: {names}")
+        asked, facts, held = self._asked_now(point, program, before.event, now, case.attempt, before.latch)
+        modes = self.state.modes[point.name]
+        if action == point.terminal:
+            answered = decide.by_person(before.candidates, wanted, modes, case.clause, case.attempt, by, words)
+            return self._answer(case, before, answered, now), self._taken()
+        still = _matching(asked.candidates, action, args)
+        if still is not None and asked.candidates[still].forbidden is None and still in decide.offered(program, facts, held, asked.candidates):
+            answered = decide.by_person(before.candidates, wanted, modes, case.clause, case.attempt, by, words)
+            return self._answer(case, before, answered, now), self._taken()
+        why = "it is no longer possible" if still is None else f"{asked.candidates[still].forbidden or 'the spec'} forbids it now"
+        return self._again(case, before, now, why), self._taken()
+
+    def recheck(self, decision: str, effect: Effect, now: int) -> str:
+        """Whether an effect that waited for a person still holds now: empty, or why not."""
+        records = self.ledger.decision(decision)
+        before = next(decode(r.header.kind, r.body) for r in reversed(records) if r.header.kind == Kind.ASKED)
+        point = next(p for p in self.manager.points if p.name == records[0].header.point)
+        asked, _, _ = self._asked_now(point, self.programs[point.name], before.event, now, before.attempt, before.latch)
+        index = _matching(asked.candidates, effect.action, effect.args)
+        if index is None:
+            return "the action is no longer possible"
+        guard = asked.candidates[index].forbidden
+        return f"{guard} forbids it now" if guard else ""
+
+    # -- folding -----------------------------------------------------------------------------------------------------
+
+    def absorb(self, record: Record) -> None:
+        """Fold a committed record, and keep the events that it raises for the next `settle`."""
+        header = record.header
+        entry = Entry(header.kind, header.point, header.subject, header.decision, record.body)
+        self._fold(entry, decode(header.kind, record.body))
+
+    def settle(self, now: int) -> list[Entry]:
+        """Decide what absorbed records raised; what was decided before the restart is recognised by its id."""
+        self._drain(now)
+        return self._taken()
+
+    def snapshot(self) -> bytes:
+        return encode((self.state, self.manager.state))
+
+    def restore(self, body: bytes) -> None:
+        self.state, self.manager.state = msgspec.json.decode(body, type=tuple[DeskState, type(self.manager.state)])  # type: ignore[misc]
+
+    def _fold(self, entry: Entry, body: Any) -> None:
+        if entry.kind == Kind.ASKED and entry.point in self.points:
+            self._fold_asked(entry, body)
+        elif entry.kind == Kind.ANSWERED and entry.decision in self.state.cases:
+            del self.state.cases[entry.decision]
+        elif entry.kind == Kind.MODE:
+            point, _, action = body.action.partition("/")
+            if point in self.state.modes and action in self.state.modes[point]:
+                self.state.modes[point][action] = body.mode
+        elif entry.kind == Kind.EFFECT and body.verdict == "approved" and entry.point in self.points:
+            self._raised.append(_recheck_event(entry))
+        self.manager.fold(entry, body)
+        self._raised.extend(self.manager.react(entry, body))
+
+    def _fold_asked(self, entry: Entry, body: Asked) -> None:
+        latches = self.state.latches.setdefault(entry.point, {})
+        if body.latched is None:
+            latches.pop(entry.subject, None)
+        else:
+            latches[entry.subject] = body.latched
+        if body.waits:
+            self.state.cases[entry.decision] = Case(
+                entry.decision, entry.point, entry.subject, body.attempt, body.at, body.until, body.clause, body.reason
+            )
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _known(self, events: Sequence[Event]) -> Mapping[str, bytes]:
+        ids = [d for e in events for p in self.by_type.get(e.type, ()) if (d := e.decision(p.name)) not in self.recent]
+        return self.ledger.known(ids) if ids else {}
+
+    def _handle(self, event: Event, now: int, known: Mapping[str, bytes]) -> list[Reply] | Rejected:
+        replies = []
+        for point in self.by_type[event.type]:
+            decision = event.decision(point.name)
+            repeated = self._repeated(event, point, decision, known)
+            if isinstance(repeated, Rejected):
+                return repeated
+            try:
+                replies.append(repeated or self._ask(point, event, now, decision))
+            except ValueError as error:
+                return Rejected(422, "bad-facts", str(error), f"event {event.id}, data", f"`elias tiki schema {point.name}` lists the facts")
+        return [r for r in replies if r is not None]
+
+    def _repeated(self, event: Event, point: DecisionPoint, decision: str, known: Mapping[str, bytes]) -> Reply | Rejected | None:
+        if decision in self.recent:
+            first, reply = self.recent[decision]
+        elif decision in known:
+            first, reply = decode(Kind.ASKED, known[decision]).event, None
+        else:
+            return None
+        if (first.type, first.subject, first.data) != (event.type, event.subject, event.data):
+            return Rejected(409, "conflict", f"event `{event.id}` of `{event.source}` was sent before with another body", cure="give a new event a new id")
+        if reply is None or reply.status == "waiting":
+            reply = reply_of(self.ledger.decision(decision)) or reply
+        return msgspec.structs.replace(reply, duplicate=True) if reply else None
+
+    def _ask(self, point: DecisionPoint, event: Event, now: int, decision: str, *, quiet: bool = False) -> Reply | None:
+        program = self.programs[point.name]
+        given = self.manager.facts(point, event, now)
+        facts = program.facts_from(given)
+        held = program.sample(self._memory(point.name, event.subject), now, facts) if program.windows else ()
+        latch = self.state.latches.get(point.name, {}).get(event.subject)
+        if quiet and self._in_force(program, facts, held, latch, now):
+            return None
+        candidates = self._candidates(point, program, event, given, facts, held)
+        modes = self.state.modes[point.name]
+        verdict, latched = decide.judge(program, facts, held, latch, candidates, modes, now)
+        asked = Asked(
+            event, _facts_dict(program, facts), list(held), latch, latched, candidates, self.bundle.digest, point.schema.version, now, modes
+        )
+        reply = self._record(point, program, decision, asked, verdict)
+        self.recent[decision] = (event, reply)
+        if len(self.recent) > RECENT:
+            self.recent.popitem(last=False)
+        return reply
+
+    def _record(self, point: DecisionPoint, program: tiki.Program, decision: str, asked: Asked, verdict: Answered | decide.Waits) -> Reply:
+        subject = asked.event.subject
+        if isinstance(verdict, decide.Waits):
+            until = asked.at + round(program.timeout * decide.SECOND)
+            asked = msgspec.structs.replace(asked, waits=verdict.tier, until=until, clause=verdict.clause, reason=verdict.reason)
+            self._add(Kind.ASKED, point.name, subject, decision, asked)
+            return Reply(decision, point.name, subject, "waiting", clause=verdict.clause, reason=verdict.reason, until=until)
+        self._add(Kind.ASKED, point.name, subject, decision, asked)
+        self._add(Kind.ANSWERED, point.name, subject, decision, verdict)
+        self._want(point, decision, asked, verdict)
+        return _reply(decision, point.name, subject, verdict)
+
+    def _want(self, point: DecisionPoint, decision: str, asked: Asked, answered: Answered, *, confirmed: bool = False) -> None:
+        if answered.mode in ("", "observe"):
+            return
+        does = point.effects[answered.action]
+        node, groups = self.manager.target(point, asked, answered)
+        effect = Effect(
+            verdict="wanted",
+            action=answered.action,
+            args=answered.args,
+            executor=does.executor,
+            node=node,
+            mode=answered.mode,
+            lifetime=does.expires,
+            groups=groups,
+            disruptive=does.disruptive,
+            confirmed=confirmed,
+            at=asked.at,
+        )
+        self._add(Kind.EFFECT, point.name, asked.event.subject, decision, effect)
+
+    def _answer(self, case: Case, asked: Asked, answered: Answered, now: int) -> Reply:
+        point = self.points[case.point]
+        self._add(Kind.ANSWERED, case.point, case.subject, case.decision, answered)
+        self._want(point, case.decision, asked, answered, confirmed=answered.tier == "operator")
+        self.recent.pop(case.decision, None)
+        self._drain(now)
+        return _reply(case.decision, case.point, case.subject, answered)
+
+    def _again(self, case: Case, before: Asked, now: int, why: str) -> Reply:
+        point, program = self.points[case.point], self.programs[case.point]
+        if case.attempt + 1 >= ATTEMPTS:
+            terminal = decide.find(before.candidates, point.terminal, {})
+            answered = Answered(terminal, point.terminal, {}, "fallback", case.clause, f"asked {ATTEMPTS} times; {why}", "", case.attempt)
+            return self._answer(case, before, answered, now)
+        asked, _, _ = self._asked_now(point, program, before.event, now, case.attempt + 1, before.latch)
+        closing = Answered(None, point.terminal, {}, "fallback", case.clause, f"asked again: {why}", "", case.attempt)
+        self._add(Kind.ANSWERED, case.point, case.subject, case.decision, closing)
+        reply = self._record(point, program, case.decision, asked, decide.Waits("operator", case.clause, f"asked again: {why}"))
+        self.recent.pop(case.decision, None)
+        return reply
+
+    def _asked_now(
+        self, point: DecisionPoint, program: tiki.Program, event: Event, now: int, attempt: int, latch: Latch | None
+    ) -> tuple[Asked, tuple[Any, ...], tuple[bool | None, ...]]:
+        given = self.manager.facts(point, event, now)
+        facts = program.facts_from(given)
+        held = program.sample(self._memory(point.name, event.subject), now, facts) if program.windows else ()
+        candidates = self._candidates(point, program, event, given, facts, held)
+        latched = self.state.latches.get(point.name, {}).get(event.subject)
+        asked = Asked(
+            event,
+            _facts_dict(program, facts),
+            list(held),
+            latch,
+            latched,
+            candidates,
+            self.bundle.digest,
+            point.schema.version,
+            now,
+            self.state.modes[point.name],
+            attempt,
+        )
+        return asked, facts, held
+
+    def _candidates(
+        self, point: DecisionPoint, program: tiki.Program, event: Event, given: Mapping[str, Any], facts: tuple[Any, ...], held: tuple[bool | None, ...]
+    ) -> list[Candidate]:
+        candidates = self.manager.propose(point, event, given, program.settings)
+        if len(candidates) > CANDIDATES:
+            raise Bug(f"{point.name} proposed {len(candidates)} candidates; at most {CANDIDATES} are allowed")
+        if not program.guards:
+            return candidates
+        return [
+            candidate if guard is None else msgspec.structs.replace(candidate, forbidden=guard)
+            for candidate in candidates
+            for guard in (candidate.forbidden or program.forbids(facts, held, candidate.action, candidate.args, candidate.attributes),)
+        ]
+
+    def _in_force(
+        self, program: tiki.Program, facts: tuple[Any, ...], held: tuple[bool | None, ...], latch: Latch | None, now: int
+    ) -> bool:
+        before = None if latch is None else tiki.Latch(latch.clause, latch.fired)
+        verdict = program.decide(facts, held)
+        after, fires = program.latch(before, verdict, now)
+        settled = verdict.kind == "act" and verdict.action == program.point.terminal
+        return after == before and (not fires or settled)
+
+    def _memory(self, point: str, subject: str) -> tiki.Memory:
+        key = (point, subject)
+        memory = self._memories.get(key)
+        if memory is None:
+            memory = self._memories[key] = tiki.Memory()
+            if len(self._memories) > MEMORIES:
+                self._memories.popitem(last=False)
+        else:
+            self._memories.move_to_end(key)
+        return memory
+
+    def _asked(self, case: Case) -> Asked:
+        for record in reversed(self.ledger.decision(case.decision)):
+            if record.header.kind == Kind.ASKED:
+                asked: Asked = decode(Kind.ASKED, record.body)
+                return asked
+        raise Bug(f"the open case {case.decision} has no asked record")
+
+    def _add(self, kind: Kind, point: str, subject: str, decision: str, body: msgspec.Struct) -> None:
+        entry = Entry(kind, point, subject, decision, encode(body))
+        self._entries.append(entry)
+        self._fold(entry, body)
+
+    def _drain(self, now: int) -> None:
+        busy = True
+        while busy:
+            while self._raised:
+                event = self._raised.popleft()
+                if event.type == _RECHECK:
+                    self._recheck(event, now)
+                else:
+                    self._handle(event, now, self._known([event]))
+            busy = False
+            for emission in self.manager.emit(now):
+                self._add(*emission)
+                busy = True
+            busy = busy or bool(self._raised)
+
+    def _recheck(self, event: Event, now: int) -> None:
+        records = self.ledger.decision(event.id)
+        effects = [decode(r.header.kind, r.body) for r in records if r.header.kind == Kind.EFFECT]
+        if not effects or effects[-1].verdict != "approved":
+            return
+        effect, header = effects[-1], records[0].header
+        why = self.recheck(event.id, effect, now)
+        if why:
+            self._add(Kind.OUTCOME, header.point, header.subject, event.id, Outcome("refused", why))
+        else:
+            again = msgspec.structs.replace(effect, verdict="wanted", confirmed=True, at=now, reason="confirmed and checked again")
+            self._add(Kind.EFFECT, header.point, header.subject, event.id, again)
+
+    def _taken(self) -> list[Entry]:
+        entries, self._entries = self._entries, []
+        return entries
+
+
+_RECHECK = "elias.effect.recheck"
+
+
+def _recheck_event(entry: Entry) -> Event:
+    return Event(entry.decision, "elias", _RECHECK, entry.subject)
+
+
+def reply_of(records: Sequence[Record]) -> Reply | None:
+    """What a sender would hear of a decision, from its records."""
+    asked: Asked | None = None
+    answered: Answered | None = None
+    for record in records:
+        if record.header.kind == Kind.ASKED:
+            asked, answered = decode(Kind.ASKED, record.body), None
+        elif record.header.kind == Kind.ANSWERED:
+            answered = decode(Kind.ANSWERED, record.body)
+    if asked is None:
+        return None
+    header = records[0].header
+    if answered is None:
+        return Reply(header.decision, header.point, header.subject, "waiting", clause=asked.clause, reason=asked.reason, until=asked.until)
+    return _reply(header.decision, header.point, header.subject, answered)
+
+
+def _reply(decision: str, point: str, subject: str, answered: Answered) -> Reply:
+    return Reply(
+        decision, point, subject, "answered", answered.action, answered.args, answered.tier, answered.clause, answered.reason, answered.mode
+    )
+
+
+def _matching(candidates: Sequence[Candidate], action: str, args: Mapping[str, Any]) -> int | None:
+    for index, candidate in enumerate(candidates):
+        if candidate.action == action and all(candidate.args.get(k) == v for k, v in args.items()):
+            return index
+    return None
+
+
+def _facts_dict(program: tiki.Program, facts: tuple[Any, ...]) -> dict[str, Any]:
+    return {
+        fact.name: None if value is tiki.ABSENT else value
+        for fact, value in zip(program.point.facts, facts, strict=True)
+        if value is not tiki.UNKNOWN
+    }
+
+

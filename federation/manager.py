@@ -1,0 +1,99 @@
+"""What a manager is: its decision points, the facts and candidates it knows, and the state it folds from the log.
+
+A manager's state changes by records alone. It never writes, calls or sleeps: the desk asks it, the host commits, executors act.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import msgspec
+
+from federation.points import DecisionPoint
+from federation.records import Answered, Asked, Candidate, Entry, Event, Kind
+from federation.settings import Settings
+
+
+class Follow(NamedTuple):
+    """Records of other writers that a manager folds too: of this kind, and of this point unless it is empty."""
+
+    kind: Kind
+    point: str = ""
+
+    def matches(self, kind: str, point: str) -> bool:
+        return kind == self.kind and self.point in ("", point)
+
+
+class Target(NamedTuple):
+    """Where an effect acts and the blast-radius groups that it counts against."""
+
+    node: str
+    groups: list[str]
+
+
+class Emission(NamedTuple):
+    kind: Kind
+    point: str
+    subject: str
+    decision: str
+    body: msgspec.Struct
+
+
+class Manager:
+    """Base of the managers; the methods below are the questions that the desk asks.
+
+    A subclass sets `name`, `points`, and `State` (a msgspec Struct with defaults that holds everything that must outlive the process).
+    """
+
+    name: ClassVar[str]
+    points: ClassVar[tuple[DecisionPoint, ...]]
+    follows: ClassVar[tuple[Follow, ...]] = ()
+    State: ClassVar[type[msgspec.Struct]]
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.state: Any = self.State()
+
+    def facts(self, point: DecisionPoint, event: Event, now: int) -> Mapping[str, Any]:
+        """The facts for this event: a missing key is unknown, None is absent; numbers in canonical units or text with a unit."""
+        return event.data
+
+    def propose(self, point: DecisionPoint, event: Event, facts: Mapping[str, Any], options: Mapping[str, Any]) -> list[Candidate]:
+        """The candidates, in a fixed order with fixed ties, at most 16. `options`: the spec's settings for this point."""
+        return list(_bare_candidates(point))
+
+    def fold(self, entry: Entry, body: Any) -> None:
+        """Take a record, its own or a followed one, into the state. Uses nothing but the record."""
+
+    def react(self, entry: Entry, body: Any) -> Iterable[Event]:
+        """Events for its own points that this record raises. Ids must follow from the record, so that a repeat is recognised."""
+        return ()
+
+    def emit(self, now: int) -> Iterable[Emission]:
+        """Records that the folded state calls for beside decisions (the gate's verdicts). Called until it gives none."""
+        return ()
+
+    def due(self, now: int) -> Iterable[Event]:
+        """Events that the passing of time raises, called at every tick."""
+        return ()
+
+    def wake(self) -> int | None:
+        """Ledger time (ns) at which `due` wants to be called; None: no sooner than the next regular tick."""
+        return None
+
+    def observe(self, report: Mapping[str, Any], now: int) -> Iterable[Event]:
+        """A node agent's report. Raw telemetry is not on the log; an event returned is decided only if it changes what is in force."""
+        return ()
+
+    def target(self, point: DecisionPoint, asked: Asked, answered: Answered) -> Target:
+        """Where the chosen action acts: by default the node that its arguments or the subject name."""
+        node = str(answered.args.get("node", asked.event.subject))
+        return Target(node, [f"node:{node}"])
+
+
+_BARE: dict[str, tuple[Candidate, ...]] = {}
+
+
+def _bare_candidates(point: DecisionPoint) -> tuple[Candidate, ...]:
+    if point.name not in _BARE:
+        _BARE[point.name] = tuple(Candidate(action.name) for action in point.schema.actions)
+    return _BARE[point.name]

@@ -1,0 +1,91 @@
+"""A decision point as the federation sees it: the language's declaration, the events that ask it, and what its actions do.
+
+Declared once by the manager that owns it; nothing else in the federation names a manager.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from tiki.schema import Point
+
+
+class Mode(StrEnum):
+    """How far an action may go: say what would be done, do it once a person confirms, or do it."""
+
+    OBSERVE = "observe"
+    APPROVE = "approve"
+    ACT = "act"
+
+
+@dataclass(frozen=True)
+class Does:
+    """What an action does to the world.
+
+    executor: the name under which a node agent (or outbound delivery) knows how to do it. mode: as shipped; a person changes it with
+    `elias mode`. expires: seconds after its release in which it may still start. disruptive: it takes something away from a running
+    cluster, so the default blast-radius caps and the brake count it.
+    """
+
+    executor: str
+    mode: Mode = Mode.OBSERVE
+    expires: float = 30.0
+    disruptive: bool = True
+
+
+@dataclass(frozen=True)
+class Due:
+    """When an outcome is due (seconds after its release), its unit, and what no news by then means."""
+
+    seconds: float
+    unit: str
+    silence: str = "unknown"
+
+
+@dataclass(frozen=True)
+class DecisionPoint:
+    """events: CloudEvents types that ask this point. effects: action name -> what it does; an action without one does nothing."""
+
+    schema: Point
+    events: tuple[str, ...]
+    effects: Mapping[str, Does] = field(default_factory=dict)
+    outcome: Due = field(default=Due(60.0, "done"))
+
+    def __post_init__(self) -> None:
+        unknown = set(self.effects) - {a.name for a in self.schema.actions}
+        if unknown or self.schema.terminal in self.effects:
+            raise ValueError(f"{self.name}: effects for {sorted(unknown) or self.schema.terminal}")
+
+    @property
+    def name(self) -> str:
+        return self.schema.name
+
+    @property
+    def terminal(self) -> str:
+        return self.schema.terminal
+
+    def describe(self) -> dict[str, Any]:
+        """What a reader of the API needs to know of this point."""
+        return {
+            "name": self.name,
+            "version": self.schema.version,
+            "doc": self.schema.doc,
+            "events": list(self.events),
+            "trigger": self.schema.trigger,
+            "terminal": self.terminal,
+            "facts": self.schema.facts_schema(),
+            "actions": [a.model_dump() for a in self.schema.actions],
+            "settings": [s.model_dump() for s in self.schema.settings],
+            "effects": {a: {"executor": d.executor, "shipped_mode": d.mode.value, "expires_s": d.expires} for a, d in self.effects.items()},
+            "outcome": {"due_s": self.outcome.seconds, "unit": self.outcome.unit, "silence": self.outcome.silence},
+        }
+
+
+def schemas(points: Mapping[str, DecisionPoint]) -> dict[str, Point]:
+    return {name: point.schema for name, point in points.items()}
+
+
+def versions(points: Mapping[str, DecisionPoint]) -> dict[str, int]:
+    return {name: point.schema.version for name, point in sorted(points.items())}
+

@@ -1,0 +1,61 @@
+"""YAML as ELIAS reads it everywhere: the safe loader, duplicate keys refused, size and aliases bounded."""
+
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from federation.errors import Refused
+
+MAX_BYTES = 1 << 20
+MAX_DEPTH = 32
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that counts depth and refuses aliases and duplicate keys: 9 lines of aliases can stand for 10^9 nodes."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.events.AliasEvent):
+            raise yaml.constructor.ConstructorError(None, None, "aliases are not allowed", self.peek_event().start_mark)
+        self.depth = getattr(self, "depth", 0) + 1
+        if self.depth > MAX_DEPTH:
+            raise yaml.constructor.ConstructorError(None, None, f"nested deeper than {MAX_DEPTH}", self.peek_event().start_mark)
+        try:
+            return super().compose_node(parent, index)  # type: ignore[no-any-return, no-untyped-call]
+        finally:
+            self.depth -= 1
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key `{key.value}` is given twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def loads(text: str, path: str) -> Any:
+    """The document of a YAML text. Raises Refused with line and column; `path` is only for the message."""
+    if len(text.encode()) > MAX_BYTES:
+        raise Refused("yaml-too-large", f"more than {MAX_BYTES} bytes", place=path, cure="split the file")
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506 - a subclass of SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else path
+        raise Refused("yaml", error.problem or "not YAML", place=place, cure="correct this line") from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise Refused("yaml", f"not YAML: {str(error).splitlines()[0]}", place=path, cure="correct the file") from None
+
+
+def load(path: Path) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise Refused("no-file", "there is no such file", place=str(path), cure="check the path") from None
+    except UnicodeDecodeError:
+        raise Refused("not-text", "not UTF-8 text", place=str(path), cure="save the file as UTF-8") from None
+    except OSError as error:
+        raise Refused("unreadable", error.strerror or str(error), place=str(path), cure="check its permissions") from None
+    return loads(text, str(path))
