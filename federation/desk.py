@@ -23,6 +23,7 @@ from federation.records import (
     Effect,
     Entry,
     Event,
+    Freeze,
     Kind,
     Latch,
     Mode,
@@ -42,6 +43,7 @@ BODIES: Mapping[str, type[msgspec.Struct]] = {
     Kind.EFFECT: Effect,
     Kind.OUTCOME: Outcome,
     Kind.MODE: Mode,
+    Kind.FREEZE: Freeze,
     Kind.EVENT: Event,
     Kind.BUNDLE: BundleText,
 }
@@ -233,8 +235,11 @@ class Desk:
     def absorb(self, record: Record) -> None:
         """Fold a committed record, and keep the events that it raises for the next `settle`."""
         header = record.header
-        entry = Entry(header.kind, header.point, header.subject, header.decision, record.body)
-        self._fold(entry, decode(header.kind, record.body))
+        self.take(Entry(header.kind, header.point, header.subject, header.decision, record.body))
+
+    def take(self, entry: Entry) -> None:
+        """Fold an entry that was committed on this writer's behalf (a person's word, an executor's outcome)."""
+        self._fold(entry, decode(entry.kind, entry.body))
 
     def settle(self, now: int) -> list[Entry]:
         """Decide what absorbed records raised; what was decided before the restart is recognised by its id."""

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from federation.clock import SECOND
+from federation.effects import Order
 from federation.manager import Emission, Follow, Manager
 from federation.points import DecisionPoint
 from federation.records import Answered, Candidate, Effect, Entry, Event, Freeze, Kind, Outcome
@@ -158,6 +159,7 @@ class Gate(Manager):
         elif effect.verdict == "withheld":
             state.waiting[decision] = wish
             state.withheld.setdefault(action, []).append(decision)
+            state.cases.setdefault(action, decision)
         elif effect.verdict == "approved":
             state.approved = [d for d in state.approved if d != decision]
         elif effect.verdict == "released":
@@ -192,8 +194,7 @@ class Gate(Manager):
         if body.verdict == "approval":
             data = {"action": action, "args": body.args, "decision": entry.decision, "node": body.node}
             yield Event(_approval_event(entry.decision, body.at), "elias/gate", "elias.effect.approval", entry.subject, None, data)
-        elif body.verdict == "withheld" and action not in self.state.cases:
-            self.state.cases[action] = entry.decision
+        elif body.verdict == "withheld" and self.state.cases.get(action) == entry.decision:
             reason = body.reason.partition(":")[0]
             data = {"action": action, "reason": reason, "first": entry.decision}
             yield Event(f"withheld {entry.decision} {body.at}", "elias/gate", "elias.effect.withheld", action, None, data)
@@ -293,6 +294,21 @@ def _approval_event(decision: str, at: int) -> str:
 def _approval_id(wish: Wish) -> str:
     event = Event(_approval_event(wish.decision, wish.effect.at), "elias/gate", "elias.effect.approval")
     return event.decision(APPROVAL.name)
+
+
+def order_of(wish: Wish) -> Order:
+    effect = wish.effect
+    return Order(
+        wish.decision,
+        wish.point,
+        wish.subject,
+        effect.action,
+        effect.args,
+        effect.executor,
+        effect.epoch,
+        effect.incarnation,
+        effect.expires,
+    )
 
 
 def freeze_entry(on: bool, by: str, reason: str) -> Emission:

@@ -90,6 +90,15 @@ class Manager:
         return Target(node, [f"node:{node}"])
 
 
+def hears(manager: Manager, kind: str, point: str) -> bool:
+    """Whether a manager folds a record that another writer made. Everybody hears of modes, and of effects and outcomes at his own points."""
+    if kind in (Kind.MODE, Kind.FREEZE):
+        return True
+    if kind in (Kind.EFFECT, Kind.OUTCOME) and any(p.name == point for p in manager.points):
+        return True
+    return any(f.matches(kind, point) for f in manager.follows)
+
+
 _BARE: dict[str, tuple[Candidate, ...]] = {}
 
 

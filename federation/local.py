@@ -1,0 +1,126 @@
+"""A federation in one process, without Ray: the same desks, gate, appender and executors on any clock.
+
+Replays, simulations and most tests run here. What differs from a cluster is only who carries the messages.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import tiki
+from federation.clock import Clock
+from federation.desk import Desk, Rejected, Reply
+from federation.effects import Executor
+from federation.gate import Gate, order_of
+from federation.ledger.appender import Appender, Batch
+from federation.ledger.store import Store
+from federation.manager import Emission, Manager, hears
+from federation.points import DecisionPoint, versions
+from federation.records import BundleText, Entry, Event, Kind, Outcome, encode
+from federation.settings import Settings
+
+
+def points_of(managers: Iterable[type[Manager]]) -> dict[str, DecisionPoint]:
+    return {p.name: p for m in (*managers, Gate) for p in m.points}
+
+
+class LocalFederation:
+    """`executors`: by node name; an effect for a node that has none stays released."""
+
+    def __init__(
+        self,
+        managers: Sequence[Manager],
+        bundle: tiki.Bundle,
+        store: Store,
+        clock: Clock,
+        settings: Settings,
+        executors: Mapping[str, Executor] | None = None,
+    ) -> None:
+        self.clock, self.store, self.settings = clock, store, settings
+        self.executors = dict(executors or {})
+        self.appender = Appender(store, clock, "local")
+        self.epoch = self.appender.open(force=True)
+        self.gate = Gate(settings)
+        everyone: list[Manager] = [*managers, self.gate]
+        self.desks = {m.name: Desk(m, bundle, store) for m in everyone}
+        self._incarnations = {name: self.appender.register(name, {}) for name in self.desks}
+        self._numbers = dict.fromkeys(self.desks, 0)
+        self.gate.epoch, self.gate.incarnation = self.epoch, self._incarnations["gate"]
+        self._cursor = 0
+        self._by_type = {kind: desk for desk in self.desks.values() for kind in desk.by_type}
+        self.put_in_force(bundle)
+
+    def put_in_force(self, bundle: tiki.Bundle) -> None:
+        points = points_of(type(d.manager) for d in self.desks.values() if d.manager is not self.gate)
+        text = BundleText(bundle.digest, {s.path: s.text for s in bundle.sources}, versions(points))
+        self._commit("gate", [Entry(Kind.BUNDLE, "", "", "", encode(text))])
+        for desk in self.desks.values():
+            desk.use(bundle)
+
+    def post(self, events: Sequence[Event]) -> list[list[Reply] | Rejected]:
+        """Decide events as the gateway would: all of them of types that one manager answers."""
+        desk = self._by_type[events[0].type]
+        work = desk.handle(events, self.clock.now())
+        self._commit(desk.manager.name, work.entries)
+        self.settle()
+        return work.replies
+
+    def report(self, manager: str, reports: Iterable[Mapping[str, Any]]) -> None:
+        self._commit(manager, self.desks[manager].watch(reports, self.clock.now()))
+        self.settle()
+
+    def tick(self) -> None:
+        self.appender.tick()
+        for name, desk in self.desks.items():
+            self._commit(name, desk.tick(self.clock.now()))
+        self.settle()
+
+    def answer(self, manager: str, decision: str, action: str, by: str = "operator", words: str = "", **args: Any) -> Reply:
+        reply, entries = self.desks[manager].answer(decision, action, args, by, words, self.clock.now())
+        self._commit(manager, entries)
+        self.settle()
+        return reply
+
+    def note(self, emission: Emission) -> None:
+        """Put a person's word (mode, freeze) on the log, through the gate."""
+        entry = Entry(emission.kind, emission.point, emission.subject, emission.decision, encode(emission.body))
+        self._commit("gate", [entry])
+        self.desks["gate"].take(entry)
+        self._commit("gate", self.desks["gate"].settle(self.clock.now()))
+        self.settle()
+
+    def settle(self) -> None:
+        """Carry records to those who follow them until nobody has more to say."""
+        while self._cursor < self.appender.size:
+            new = list(self.store.read(after=self._cursor))
+            self._cursor = self.appender.size
+            for name, desk in self.desks.items():
+                mine = [r for r in new if r.header.writer != name and hears(desk.manager, r.header.kind, r.header.point)]
+                if mine:
+                    self._commit(name, desk.follow(mine, self.clock.now()))
+
+    async def act(self) -> int:
+        """Send what is released to its executor and record the outcomes; returns how many acted."""
+        done = 0
+        for decision, wish in list(self.gate.state.released.items()):
+            executor = self.executors.get(wish.effect.node)
+            if executor is None:
+                continue
+            self.outcome(decision, await executor.perform(order_of(wish)))
+            done += 1
+        return done
+
+    def outcome(self, decision: str, outcome: Outcome) -> None:
+        wish = self.gate.state.released[decision]
+        entry = Entry(Kind.OUTCOME, wish.point, wish.subject, decision, encode(outcome))
+        self._commit("gate", [entry])
+        self.desks["gate"].take(entry)
+        self.settle()
+
+    def _commit(self, writer: str, entries: list[Entry]) -> None:
+        if not entries:
+            return
+        batch = Batch(writer, self._incarnations[writer], self._numbers[writer], entries)
+        (receipt,) = self.appender.commit([batch])
+        if isinstance(receipt, Exception):
+            raise receipt
+        self._numbers[writer] += 1
