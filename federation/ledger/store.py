@@ -1,0 +1,353 @@
+"""The ledger's database: one writer by epoch, any number of readers.
+
+Every write begins with a guarded UPDATE of the lease row, in the same transaction: the database itself refuses an old
+epoch, also when a process was stopped in the middle and resumes after another has taken over. Reads go up to the head
+at the time of the call, in chunks of their own, so that no reader holds the database back.
+"""
+
+import heapq
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from sqlalchemy import Connection, Engine, Select, delete, insert, or_, select, text, true, update
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from federation.errors import Corrupt, Fenced, Refused, Temporary
+from federation.ledger import engines, tables
+from federation.ledger.engines import Row
+from federation.ledger.faults import mapped
+from federation.ledger.merkle import EMPTY, Tile
+from federation.records import Header, Record
+
+CHUNK = 1000
+SNAPSHOTS_KEPT = 2
+
+
+class Head(NamedTuple):
+    """The ledger after a commit: how many records it has (the last one's seq), the last one's time (ns), the root of
+    the Merkle tree over all of them, and the epoch that committed."""
+
+    size: int
+    time: int
+    root: bytes
+    epoch: int
+
+
+class Lease(NamedTuple):
+    """Who may append until when (ns). No holder: nobody has yet."""
+
+    epoch: int
+    holder: str
+    expires: int
+
+
+class Standing(NamedTuple):
+    """What the ledger remembers of a writer: its incarnation, the number of that one's last batch (-1: none yet) and
+    where it stands."""
+
+    writer: str
+    incarnation: int
+    number: int
+    first: int
+    last: int
+    time: int
+    epoch: int
+
+
+class Snapshot(NamedTuple):
+    seq: int
+    body: bytes
+
+
+class Store:
+    """Errors of all methods: Temporary (locked, full, unreachable: nothing was applied, except that a commit whose
+    connection broke may have been), Corrupt (the database is damaged)."""
+
+    def __init__(self, engine: Engine, place: str) -> None:
+        self.engine = engine
+        self.place = place
+
+    @classmethod
+    def open(cls, url: str, *, read_only: bool = False) -> Self:
+        """url: `sqlite:///PATH`, a bare path, or `postgresql://user:password@host:port/database`. Made if it is not
+        there, unless read_only. Refused: an address that cannot be right, or a ledger of a newer ELIAS."""
+        try:
+            address = make_url(url if ":" in url else f"sqlite:///{url}")
+        except ArgumentError as error:
+            raise _address(url, "this is no database URL") from error
+        place = address.render_as_string(hide_password=True)
+        backend = address.get_backend_name()
+        with mapped(place, opening=True):
+            if backend == "sqlite":
+                store = cls(_open_sqlite(place, address.database, read_only), place)
+            elif backend == "postgresql":
+                store = cls(engines.postgres_engine(address, read_only=read_only), place)
+                if not read_only:
+                    engines.create(store.engine)
+            else:
+                raise _address(place, f"the ledger cannot be kept in {backend}")
+            store._check_version()
+        return store
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def _check_version(self) -> None:
+        with self.engine.connect() as connection:
+            version = connection.execute(select(tables.schema.c.version)).scalar()
+        if version is None:
+            raise Corrupt(f"{self.place}: the ledger does not say which version it is; restore it from a copy")
+        if version > tables.VERSION:
+            raise Refused(
+                "ledger.newer",
+                f"the ledger has schema version {version}, this ELIAS reads up to {tables.VERSION}",
+                place=self.place,
+                cure="run the newer ELIAS that wrote it",
+            )
+
+    # The lease
+
+    def acquire(self, holder: str, now: int, ttl: int, *, force: bool = False) -> int:
+        """The new epoch, for `ttl` ns. Temporary while another holder's lease runs, unless `force`: whoever has ended
+        the old process need not wait. Forcing is safe at any time, for the old epoch is refused from then on."""
+        c = tables.lease.c
+        free = true() if force else or_(c.holder.in_(["", holder]), c.expires <= now)
+        take = update(tables.lease).where(free).values(epoch=c.epoch + 1, holder=holder, expires=now + ttl)
+        with mapped(self.place), self.engine.begin() as connection:
+            epoch = connection.execute(take.returning(c.epoch)).scalar()
+        if epoch is None:
+            other = self.lease()
+            seconds = max(0, other.expires - now) / 1e9
+            raise Temporary(f"{self.place}: {other.holder} holds the lease for another {seconds:.1f} s; try again then")
+        return int(epoch)
+
+    def renew(self, epoch: int, now: int, ttl: int) -> None:
+        """Fenced when another epoch has begun."""
+        statement = text("UPDATE lease SET expires = :expires WHERE epoch = :epoch")
+        with mapped(self.place), self.engine.begin() as connection:
+            if connection.execute(statement, {"expires": now + ttl, "epoch": epoch}).rowcount == 0:
+                raise self._fenced(epoch)
+
+    def release(self, epoch: int) -> None:
+        """Lets the next holder in at once. Nothing happens when another epoch has begun."""
+        with mapped(self.place), self.engine.begin() as connection:
+            connection.execute(text("UPDATE lease SET expires = 0 WHERE epoch = :epoch"), {"epoch": epoch})
+
+    def lease(self) -> Lease:
+        statement = select(tables.lease.c.epoch, tables.lease.c.holder, tables.lease.c.expires)
+        with mapped(self.place), self.engine.connect() as connection:
+            row = connection.execute(statement).first()
+        if row is None:
+            raise Corrupt(f"{self.place}: the lease row is gone; restore the ledger from a copy")
+        return Lease(*row)
+
+    def _fenced(self, epoch: int) -> Fenced:
+        return Fenced(f"{self.place}: epoch {epoch} is over, another appender has taken the lease")
+
+    # Writing
+
+    def commit(
+        self, head: Head, rows: Sequence[Row], tiles: Sequence[Tile], standings: Sequence[Standing] = ()
+    ) -> None:
+        """Everything or nothing, under `head.epoch`. Fenced: another epoch has begun. Duplicate: a decision was asked
+        or answered again for the same attempt."""
+        guard = text("UPDATE lease SET epoch = epoch WHERE epoch = :epoch")
+        with mapped(self.place), self.engine.begin() as connection:
+            if connection.execute(guard, {"epoch": head.epoch}).rowcount == 0:
+                raise self._fenced(head.epoch)
+            engines.insert_records(connection, rows)
+            for tile in tiles:
+                connection.execute(insert(tables.tiles), tile._asdict())
+            for standing in standings:
+                _replace(connection, tables.writers, {"writer": standing.writer}, standing._asdict())
+            connection.execute(insert(tables.checkpoints), head._asdict())
+
+    def snapshot_save(self, writer: str, seq: int, body: bytes) -> None:
+        """The state of `writer` after record `seq`. The last two of each writer are kept."""
+        older = select(tables.snapshots.c.seq).where(tables.snapshots.c.writer == writer)
+        kept = older.order_by(tables.snapshots.c.seq.desc()).limit(SNAPSHOTS_KEPT)
+        with mapped(self.place), self.engine.begin() as connection:
+            key = {"writer": writer, "seq": seq}
+            _replace(connection, tables.snapshots, key, {**key, "body": body})
+            connection.execute(
+                delete(tables.snapshots).where(tables.snapshots.c.writer == writer, tables.snapshots.c.seq.not_in(kept))
+            )
+
+    # Reading
+
+    def head(self) -> Head:
+        return next(self.checkpoints(newest=True), Head(0, 0, EMPTY, 0))
+
+    def checkpoints(self, *, newest: bool = False) -> Iterator[Head]:
+        """One for each commit, oldest first; or only the newest."""
+        c = tables.checkpoints.c
+        columns = select(c.size, c.time, c.root, c.epoch)
+        if newest:
+            rows = self._all(columns.order_by(c.size.desc()).limit(1))
+            yield from itertools.starmap(Head, rows)
+            return
+        after = -1
+        while rows := self._all(columns.where(c.size > after).order_by(c.size).limit(CHUNK)):
+            yield from itertools.starmap(Head, rows)
+            after = rows[-1].size
+
+    def standings(self) -> list[Standing]:
+        return [Standing(*row) for row in self._all(select(tables.writers))]
+
+    def snapshot_load(self, writer: str, *, upto: int | None = None) -> Snapshot | None:
+        """The newest snapshot of `writer`, or the newest that stands at `upto` or before."""
+        c = tables.snapshots.c
+        newest = select(c.seq, c.body).where(c.writer == writer).order_by(c.seq.desc()).limit(1)
+        rows = self._all(newest if upto is None else newest.where(c.seq <= upto))
+        return Snapshot(*rows[0]) if rows else None
+
+    def read(
+        self,
+        *,
+        after: int = 0,
+        upto: int | None = None,
+        kinds: Sequence[str] = (),
+        points: Sequence[str] = (),
+        writers: Sequence[str] = (),
+        limit: int | None = None,
+    ) -> Iterator[Record]:
+        """Records with after < seq <= upto in order of seq; an empty filter lets everything through. Without `upto`
+        they end at the head at the time of the first read, so whoever goes on from there misses nothing."""
+        end = self.head().size if upto is None else upto
+        streams = [
+            self._forward(statement, after, end, limit if limit is not None else end)
+            for statement in _statements(kinds, points, writers)
+        ]
+        merged = heapq.merge(*streams, key=lambda record: record.header.seq)
+        yield from itertools.islice(merged, limit)
+
+    def latest(
+        self, limit: int, *, kinds: Sequence[str] = (), points: Sequence[str] = (), before: int | None = None
+    ) -> list[Record]:
+        """The newest `limit` records, newest first; the next page is before=the last one's seq."""
+        c = tables.records.c
+        pages = []
+        for statement in _statements(kinds, points, ()):
+            older = statement if before is None else statement.where(c.seq < before)
+            pages.append([_record(row) for row in self._all(older.order_by(c.seq.desc()).limit(limit))])
+        return list(itertools.islice(heapq.merge(*pages, key=lambda record: -record.header.seq), limit))
+
+    def decision(self, id: str) -> list[Record]:
+        """All records of a decision, in order; empty when there is none."""
+        c = tables.records.c
+        found = self._all(_RECORDS.where(c.decision == id, text("decision <> ''")).order_by(c.seq))
+        return [_record(row) for row in found]
+
+    def known(self, ids: Sequence[str]) -> dict[str, bytes]:
+        """The bodies with which those of `ids` were first asked (attempt 0) that were asked at all."""
+        where = "kind = 'asked' AND attempt = 0 AND decision <> '' AND decision"
+        with mapped(self.place), self.engine.connect() as connection:
+            if connection.dialect.name == "sqlite":
+                marks = ", ".join("?" * len(ids))
+                sql = f"SELECT decision, body FROM records WHERE {where} IN ({marks})"  # noqa: S608
+                found = connection.exec_driver_sql(sql, tuple(ids))
+            else:
+                sql = f"SELECT decision, body FROM records WHERE {where} = ANY(%s)"  # noqa: S608
+                found = connection.exec_driver_sql(sql, (list(ids),))
+            return {row[0]: row[1] for row in found}
+
+    def hashes(self, level: int, first: int, count: int) -> list[bytes]:
+        """Neighbouring hashes of the Merkle tree: leaves (level 0) or stored tiles. Corrupt when one of them is
+        missing."""
+        if level == 0:
+            r = tables.records.c
+            statement = select(r.leaf).where(r.seq > first, r.seq <= first + count).order_by(r.seq)
+        else:
+            t = tables.tiles.c
+            statement = (
+                select(t.hash)
+                .where(t.level == level, t.position >= first, t.position < first + count)
+                .order_by(t.position)
+            )
+        rows = self._all(statement)
+        if len(rows) != count:
+            raise Corrupt(
+                f"{self.place}: {count - len(rows)} hashes of level {level} from {first} on are missing; "
+                "restore the ledger from a copy"
+            )
+        return [row[0] for row in rows]
+
+    def rows(self, *, upto: int) -> Iterator[tuple[Record, bytes]]:
+        """All records up to `upto` with the leaf hashes that are stored beside them, unchecked."""
+        c = tables.records.c
+        after = None
+        while chunk := self._all(
+            _LEAVES.where(c.seq > after if after is not None else text("TRUE"), c.seq <= upto)
+            .order_by(c.seq)
+            .limit(CHUNK)
+        ):
+            for row in chunk:
+                yield _record(row[:-1]), row[-1]
+            after = chunk[-1].seq
+
+    def _forward(self, statement: "Select[Any]", after: int, end: int, limit: int) -> Iterator[Record]:
+        c = tables.records.c
+        while limit > 0 and after < end:
+            page = statement.where(c.seq > after, c.seq <= end).order_by(c.seq).limit(min(CHUNK, limit))
+            rows = self._all(page)
+            yield from map(_record, rows)
+            if len(rows) < min(CHUNK, limit):
+                return
+            after, limit = rows[-1].seq, limit - len(rows)
+
+    def _all(self, statement: "Select[Any]") -> Sequence[Any]:
+        with mapped(self.place), self.engine.connect() as connection:
+            return connection.execute(statement).fetchall()
+
+
+_RECORDS = select(*tables.records.c[:-1])
+_LEAVES = select(tables.records)
+
+
+def _record(row: Sequence[Any]) -> Record:
+    return Record(Header(*row[:-1]), row[-1])
+
+
+def _statements(kinds: Sequence[str], points: Sequence[str], writers: Sequence[str]) -> "list[Select[Any]]":
+    """One statement for each point, else for each kind, so that each runs along one index in order of seq."""
+    c = tables.records.c
+    base = _RECORDS.where(c.writer.in_(writers)) if writers else _RECORDS
+    if points:
+        base = base.where(c.kind.in_(kinds)) if kinds else base
+        return [base.where(c.point == point) for point in dict.fromkeys(points)]
+    if kinds:
+        return [base.where(c.kind == kind) for kind in dict.fromkeys(kinds)]
+    return [base]
+
+
+def _replace(connection: Connection, table: Any, key: dict[str, Any], values: dict[str, Any]) -> None:
+    connection.execute(delete(table).filter_by(**key))
+    connection.execute(insert(table), values)
+
+
+def _address(place: str, message: str) -> Refused:
+    cure = "write sqlite:///PATH or postgresql://user:password@host:port/database"
+    return Refused("ledger.url", message, place=place, cure=cure)
+
+
+def _open_sqlite(place: str, database: str | None, read_only: bool) -> Engine:
+    if not database or database == ":memory:":
+        raise _address(place, "a ledger in memory would not outlive its process")
+    path = Path(database)
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        if read_only:
+            cure = "see the path, or start ELIAS once to make it"
+            raise Refused("ledger.open", "there is no ledger here", place=place, cure=cure) from None
+        engines.sqlite_create(path)
+    except OSError as error:
+        cure = "see the path and its permissions"
+        raise Refused("ledger.open", error.strerror or str(error), place=place, cure=cure) from error
+    else:
+        if size == 0:
+            raise Corrupt(f"{place}: the file is empty, and a ledger never is; restore it from a copy")
+    return engines.sqlite_engine(path, read_only=read_only)
