@@ -7,7 +7,9 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError, IntegrityError
+import pg8000.dbapi
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnection
 
 from federation.errors import Bug, Corrupt, EliasError, Refused, Temporary
 
@@ -22,25 +24,21 @@ def mapped(place: str, *, opening: bool = False) -> Iterator[None]:
     now is the caller's mistake, while later it is a fault that may pass."""
     try:
         yield
-    except IntegrityError as error:
-        raise Duplicate(f"{place}: {error.orig}") from error
     except DBAPIError as error:
-        if error.orig is not None and sqlstate(error.orig) == "23505":
-            raise Duplicate(f"{place}: {error.orig}") from error
-        raise meaning(error.orig, place, opening) from error
+        raise _meaning(error.orig or error, place, opening) from error
+    except (sqlite3.Error, pg8000.dbapi.Error) as error:
+        raise _meaning(error, place, opening) from error
+    except NoConnection as error:
+        raise Temporary(f"{place}: all connections to the database are in use; try again") from error
 
 
-def sqlstate(error: BaseException) -> str:
-    """The SQLSTATE of an error of pg8000, else empty."""
-    detail = error.args[0] if error.args else None
-    return str(detail.get("C", "")) if isinstance(detail, dict) else ""
-
-
-def meaning(error: BaseException | None, place: str, opening: bool) -> EliasError:
+def _meaning(error: BaseException, place: str, opening: bool) -> EliasError:
     if isinstance(error, sqlite3.Error):
         return _sqlite(error, place, opening)
     return _postgres(error, place, opening)
 
+
+_RESTORE = "restore it from a copy; `elias ledger verify` says how far a copy is sound"
 
 _SQLITE_TEMPORARY = {
     sqlite3.SQLITE_BUSY: "the database is locked by another process; find who holds it with `fuser`, then try again",
@@ -54,17 +52,24 @@ _SQLITE_TEMPORARY = {
     sqlite3.SQLITE_PERM: "the database file may not be opened; see its permissions",
 }
 _SQLITE_CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_SQLITE_UNIQUE = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
 _SQLITE_ADDRESS = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}
+_FOREIGN = "this database holds no ledger"
 
 
 def _sqlite(error: sqlite3.Error, place: str, opening: bool) -> EliasError:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the primary code
+    extended = getattr(error, "sqlite_errorcode", 0)
+    code = extended & 0xFF  # the low byte is the primary code
+    if extended in _SQLITE_UNIQUE:
+        return Duplicate(f"{place}: {error}")
     if code in _SQLITE_CORRUPT:
-        return Corrupt(f"{place}: {error}; restore it from a copy, `elias ledger verify` says how far a copy is sound")
+        return Corrupt(f"{place}: {error}; {_RESTORE}")
     if opening and code in _SQLITE_ADDRESS:
         return Refused(
             "ledger.open", str(error), place=place, cure="see that the folder exists and that this user may write in it"
         )
+    if opening and code == sqlite3.SQLITE_ERROR:
+        return Refused("ledger.open", f"{_FOREIGN}: {error}", place=place, cure="see the path")
     if code in _SQLITE_TEMPORARY:
         return Temporary(f"{place}: {_SQLITE_TEMPORARY[code]} ({error})")
     return Bug(f"{place}: {error}")
@@ -82,22 +87,24 @@ _POSTGRES_TEMPORARY = {
     "58": "the database reports a system error; see its log",
 }
 _POSTGRES_ADDRESS = ("28", "3D", "42501")
+_POSTGRES_CORRUPT = ("XX001", "XX002")
 
 
-def _postgres(error: BaseException | None, place: str, opening: bool) -> EliasError:
-    code = sqlstate(error) if error is not None else ""
-    said = error.args[0].get("M", "") if error is not None and code else str(error)
-    if code.startswith("XX00") and code != "XX000":
-        return Corrupt(f"{place}: {said}; restore it from a copy, `elias ledger verify` says how far a copy is sound")
+def _postgres(error: BaseException, place: str, opening: bool) -> EliasError:
+    detail = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
+    code, said = str(detail.get("C", "")), str(detail.get("M", error))
+    if not code:
+        cure = "the database does not answer; see that it runs and that its address is right"
+        return Temporary(f"{place}: {cure} ({said})")
+    if code == "23505":
+        return Duplicate(f"{place}: {said}")
+    if code in _POSTGRES_CORRUPT:
+        return Corrupt(f"{place}: {said}; {_RESTORE}")
     if code.startswith(_POSTGRES_ADDRESS):
-        return Refused(
-            "ledger.open", said, place=place, cure="see user, password and database name in the ledger's URL"
-        )
+        return Refused("ledger.open", said, place=place, cure="see user, password and database name in the URL")
+    if opening and code == "42P01":
+        return Refused("ledger.open", f"{_FOREIGN}: {said}", place=place, cure="see the database name in the URL")
     for prefix, cure in _POSTGRES_TEMPORARY.items():
         if code.startswith(prefix):
             return Temporary(f"{place}: {cure} ({said})")
-    if not code:
-        return Temporary(
-            f"{place}: the database does not answer; see that it runs and that its address is right ({said})"
-        )
     return Bug(f"{place}: {said} (SQLSTATE {code})")
