@@ -158,6 +158,11 @@ class Desk:
         self._drain(now)
         return Work(self._taken(), replies)
 
+    @property
+    def owes(self) -> bool:
+        """Whether an absorbed record raised something that is not decided yet."""
+        return bool(self._raised)
+
     def watch(self, reports: Iterable[Mapping[str, Any]], now: int) -> list[Entry]:
         """Take node agents' reports; ask only where what is in force would change."""
         for report in reports:
@@ -292,8 +297,8 @@ class Desk:
                 return repeated
             try:
                 replies.append(repeated or self._ask(point, event, now, decision))
-            except ValueError as error:
-                return Rejected(422, "bad-facts", str(error), f"event {event.id}, data", f"`elias tiki schema {point.name}` lists the facts")
+            except Refused as error:
+                return Rejected(422, error.code, error.message, error.place, error.cure)
         return [r for r in replies if r is not None]
 
     def _repeated(self, event: Event, point: DecisionPoint, decision: str, known: Mapping[str, bytes]) -> Reply | Rejected | None:
@@ -311,9 +316,7 @@ class Desk:
 
     def _ask(self, point: DecisionPoint, event: Event, now: int, decision: str, *, quiet: bool = False) -> Reply | None:
         program = self.programs[point.name]
-        given = self.manager.facts(point, event, now)
-        facts = program.facts_from(given)
-        held = program.sample(self._memory(point.name, event.subject), now, facts) if program.windows else ()
+        given, facts, held = self._situation(point, program, event, now)
         latch = self.state.latches.get(point.name, {}).get(event.subject)
         if quiet and self._in_force(program, facts, held, latch, now):
             return None
@@ -385,9 +388,7 @@ class Desk:
     def _asked_now(
         self, point: DecisionPoint, program: tiki.Program, event: Event, now: int, attempt: int, latch: Latch | None
     ) -> tuple[Asked, tuple[Any, ...], tuple[bool | None, ...]]:
-        given = self.manager.facts(point, event, now)
-        facts = program.facts_from(given)
-        held = program.sample(self._memory(point.name, event.subject), now, facts) if program.windows else ()
+        given, facts, held = self._situation(point, program, event, now)
         candidates = self._candidates(point, program, event, given, facts, held)
         latched = self.state.latches.get(point.name, {}).get(event.subject)
         asked = Asked(
@@ -404,6 +405,18 @@ class Desk:
             attempt,
         )
         return asked, facts, held
+
+    def _situation(
+        self, point: DecisionPoint, program: tiki.Program, event: Event, now: int
+    ) -> tuple[Mapping[str, Any], tuple[Any, ...], tuple[bool | None, ...]]:
+        given = self.manager.facts(point, event, now)
+        try:
+            facts = program.facts_from(given)
+        except ValueError as error:
+            cure = f"`elias tiki schema {point.name}` lists the facts with their units"
+            raise Refused("bad-facts", str(error), place=f"event {event.id}: data", cure=cure) from None
+        held = program.sample(self._memory(point.name, event.subject), now, facts) if program.windows else ()
+        return given, facts, held
 
     def _candidates(
         self, point: DecisionPoint, program: tiki.Program, event: Event, given: Mapping[str, Any], facts: tuple[Any, ...], held: tuple[bool | None, ...]
@@ -459,7 +472,9 @@ class Desk:
                 if event.type == _RECHECK:
                     self._recheck(event, now)
                 else:
-                    self._handle(event, now, self._known([event]))
+                    refused = self._handle(event, now, self._known([event]))
+                    if isinstance(refused, Rejected):
+                        raise Bug(f"{self.manager.name} raised an event that it refuses: {refused.message}")
             busy = False
             for emission in self.manager.emit(now):
                 self._add(*emission)

@@ -84,6 +84,10 @@ class Manager:
         """A node agent's report. Raw telemetry is not on the log; an event returned is decided only if it changes what is in force."""
         return ()
 
+    def view(self, now: int) -> dict[str, Any]:
+        """What people are shown of the state, as plain data."""
+        return {}
+
     def target(self, point: DecisionPoint, asked: Asked, answered: Answered) -> Target:
         """Where the chosen action acts: by default the node that its arguments or the subject name."""
         node = str(answered.args.get("node", asked.event.subject))

@@ -1,0 +1,365 @@
+"""A manager as an actor: its desk, its place in the log, and the queue of work between them.
+
+Work is prepared while the batch before is being committed, and sent when that is done: one batch of a manager is on its way at a time, so a
+batch that has to be sent again meets either nothing or itself in the ledger.
+"""
+
+import asyncio
+import contextlib
+import heapq
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+import ray
+
+import tiki
+from federation.clock import SystemClock
+from federation.desk import Desk, decode
+from federation.errors import Bug, EliasError, Fenced, Refused, Temporary
+from federation.ledger.appender import Batch
+from federation.ledger.store import Store
+from federation.manager import Manager
+from federation.points import schemas
+from federation.records import Entry, Event, Kind, Record, encode
+from federation.runtime.roster import Roster, resolve
+from federation.runtime.service import NAMESPACE, Service, actor_name
+from federation.settings import Settings
+
+COMMIT_DEADLINE = 8.0  # seconds for which a batch is sent again while the appender is away: its restart takes about 2
+ROUND = 64  # jobs prepared for one commit
+QUEUE = 2000  # jobs waiting before a manager says it is overloaded
+
+_events = msgspec.msgpack.Decoder(list[Event])
+_records = msgspec.msgpack.Decoder(list[Record])
+_packed = msgspec.msgpack.Encoder()
+
+
+class Job(NamedTuple):
+    work: Callable[[int], tuple[list[Entry], Any]]
+    future: "asyncio.Future[Any]"
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """own, followed: the seq up to which the manager's own and others' records are folded."""
+
+    own: int
+    followed: int
+    body: bytes
+
+
+class ManagerService(Service):
+    def __init__(self, name: str, settings: Settings, roster: str) -> None:
+        super().__init__()
+        self.name = name
+        self.settings = settings
+        self.roster = Roster(roster)
+        self.clock = SystemClock()
+        self.desk: Desk
+        self._jobs: asyncio.Queue[Job] = asyncio.Queue(QUEUE)
+        self._handle: Any = None
+        self._following = asyncio.Event()
+        self._pushes = 0
+        self._own = self._followed = self._saved = 0
+        self._batch_number = 0
+        self._handled = self._commits = 0
+
+    # -- life --------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        self.store = Store.open(self.settings.ledger_url, read_only=True)
+        info = {"pid": os.getpid(), "node": self.node}
+        self.incarnation, self.epoch = await self._appender("register", self.name, info)
+        bundle = await self._bundle_in_force()
+        self._rebuild(bundle)
+        self.spawn(self._work_loop())
+        self.spawn(self._follow_loop())
+        await self._following.wait()
+
+    def make(self) -> Manager:
+        manager: Manager = resolve(self.roster.managers[self.name])(self.settings)
+        return manager
+
+    async def drain(self) -> None:
+        """Finish what was accepted, keep a snapshot, and stop."""
+        await asyncio.wait_for(self._jobs.join(), 10)
+        await self._save()
+        await self.stop_tasks()
+        self.store.close()
+
+    def _rebuild(self, bundle: tiki.Bundle) -> None:
+        """The desk from the last snapshot and the records after it."""
+        self.desk = Desk(self.make(), bundle, self.store)
+        self._own = self._followed = 0
+        saved = self.store.snapshot_load(self.name)
+        if saved is not None:
+            snapshot = msgspec.msgpack.decode(saved.body, type=Snapshot)
+            self.desk.restore(snapshot.body)
+            self._own, self._followed = snapshot.own, snapshot.followed
+        self._saved = self._own + self._followed
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Fold what the ledger holds beyond what was folded; the events that it raises are decided with the next job."""
+        kinds, pairs = self._wanted()
+        points = [p.name for p in self.desk.manager.points]
+        streams = [self.store.read(after=self._own, points=points), self.store.read(after=self._followed, kinds=sorted(kinds))]
+        for kind, point in sorted(pairs):
+            streams.append(self.store.read(after=self._followed, kinds=[kind], points=[point]))
+        last = 0
+        for record in heapq.merge(*streams, key=lambda r: r.header.seq):
+            if record.header.seq > last:
+                last = record.header.seq
+                self._absorb(record)
+
+    def _absorb(self, record: Record) -> None:
+        seq = record.header.seq
+        if record.header.writer == self.name:
+            if seq <= self._own:
+                return
+            self._own = seq
+        elif seq <= self._followed:
+            return
+        else:
+            self._followed = seq
+        if record.header.kind == Kind.BUNDLE:
+            self._use(decode(Kind.BUNDLE, record.body).sources)
+        else:
+            self.desk.absorb(record)
+
+    def _use(self, sources: Mapping[str, str]) -> None:
+        bundle = build_bundle(sources, self.roster)
+        if bundle.digest != self.desk.bundle.digest:
+            self.desk.use(bundle)
+
+    async def _bundle_in_force(self) -> tiki.Bundle:
+        while not (found := self.store.latest(1, kinds=[Kind.BUNDLE])):
+            await asyncio.sleep(0.05)  # the gate records the first bundle while it starts
+        return build_bundle(decode(Kind.BUNDLE, found[0].body).sources, self.roster)
+
+    async def _follow_loop(self) -> None:
+        """Be pushed what this manager follows, by whichever appender is alive."""
+        kinds, pairs = self._wanted()
+        while True:
+            self._pushes = 0
+            self.epoch, _ = await self._appender("follow", self.name, actor_name(self.name), sorted(kinds), sorted(pairs))
+            await self.do(self._catching_up)
+            self._following.set()
+            with contextlib.suppress(ray.exceptions.RayError):
+                await self._handle.wait_closed.remote()
+            self._handle = None
+            self.followed_anew()
+
+    def _catching_up(self, now: int) -> tuple[list[Entry], Any]:
+        self._catch_up()
+        return self.desk.settle(now), None
+
+    def _wanted(self) -> tuple[set[str], set[tuple[str, str]]]:
+        manager = self.desk.manager
+        kinds = {Kind.MODE.value, Kind.FREEZE.value, Kind.BUNDLE.value} | {f.kind.value for f in manager.follows if not f.point}
+        pairs = {(f.kind.value, f.point) for f in manager.follows if f.point}
+        pairs |= {(k.value, p.name) for k in (Kind.EFFECT, Kind.OUTCOME) for p in manager.points}
+        return kinds, pairs
+
+    # -- what others call --------------------------------------------------------------------------------------------
+
+    async def submit(self, raw: bytes) -> bytes:
+        """Decide events (msgpack list of Event); msgpack list with one list of replies, or a rejection, for each."""
+        events = _events.decode(raw)
+
+        replies = await self.do(lambda now: self.desk.handle(events, now))
+        self._handled += len(events)
+        return _packed.encode(replies)
+
+    async def report(self, report: Mapping[str, Any]) -> None:
+        await self.do(lambda now: (self.desk.watch([report], now), None))
+
+    async def follow(self, number: int, raw: bytes) -> None:
+        """A push of the appender: records of others that this manager folds."""
+        records = _records.decode(raw)
+        complete = number == self._pushes
+        self._pushes = number + 1
+
+        def work(now: int) -> tuple[list[Entry], Any]:
+            if not complete:
+                self._catch_up()
+            for record in records:
+                self._absorb(record)
+            return self.desk.settle(now), None
+
+        await self.do(work)
+
+    async def tick(self, number: int, time: int) -> None:
+        """Ledger time has passed; `number` tells whether a push was missed."""
+        missed = number > self._pushes
+        self._pushes = max(self._pushes, number)
+
+        def work(now: int) -> tuple[list[Entry], Any]:
+            if missed:
+                self._catch_up()
+            return self.desk.tick(max(now, time)), None
+
+        await self.do(work)
+
+    async def answer(self, decision: str, action: str, args: dict[str, Any], by: str, words: str) -> bytes:
+        def work(now: int) -> tuple[list[Entry], Any]:
+            reply, entries = self.desk.answer(decision, action, args, by, words, now)
+            return entries, reply
+
+        return encode(await self.do(work))
+
+    async def cases(self) -> bytes:
+        return encode(list(self.desk.state.cases.values()))
+
+    async def modes(self) -> dict[str, dict[str, str]]:
+        return self.desk.state.modes
+
+    async def view(self) -> Any:
+        """What the manager shows of its state, as plain data."""
+        return self.desk.manager.view(self.clock.now())
+
+    async def health(self) -> dict[str, Any]:
+        return {
+            **self.vitals(),
+            "incarnation": self.incarnation,
+            "bundle": self.desk.bundle.digest,
+            "cases": len(self.desk.state.cases),
+            "events": self._handled,
+            "commits": self._commits,
+            "waiting": self._jobs.qsize(),
+        }
+
+    # -- the queue ---------------------------------------------------------------------------------------------------
+
+    async def do(self, work: Callable[[int], tuple[list[Entry], Any]]) -> Any:
+        """Run `work` on the desk and commit its entries; its result once they are committed."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        try:
+            self._jobs.put_nowait(Job(work, future))
+        except asyncio.QueueFull:
+            raise Temporary(f"{self.name} has {QUEUE} requests waiting; send slower, or again in a moment") from None
+        return await future
+
+    async def _work_loop(self) -> None:
+        sending: asyncio.Task[bool] | None = None
+        while True:
+            jobs = [await self._jobs.get()]
+            while not self._jobs.empty() and len(jobs) < ROUND:
+                jobs.append(self._jobs.get_nowait())
+            entries, done = self._prepare(jobs)
+            kept = sending is None or await sending
+            sending = None
+            if entries is None or not kept:
+                self._lost([job for job, _ in done], Temporary(f"{self.name} is catching up with the ledger; send it again"))
+                self._restore()
+                continue
+            sending = asyncio.get_running_loop().create_task(self._send(entries, done))
+            if self._jobs.empty() or self._save_due():
+                if await sending:
+                    await self._settled()
+                else:
+                    self._restore()
+                sending = None
+
+    def _prepare(self, jobs: list[Job]) -> tuple[list[Entry] | None, list[tuple[Job, Any]]]:
+        """The entries of these jobs; None when one of them broke the desk, and all that was not yet sent is void."""
+        entries: list[Entry] | None = []
+        done: list[tuple[Job, Any]] = []
+        now = self.clock.now()
+        for job in jobs:
+            if entries is None:
+                done.append((job, None))
+                continue
+            try:
+                made, result = job.work(now)
+                entries += made
+                done.append((job, result))
+            except Refused as error:
+                self._lost([job], error)
+            except Exception as error:
+                self.log.exception("a bug in %s", self.name)
+                self._lost([job], Bug(f"{self.name}: {type(error).__name__}: {error}"))
+                entries = None
+        return entries, done
+
+    async def _send(self, entries: list[Entry], done: list[tuple[Job, Any]]) -> bool:
+        """Commit, then tell those who wait; False if nothing was committed."""
+        try:
+            if entries:
+                await self._commit(entries)
+        except Fenced:
+            os._exit(3)  # a newer incarnation is in charge
+        except EliasError as error:
+            self._lost([job for job, _ in done], error)
+            return False
+        for job, result in done:
+            if not job.future.done():
+                job.future.set_result(result)
+            self._jobs.task_done()
+        self.committed()
+        return True
+
+    async def _commit(self, entries: list[Entry]) -> None:
+        batch = Batch(self.name, self.incarnation, self._batch_number, entries)
+        _, self._own, _ = await self._appender("append", _packed.encode(batch), self.desk.wake() or 0)
+        self._batch_number += 1
+        self._commits += 1
+
+    def committed(self) -> None:
+        """Called after each commit."""
+
+    def followed_anew(self) -> None:
+        """Called when the appender was replaced."""
+
+    def _save_due(self) -> bool:
+        return self._own + self._followed - self._saved > 2 * self.settings.ledger.snapshot_every
+
+    async def _settled(self) -> None:
+        """Nothing is on its way: what the desk holds is what the ledger holds."""
+        if self._save_due() and not self.desk.owes:
+            await self._save()
+
+    async def _save(self) -> None:
+        self._saved = self._own + self._followed
+        body = _packed.encode(Snapshot(self._own, self._followed, self.desk.snapshot()))
+        try:
+            await self._appender("snapshot", self.name, min(self._own, self._followed), body)
+        except EliasError as error:
+            self.log.warning("no snapshot: %s", error)
+
+    def _restore(self) -> None:
+        """What was folded did not happen: build the state again from what did."""
+        self._rebuild(self.desk.bundle)
+        self._batch_number = next((s.number + 1 for s in self.store.standings() if s.writer == self.name), 0)
+
+    def _lost(self, jobs: list[Job], error: EliasError) -> None:
+        for job in jobs:
+            if not job.future.done():
+                job.future.set_exception(error)
+            self._jobs.task_done()
+
+    async def _appender(self, method: str, *args: Any) -> Any:
+        """Call the appender, and call it again while it is being replaced or the database is busy."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + COMMIT_DEADLINE
+        problem: EliasError
+        while True:
+            try:
+                if self._handle is None:
+                    self._handle = ray.get_actor(actor_name("appender"), NAMESPACE)
+                return await getattr(self._handle, method).remote(*args)
+            except ray.exceptions.RayTaskError as error:
+                problem = error.cause if isinstance(error.cause, EliasError) else Bug(str(error.cause))
+                if not isinstance(problem, Temporary):
+                    raise problem from None
+            except (ray.exceptions.RayError, ValueError):
+                self._handle = None
+                problem = Temporary("the appender is being restarted; send it again")
+            if loop.time() > deadline:
+                raise problem
+            await asyncio.sleep(0.1)
+
+
+def build_bundle(sources: Mapping[str, str], roster: Roster) -> tiki.Bundle:
+    return tiki.build([tiki.Source(path, text) for path, text in sources.items()], schemas(roster.points))
