@@ -26,7 +26,7 @@ def mapped(place: str, *, opening: bool = False) -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise _meaning(error.orig or error, place, opening) from error
-    except (sqlite3.Error, pg8000.dbapi.Error) as error:
+    except (sqlite3.Error, pg8000.dbapi.Error, OSError) as error:
         raise _meaning(error, place, opening) from error
     except NoConnection as error:
         raise Temporary(f"{place}: all connections to the database are in use; try again") from error

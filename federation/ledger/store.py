@@ -250,8 +250,8 @@ class Store:
                 sql = f"SELECT decision, body FROM records WHERE {where} IN ({marks})"  # noqa: S608
                 found = connection.exec_driver_sql(sql, tuple(ids))
             else:
-                sql = f"SELECT decision, body FROM records WHERE {where} = ANY(%s)"  # noqa: S608
-                found = connection.exec_driver_sql(sql, (list(ids),))
+                sql = f"SELECT decision, body FROM records WHERE {where} = ANY(string_to_array(%s, ','))"  # noqa: S608
+                found = connection.exec_driver_sql(sql, (",".join(ids),))
             return {row[0]: row[1] for row in found}
 
     def hashes(self, level: int, first: int, count: int) -> list[bytes]:
@@ -340,14 +340,21 @@ def _open_sqlite(place: str, database: str | None, read_only: bool) -> Engine:
     try:
         size = path.stat().st_size
     except FileNotFoundError:
-        if read_only:
-            cure = "see the path, or start ELIAS once to make it"
-            raise Refused("ledger.open", "there is no ledger here", place=place, cure=cure) from None
-        engines.sqlite_create(path)
+        size = None
     except OSError as error:
-        cure = "see the path and its permissions"
-        raise Refused("ledger.open", error.strerror or str(error), place=place, cure=cure) from error
-    else:
-        if size == 0:
-            raise Corrupt(f"{place}: the file is empty, and a ledger never is; restore it from a copy")
+        raise _unreadable(place, error.strerror) from error
+    if size is None and read_only:
+        cure = "see the path, or start ELIAS once to make it"
+        raise Refused("ledger.open", "there is no ledger here", place=place, cure=cure)
+    if size == 0:
+        raise Corrupt(f"{place}: the file is empty, and a ledger never is; restore it from a copy")
+    if size is None:
+        try:
+            engines.sqlite_create(path)
+        except OSError as error:
+            raise _unreadable(place, error.strerror) from error
     return engines.sqlite_engine(path, read_only=read_only)
+
+
+def _unreadable(place: str, why: str | None) -> Refused:
+    return Refused("ledger.open", why or "cannot be opened", place=place, cure="see the path and its permissions")
