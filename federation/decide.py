@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import tiki
-from federation.records import Answered, Candidate, Latch
-
-SECOND = 1_000_000_000
+from federation.clock import SECOND
+from federation.records import Answered, Candidate
+from tiki import Latch
 
 
 class Waits(NamedTuple):
@@ -41,9 +41,7 @@ def judge(
     effect. at: ledger time, ns.
     """
     verdict = program.decide(facts, held)
-    before = None if latch is None else tiki.Latch(latch.clause, latch.fired)
-    after, fires = program.latch(before, verdict, at)
-    latched = latch if after is before else None if after is None else Latch(after.clause, after.fired)
+    latched, fires = program.latch(latch, verdict, at)
     terminal = program.point.terminal
     if not fires:
         since = latched.fired if latched else at

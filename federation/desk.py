@@ -12,6 +12,7 @@ import msgspec
 
 import tiki
 from federation import decide
+from federation.clock import SECOND
 from federation.errors import Bug, Refused
 from federation.manager import Manager
 from federation.points import DecisionPoint
@@ -25,12 +26,12 @@ from federation.records import (
     Event,
     Freeze,
     Kind,
-    Latch,
     Mode,
     Outcome,
     Record,
     encode,
 )
+from tiki import Latch
 
 ATTEMPTS = 3  # an answer that no longer holds is asked again twice before the terminal action answers
 RECENT = 4096  # decisions whose reply is kept for a sender that repeats itself; older ones are read from the ledger
@@ -335,7 +336,7 @@ class Desk:
     def _record(self, point: DecisionPoint, program: tiki.Program, decision: str, asked: Asked, verdict: Answered | decide.Waits) -> Reply:
         subject = asked.event.subject
         if isinstance(verdict, decide.Waits):
-            until = asked.at + round(program.timeout * decide.SECOND)
+            until = asked.at + round(program.timeout * SECOND)
             asked = msgspec.structs.replace(asked, waits=verdict.tier, until=until, clause=verdict.clause, reason=verdict.reason)
             self._add(Kind.ASKED, point.name, subject, decision, asked)
             return Reply(decision, point.name, subject, "waiting", clause=verdict.clause, reason=verdict.reason, until=until)
@@ -435,11 +436,10 @@ class Desk:
     def _in_force(
         self, program: tiki.Program, facts: tuple[Any, ...], held: tuple[bool | None, ...], latch: Latch | None, now: int
     ) -> bool:
-        before = None if latch is None else tiki.Latch(latch.clause, latch.fired)
         verdict = program.decide(facts, held)
-        after, fires = program.latch(before, verdict, now)
+        after, fires = program.latch(latch, verdict, now)
         settled = verdict.kind == "act" and verdict.action == program.point.terminal
-        return after == before and (not fires or settled)
+        return after == latch and (not fires or settled)
 
     def _memory(self, point: str, subject: str) -> tiki.Memory:
         key = (point, subject)

@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from tiki import Latch
+
 
 class Kind(StrEnum):
     """What a record is. The database holds at most one asked and one answered for each attempt of a decision."""
@@ -86,13 +88,6 @@ class Candidate(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     args: dict[str, Any] = {}
     attributes: dict[str, Any] = {}
     forbidden: str | None = None
-
-
-class Latch(msgspec.Struct, frozen=True, gc=False):
-    """The rule that last fired for a subject and is still in force, and when it fired (ns). Mirrors `tiki.Latch`."""
-
-    clause: str
-    fired: int
 
 
 class Asked(msgspec.Struct, frozen=True, gc=False):

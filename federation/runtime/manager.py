@@ -145,11 +145,11 @@ class ManagerService(Service):
             self._pushes = 0
             self.epoch, _ = await self._appender("follow", self.name, actor_name(self.name), sorted(kinds), sorted(pairs))
             await self.do(self._catching_up)
+            self.followed_anew()
             self._following.set()
             with contextlib.suppress(ray.exceptions.RayError):
                 await self._handle.wait_closed.remote()
             self._handle = None
-            self.followed_anew()
 
     def _catching_up(self, now: int) -> tuple[list[Entry], Any]:
         self._catch_up()
@@ -310,7 +310,7 @@ class ManagerService(Service):
         """Called after each commit."""
 
     def followed_anew(self) -> None:
-        """Called when the appender was replaced."""
+        """Called when an appender, the first or its replacement, carries records to this manager."""
 
     def _save_due(self) -> bool:
         return self._own + self._followed - self._saved > 2 * self.settings.ledger.snapshot_every

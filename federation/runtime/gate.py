@@ -1,0 +1,209 @@
+"""The gate as an actor: it also puts bundles in force, sends released effects to their executors, and records what came of them."""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import ray
+
+import tiki
+from federation.clock import SECOND
+from federation.effects import FreezeFlag
+from federation.errors import EliasError, Refused
+from federation.gate import SUPERVISION, Gate, Wish, freeze_entry, order_of
+from federation.manager import Emission, Manager
+from federation.points import Mode, schemas, versions
+from federation.records import BundleText, Entry, Event, Kind, Outcome, encode
+from federation.records import Mode as ModeBody
+from federation.runtime.manager import ManagerService
+from federation.runtime.service import NAMESPACE, actor_name
+from federation.settings import Settings
+
+RESCAN = 1.0  # seconds between looks at the spec folder
+GRACE = 5.0  # seconds past its expiry that an executor is still asked what came of an effect
+
+
+class GateService(ManagerService):
+    def __init__(self, name: str, settings: Settings, roster: str) -> None:
+        super().__init__(name, settings, roster)
+        self.frozen = FreezeFlag(settings.state)
+        self._sent: set[str] = set()
+        self._agents: dict[str, str] = {}
+        self._problem: dict[str, Any] = {}
+
+    def make(self) -> Manager:
+        gate = Gate(self.settings)
+        gate.epoch, gate.incarnation = self.epoch, self.incarnation
+        return gate
+
+    @property
+    def gate(self) -> Gate:
+        gate = self.desk.manager
+        assert isinstance(gate, Gate)
+        return gate
+
+    async def start(self) -> None:
+        await super().start()
+        self.spawn(self._watch_specs())
+        self.committed()
+
+    # -- bundles -----------------------------------------------------------------------------------------------------
+
+    async def _bundle_in_force(self) -> tiki.Bundle:
+        """The specs of the folder if they are sound, else those that were in force before."""
+        found = self.store.latest(1, kinds=[Kind.BUNDLE])
+        try:
+            bundle = self._load()
+        except tiki.Invalid as error:
+            self._problem = problem_of(error)
+            if not found:
+                raise
+            return await super()._bundle_in_force()
+        if not found or msgspec.json.decode(found[0].body, type=BundleText).digest != bundle.digest:
+            await self._append_one(self._bundle_entry(bundle))
+        return bundle
+
+    def _load(self) -> tiki.Bundle:
+        folder = self.settings.spec_folder
+        overlay = folder / "overlays" / self.settings.overlay if self.settings.overlay else None
+        return tiki.load(folder, schemas(self.roster.points), overlay)
+
+    def _bundle_entry(self, bundle: tiki.Bundle) -> Entry:
+        text = BundleText(bundle.digest, {s.path: s.text for s in bundle.sources}, versions(self.roster.points))
+        return Entry(Kind.BUNDLE, "", "", "", encode(text))
+
+    async def _append_one(self, entry: Entry) -> None:
+        await self._commit([entry])
+
+    async def _watch_specs(self) -> None:
+        """Put an edit in force for the next event; a broken one is reported and changes nothing."""
+        seen = self._stamp()
+        while True:
+            await asyncio.sleep(RESCAN)
+            stamp = self._stamp()
+            if stamp == seen:
+                continue
+            seen = stamp
+            try:
+                bundle = self._load()
+            except tiki.Invalid as error:
+                self._problem = problem_of(error)
+                self.log.warning("the edited specs are not in force: %s", error)
+                continue
+            self._problem = {}
+            if bundle.digest != self.desk.bundle.digest:
+                entry = self._bundle_entry(bundle)
+                await self.do(lambda now, b=bundle, e=entry: (self._put_in_force(b, e), None))  # type: ignore[misc]
+
+    def _put_in_force(self, bundle: tiki.Bundle, entry: Entry) -> list[Entry]:
+        self.desk.use(bundle)
+        return [entry]
+
+    def _stamp(self) -> list[tuple[str, int, int]]:
+        stamps = []
+        for folder, _, files in os.walk(self.settings.spec_folder):
+            for name in files:
+                if name.endswith((".tiki", ".md")):
+                    stat = os.stat(os.path.join(folder, name))
+                    stamps.append((os.path.join(folder, name), stat.st_mtime_ns, stat.st_size))
+        return sorted(stamps)
+
+    async def bundle(self) -> dict[str, Any]:
+        """The bundle in force, and what is wrong with the folder if it is not the same."""
+        bundle = self.desk.bundle
+        return {"digest": bundle.digest, "sources": {s.path: s.text for s in bundle.sources}, "problem": self._problem}
+
+    # -- a person's word ---------------------------------------------------------------------------------------------
+
+    async def set_mode(self, action: str, mode: str, by: str) -> None:
+        point, _, name = action.partition("/")
+        known = self.roster.points.get(point)
+        if known is None or name not in known.effects:
+            actions = ", ".join(sorted(f"{p.name}/{a}" for p in self.roster.points.values() for a in p.effects))
+            raise Refused("no-action", f"`{action}` is not an action with an effect", cure=f"one of: {actions}")
+        if mode not in set(Mode):
+            raise Refused("no-mode", f"`{mode}` is not a mode", cure="one of: observe, approve, act")
+        await self._note(Emission(Kind.MODE, "", "", "", ModeBody(action, mode, by)))
+
+    async def set_freeze(self, on: bool, by: str, reason: str) -> None:
+        """The nodes first, the record after: a freeze must not wait for the database."""
+        self.frozen.set(on, by)
+        for actor in set(self._agents.values()):
+            ray.get_actor(actor, NAMESPACE).freeze.remote(on, by)
+        await self._note(freeze_entry(on, by, reason))
+
+    async def _note(self, emission: Emission) -> None:
+        entry = Entry(emission.kind, emission.point, emission.subject, emission.decision, encode(emission.body))
+
+        def work(now: int) -> tuple[list[Entry], Any]:
+            self.desk.take(entry)
+            return [entry, *self.desk.settle(now)], None
+
+        await self.do(work)
+
+    async def supervision_exceeded(self, what: Mapping[str, Any]) -> None:
+        """The root supervisor gave up on a child: a case for a person."""
+        data = {"child": str(what["child"]), "restarts": int(what["restarts"])}
+        event = Event(f"exceeded {what['child']} {self.clock.now()}", "elias/root", SUPERVISION.events[0], str(what["child"]), None, data)
+        await self.do(lambda now: self.desk.handle([event], now))
+
+    # -- effects -----------------------------------------------------------------------------------------------------
+
+    async def report(self, report: Mapping[str, Any]) -> None:
+        """A node agent says where it can be reached."""
+        node, actor = str(report["node"]), str(report["actor"])
+        if self._agents.get(node) != actor:
+            self._agents[node] = actor
+            ray.get_actor(actor, NAMESPACE).greet.remote(self.epoch, self.incarnation)
+        self.committed()
+
+    def followed_anew(self) -> None:
+        """A new appender means a new epoch: every agent is to hear of it before the next release."""
+        self.gate.epoch = self.epoch
+        self._agents.clear()
+
+    def committed(self) -> None:
+        for decision, wish in self.gate.state.released.items():
+            if decision not in self._sent:
+                self._sent.add(decision)
+                self.spawn(self._dispatch(wish))
+
+    async def _dispatch(self, wish: Wish) -> None:
+        outcome = await self._outcome(wish)
+        entry = Entry(Kind.OUTCOME, wish.point, wish.subject, wish.decision, encode(outcome))
+
+        def work(now: int) -> tuple[list[Entry], Any]:
+            self.desk.take(entry)
+            return [entry, *self.desk.settle(now)], None
+
+        try:
+            await self.do(work)
+        except EliasError as error:
+            self.log.warning("the outcome of %s is not on record yet, its executor will be asked again: %s", wish.decision, error)
+        finally:
+            self._sent.discard(wish.decision)
+
+    async def _outcome(self, wish: Wish) -> Outcome:
+        """Ask the executor until it answers; after the expiry it can only tell what it did before."""
+        order = order_of(wish)
+        raw = msgspec.msgpack.encode(order)
+        while True:
+            actor = self._actor_of(wish.effect.node)
+            if actor is not None:
+                try:
+                    return msgspec.msgpack.decode(await ray.get_actor(actor, NAMESPACE).perform.remote(raw), type=Outcome)
+                except (ray.exceptions.RayError, ValueError) as error:
+                    self.log.warning("%s does not answer: %s", actor, type(error).__name__)
+            if self.clock.now() > order.expires + round(GRACE * SECOND):
+                return Outcome("unknown", f"{wish.effect.node} was not reached in time")
+            await asyncio.sleep(0.5)
+
+    def _actor_of(self, node: str) -> str | None:
+        """`@ucm` is the outbound delivery of that manager; anything else a node's agent."""
+        return actor_name(node[1:]) if node.startswith("@") else self._agents.get(node)
+
+
+def problem_of(error: tiki.Invalid) -> dict[str, Any]:
+    return {"message": str(error), "count": len(error.diagnostics)}
