@@ -266,6 +266,8 @@ def _unfit(batch: Batch) -> EliasError | None:
                 place=e.subject,
                 cure=f"at most {BODY_LIMIT}",
             )
+        if e.kind in _ONCE and not e.decision:
+            return Refused("ledger.decision", f"an {e.kind} record names no decision", place=e.subject)
         words = e.kind + e.point + e.subject + e.decision
         if len(words) > _TEXT_LIMIT or (not words.isascii() and _surrogate(words)) or "\x00" in words:
             return Refused(

@@ -186,22 +186,22 @@ class Store:
         c = tables.checkpoints.c
         columns = select(c.size, c.time, c.root, c.epoch)
         if newest:
-            rows = self._all(columns.order_by(c.size.desc()).limit(1))
+            rows = self.fetch(columns.order_by(c.size.desc()).limit(1))
             yield from itertools.starmap(Head, rows)
             return
         after = -1
-        while rows := self._all(columns.where(c.size > after).order_by(c.size).limit(CHUNK)):
+        while rows := self.fetch(columns.where(c.size > after).order_by(c.size).limit(CHUNK)):
             yield from itertools.starmap(Head, rows)
             after = rows[-1].size
 
     def standings(self) -> list[Standing]:
-        return [Standing(*row) for row in self._all(select(tables.writers))]
+        return [Standing(*row) for row in self.fetch(select(tables.writers))]
 
     def snapshot_load(self, writer: str, *, upto: int | None = None) -> Snapshot | None:
         """The newest snapshot of `writer`, or the newest that stands at `upto` or before."""
         c = tables.snapshots.c
         newest = select(c.seq, c.body).where(c.writer == writer).order_by(c.seq.desc()).limit(1)
-        rows = self._all(newest if upto is None else newest.where(c.seq <= upto))
+        rows = self.fetch(newest if upto is None else newest.where(c.seq <= upto))
         return Snapshot(*rows[0]) if rows else None
 
     def read(
@@ -232,13 +232,13 @@ class Store:
         pages = []
         for statement in _statements(kinds, points, ()):
             older = statement if before is None else statement.where(c.seq < before)
-            pages.append([_record(row) for row in self._all(older.order_by(c.seq.desc()).limit(limit))])
+            pages.append([_record(row) for row in self.fetch(older.order_by(c.seq.desc()).limit(limit))])
         return list(itertools.islice(heapq.merge(*pages, key=lambda record: -record.header.seq), limit))
 
     def decision(self, id: str) -> list[Record]:
         """All records of a decision, in order; empty when there is none."""
         c = tables.records.c
-        found = self._all(_RECORDS.where(c.decision == id, text("decision <> ''")).order_by(c.seq))
+        found = self.fetch(_RECORDS.where(c.decision == id, text("decision <> ''")).order_by(c.seq))
         return [_record(row) for row in found]
 
     def known(self, ids: Sequence[str]) -> dict[str, bytes]:
@@ -267,7 +267,7 @@ class Store:
                 .where(t.level == level, t.position >= first, t.position < first + count)
                 .order_by(t.position)
             )
-        rows = self._all(statement)
+        rows = self.fetch(statement)
         if len(rows) != count:
             raise Corrupt(
                 f"{self.place}: {count - len(rows)} hashes of level {level} from {first} on are missing; "
@@ -279,7 +279,7 @@ class Store:
         """All records up to `upto` with the leaf hashes that are stored beside them, unchecked."""
         c = tables.records.c
         after = None
-        while chunk := self._all(
+        while chunk := self.fetch(
             _LEAVES.where(c.seq > after if after is not None else text("TRUE"), c.seq <= upto)
             .order_by(c.seq)
             .limit(CHUNK)
@@ -292,13 +292,14 @@ class Store:
         c = tables.records.c
         while limit > 0 and after < end:
             page = statement.where(c.seq > after, c.seq <= end).order_by(c.seq).limit(min(CHUNK, limit))
-            rows = self._all(page)
+            rows = self.fetch(page)
             yield from map(_record, rows)
             if len(rows) < min(CHUNK, limit):
                 return
             after, limit = rows[-1].seq, limit - len(rows)
 
-    def _all(self, statement: "Select[Any]") -> Sequence[Any]:
+    def fetch(self, statement: "Select[Any]") -> Sequence[Any]:
+        """The rows of a statement on `tables`, in a transaction of its own."""
         with mapped(self.place), self.engine.connect() as connection:
             return connection.execute(statement).fetchall()
 
