@@ -151,7 +151,11 @@ _JSON_TYPES: Mapping[Type, str] = {
 
 
 def _json_type(fact: Fact) -> dict[str, object]:
-    schema: dict[str, object] = {"type": [_JSON_TYPES[fact.type], "null"], "description": fact.doc, "x-unit": fact.type.value}
+    schema: dict[str, object] = {
+        "type": [_JSON_TYPES[fact.type], "null"],
+        "description": fact.doc,
+        "x-unit": fact.type.value,
+    }
     if fact.type is Type.LIST:
         schema["items"] = {"type": "string"}
     if fact.values:

@@ -1,0 +1,151 @@
+"""All specs in force: checked as one, compiled for every decision point, and named by a digest of everything that they depend on."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tiki.diagnostics import Diagnostic, Invalid, Place, Report, Source, Span, errors
+from tiki.document import Document
+from tiki.examples import Example, ExampleResult, examples_of, run_example
+from tiki.merge import OVERLAYS, Merged, merge
+from tiki.plan import Plan
+from tiki.program import Program
+from tiki.read import LARGEST, read
+from tiki.resolve import plan_of
+from tiki.schema import Point
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Compiled specs. `programs` has every point; `sources` and `overlays` are in order of path and rebuild the same bundle."""
+
+    digest: str
+    programs: Mapping[str, Program]
+    sources: tuple[Source, ...]
+    overlays: tuple[Source, ...]
+    warnings: tuple[Diagnostic, ...]
+    examples: tuple[Example, ...]
+    merged: Mapping[str, Merged]
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """Path to text of all that the bundle was made of, for the record; see `rebuild`."""
+        return {source.path: source.text for source in (*self.sources, *self.overlays)}
+
+
+def build(sources: Sequence[Source], points: Mapping[str, Point], overlays: Sequence[Source] = ()) -> Bundle:
+    """Checks and compiles. An overlay's path begins with `overlays/`; where it does not, that is put before it.
+
+    Raises Invalid with every error that was found.
+    """
+    base, over = _in_order(sources), _in_order(_as_overlays(overlays))
+    report = Report()
+    merged, plans, examples = _analyse(base, over, points, report)
+    if errors(report.found):
+        raise Invalid(errors(report.found))
+    programs = {name: Program(plan) for name, plan in plans.items()}
+    return Bundle(_digest(base, over, points), programs, base, over, tuple(report.found), tuple(examples), merged)
+
+
+def rebuild(texts: Mapping[str, str], points: Mapping[str, Point]) -> Bundle:
+    """The bundle of recorded texts (`Bundle.texts`)."""
+    sources = [Source(path, text) for path, text in texts.items()]
+    overlays = [source for source in sources if source.path.startswith(OVERLAYS)]
+    return build([source for source in sources if source not in overlays], points, overlays)
+
+
+def check(sources: Sequence[Source], points: Mapping[str, Point], overlays: Sequence[Source] = ()) -> list[Diagnostic]:
+    """Everything that is wrong or doubtful, in order of place. Never raises for what the texts say."""
+    report = Report()
+    _analyse(_in_order(sources), _in_order(_as_overlays(overlays)), points, report)
+    return sorted(report.found, key=lambda found: (found.path, found.line, found.column, found.code))
+
+
+def load(directory: Path, points: Mapping[str, Point], overlay: Path | None = None) -> Bundle:
+    """Builds what `read_directory` finds, with the overlay in the folder `overlay`. Raises Invalid."""
+    return build(*_loaded(directory, points, overlay))
+
+
+def read_directory(directory: Path, prefix: str = "") -> list[Source]:
+    """The `.tiki` files below a directory and the Markdown files with `tiki` fences, without its `overlays`. Raises Invalid."""
+    report = Report()
+    found = []
+    paths = [path for pattern in ("*.tiki", "*.md") for path in directory.rglob(pattern) if path.is_file()]
+    for path in sorted(paths):
+        name = path.relative_to(directory).as_posix()
+        if name.startswith(OVERLAYS):
+            continue
+        source = _read_file(path, prefix + name, report)
+        if source is not None and (path.suffix == ".tiki" or "tiki" in source.text):
+            found.append(source)
+    if report.found:
+        raise Invalid(report.found)
+    return found
+
+
+def run_examples(bundle: Bundle) -> list[ExampleResult]:
+    """Every example of the bundle, in order. Facts without a column are absent, and all count as having held long enough."""
+    return [
+        run_example(example, bundle.merged[example.point], bundle.programs[example.point])
+        for example in bundle.examples
+    ]
+
+
+def _loaded(
+    directory: Path, points: Mapping[str, Point], overlay: Path | None
+) -> tuple[list[Source], Mapping[str, Point], list[Source]]:
+    over = [] if overlay is None else read_directory(overlay, f"{OVERLAYS}{overlay.name}/")
+    return read_directory(directory), points, over
+
+
+def _read_file(path: Path, name: str, report: Report) -> Source | None:
+    place = Place(name, Span(1, 1, 1, 1), "")
+    try:
+        with path.open("rb") as file:
+            raw = file.read(4 * LARGEST + 1)
+        return Source(name, raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        report.error("TIKI-101", f"the file is not UTF-8 text: byte {error.start} is {raw[error.start]:#04x}", place)
+    except OSError as error:
+        report.error("TIKI-101", f"the file cannot be read: {error.strerror}", place)
+    return None
+
+
+def _in_order(sources: Iterable[Source]) -> tuple[Source, ...]:
+    return tuple(sorted(sources, key=lambda source: source.path))
+
+
+def _as_overlays(overlays: Sequence[Source]) -> list[Source]:
+    return [o if o.path.startswith(OVERLAYS) else Source(OVERLAYS + o.path, o.text) for o in overlays]
+
+
+def _analyse(
+    sources: tuple[Source, ...], overlays: tuple[Source, ...], points: Mapping[str, Point], report: Report
+) -> tuple[dict[str, Merged], dict[str, Plan], list[Example]]:
+    for before, source in zip((*sources, *overlays), (*sources, *overlays)[1:], strict=False):
+        if before.path == source.path:
+            report.error("TIKI-109", "two sources have this path", Place(source.path, Span(1, 1, 1, 1), ""))
+    for source in sources:
+        if source.path.startswith(OVERLAYS):
+            report.error("TIKI-109", f"`{OVERLAYS}` is where overlays stand", Place(source.path, Span(1, 1, 1, 1), ""))
+    documents = _documents(sources, report)
+    merged = merge(documents, _documents(overlays, report), points, report)
+    plans = {name: plan_of(one, report) for name, one in merged.items()}
+    examples = [example for one in merged.values() for example in examples_of(one, report)]
+    return merged, plans, examples
+
+
+def _documents(sources: Iterable[Source], report: Report) -> list[Document]:
+    documents = [read(source) for source in sources]
+    for document in documents:
+        report.take(document.diagnostics)
+    return documents
+
+
+def _digest(sources: Sequence[Source], overlays: Sequence[Source], points: Mapping[str, Point]) -> str:
+    """SHA-256 over paths, texts and the points' versions, as 32 hex digits."""
+    texts = [[source.path, source.text] for source in (*sources, *overlays)]
+    versions = sorted([name, point.version] for name, point in points.items())
+    return hashlib.sha256(json.dumps([texts, versions]).encode()).hexdigest()[:32]

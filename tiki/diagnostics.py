@@ -1,0 +1,120 @@
+"""What is wrong with a text: a code, a place, a message, and what to write instead."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+MOST = 200
+"""Diagnostics kept of one check. More help nobody, and hostile input must not cost memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A text and the path that it is known by."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of text: lines and columns count from 1, the end is exclusive."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+class Severity(StrEnum):
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One finding. `help` says how to cure it, `suggestion` is a text that may replace the span, `excerpt` the line it is on."""
+
+    code: str
+    severity: Severity
+    message: str
+    path: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    help: str = ""
+    suggestion: str | None = None
+    excerpt: str = ""
+
+    def __str__(self) -> str:
+        lines = [f"{self.path}:{self.line}:{self.column}: {self.severity.value} {self.code}: {self.message}"]
+        if self.excerpt:
+            width = self.end_column - self.column if self.end_line == self.line else len(self.excerpt) - self.column + 1
+            gutter = str(self.line)
+            lines.append(f"  {gutter} | {self.excerpt}")
+            lines.append(f"  {' ' * len(gutter)} | {' ' * (self.column - 1)}{'^' * max(1, width)}")
+        if self.suggestion is not None:
+            lines.append(f"  did you mean `{self.suggestion}`?")
+        if self.help:
+            lines.append(f"  help: {self.help}")
+        return "\n".join(lines)
+
+
+class Invalid(Exception):
+    """A text that cannot be used. Carries everything that was found, not only the first."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        super().__init__("\n".join(map(str, self.diagnostics)))
+
+    def __reduce__(self) -> tuple[type["Invalid"], tuple[tuple[Diagnostic, ...]]]:
+        return (Invalid, (self.diagnostics,))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A span of one file, with the line as it stands there. Two places never make two trees differ."""
+
+    path: str
+    span: Span
+    excerpt: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.span.line}"
+
+
+class Report:
+    """Collects diagnostics."""
+
+    def __init__(self) -> None:
+        self.found: list[Diagnostic] = []
+
+    def error(self, code: str, message: str, place: Place, *, help: str = "", suggestion: str | None = None) -> None:
+        self._add(Severity.ERROR, code, message, place, help, suggestion)
+
+    def warn(self, code: str, message: str, place: Place, *, help: str = "", suggestion: str | None = None) -> None:
+        self._add(Severity.WARNING, code, message, place, help, suggestion)
+
+    def take(self, found: Iterable[Diagnostic]) -> None:
+        """Adds what another report found; the same thing once."""
+        for diagnostic in found:
+            if len(self.found) < MOST and diagnostic not in self.found:
+                self.found.append(diagnostic)
+
+    def _add(
+        self, severity: Severity, code: str, message: str, place: Place, help: str, suggestion: str | None
+    ) -> None:
+        span = place.span
+        self.take(
+            [
+                Diagnostic(
+                    code=code, severity=severity, message=message, path=place.path, line=span.line, column=span.column,
+                    end_line=span.end_line, end_column=span.end_column, help=help, suggestion=suggestion, excerpt=place.excerpt,
+                )
+            ]
+        )  # fmt: skip
+
+
+def errors(diagnostics: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:
+    return tuple(d for d in diagnostics if d.severity is Severity.ERROR)
