@@ -1,7 +1,7 @@
 """TIKI: rules for a cluster that a person can read.
 
-`build` checks and compiles specs for decision points; a `Program` decides, explains, forbids and keeps time. What everything means is written out
-in docs/tiki/semantics.md. Knows nothing of the rest of ELIAS.
+`build` checks and compiles specs for decision points; a `Program` decides, explains, forbids and keeps time. What
+everything means is written out in docs/tiki/semantics.md. Knows nothing of the rest of ELIAS.
 """
 
 from tiki.bundle import Bundle, build, check, load, read_directory, rebuild, run_examples

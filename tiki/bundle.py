@@ -1,4 +1,5 @@
-"""All specs in force: checked as one, compiled for every decision point, and named by a digest of everything that they depend on."""
+"""All specs in force: checked as one, compiled for every decision point,
+and named by a digest of everything that they depend on."""
 
 import hashlib
 import json
@@ -19,7 +20,8 @@ from tiki.schema import Point
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """Compiled specs. `programs` has every point; `sources` and `overlays` are in order of path and rebuild the same bundle."""
+    """Compiled specs. `programs` has every point;
+    `sources` and `overlays` are in order of path and rebuild the same bundle."""
 
     digest: str
     programs: Mapping[str, Program]
@@ -69,7 +71,8 @@ def load(directory: Path, points: Mapping[str, Point], overlay: Path | None = No
 
 
 def read_directory(directory: Path, prefix: str = "") -> list[Source]:
-    """The `.tiki` files below a directory and the Markdown files with `tiki` fences, without its `overlays`. Raises Invalid."""
+    """The `.tiki` files below a directory and the Markdown files with `tiki` fences, without its `overlays`.
+    Raises Invalid."""
     report = Report()
     found = []
     paths = [path for pattern in ("*.tiki", "*.md") for path in directory.rglob(pattern) if path.is_file()]
@@ -86,7 +89,8 @@ def read_directory(directory: Path, prefix: str = "") -> list[Source]:
 
 
 def run_examples(bundle: Bundle) -> list[ExampleResult]:
-    """Every example of the bundle, in order. Facts without a column are absent, and all count as having held long enough."""
+    """Every example of the bundle, in order.
+    Facts without a column are absent, and all count as having held long enough."""
     return [
         run_example(example, bundle.merged[example.point], bundle.programs[example.point])
         for example in bundle.examples

@@ -1,8 +1,9 @@
-"""From a plan to generated Python: one straight function for deciding, one that also keeps every truth, one for windows, one a guarded action,
-and one that reads an event's data.
+"""From a plan to generated Python: one straight function for deciding, one that also keeps every truth, one for
+windows, one a guarded action, and one that reads an event's data.
 
-Two readings of the same rules are generated. The first compares outright; where a fact has no value the comparison raises NoValue and the second
-evaluates again in Kleene's logic. So the ordinary case pays nothing for the possibility of unknown facts.
+Two readings of the same rules are generated. The first compares outright; where a fact has no value the comparison
+raises NoValue and the second evaluates again in Kleene's logic. So the ordinary case pays nothing for the possibility
+of unknown facts.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -20,7 +21,8 @@ Held = tuple[Truth, ...]
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """The generated functions and their text. `guards`: by action; each gives the name of the guard that forbids, or None."""
+    """The generated functions and their text.
+    `guards`: by action; each gives the name of the guard that forbids, or None."""
 
     python: str
     decide: Callable[[Facts, Held], Verdict]
@@ -43,7 +45,8 @@ def compile_plan(plan: Plan) -> Compiled:
     _facts_from(code, plan.point.facts)
     python = code.text()
     scope = _scope(plan)
-    exec(compile(python, f"<tiki {plan.point.name}>", "exec"), scope)  # noqa: S102: our own text; user text enters it as repr() only
+    # The text is ours; what a user wrote enters it only as the repr() of a checked value.
+    exec(compile(python, f"<tiki {plan.point.name}>", "exec"), scope)  # noqa: S102
     return Compiled(
         python=python,
         decide=scope["decide"],
@@ -66,9 +69,16 @@ def _scope(plan: Plan) -> dict[str, Any]:
                 unknown_fact(name, facts)
 
     scope: dict[str, Any] = {
-        "A": ABSENT, "U": UNKNOWN, "NoValue": NoValue, "Trace": Trace, "PLAN": plan, "LAST": plan.last, "INF": float("inf"),
-        "convert": convert, "complain": complain,
-    }  # fmt: skip
+        "A": ABSENT,
+        "U": UNKNOWN,
+        "NoValue": NoValue,
+        "Trace": Trace,
+        "PLAN": plan,
+        "LAST": plan.last,
+        "INF": float("inf"),
+        "convert": convert,
+        "complain": complain,
+    }
     for index, rule in enumerate(plan.rules):
         scope[f"V{index}"], scope[f"U{index}"] = rule.verdict, rule.unknown
     return scope
@@ -169,7 +179,8 @@ def _plain(formula: Formula, leaf: Leaf) -> str:
 
 
 def _kleene(code: _Code, formula: Formula, leaf: Leaf) -> str:
-    """Writes the lines that evaluate a formula in Kleene's logic, left to right, and gives the name that holds its truth."""
+    """Writes the lines that evaluate a formula in Kleene's logic, left to right,
+    and gives the name that holds its truth."""
     name = code.name()
     match formula:
         case Test():
@@ -240,7 +251,7 @@ def _explain(code: _Code, plan: Plan) -> None:
     for index, rule in enumerate(plan.rules):
         mine = _keep(code, rule.condition, _plainly, taken)
         if rule.window is None:
-            code(f"if {_plain(rule.condition, lambda test: mine[id(test)])}:")  # noqa: B023: used at once
+            code(f"if {_plain(rule.condition, mine)}:")
             code(f"return {_traced(f'V{index}', taken)}")
             code.end()
         else:
@@ -258,24 +269,21 @@ def _explain_unsure(code: _Code, plan: Plan) -> None:
     taken: list[str] = []
     for index, rule in enumerate(plan.rules):
         mine = _keep(code, rule.condition, _kleene_test, taken)
-        if rule.window is None:
-            truth = _kleene(code, rule.condition, lambda test: mine[id(test)])  # noqa: B023: used at once
-        else:
-            truth = f"held[{rule.window}]"
+        truth = _kleene(code, rule.condition, mine) if rule.window is None else f"held[{rule.window}]"
         _by_truth(code, truth, index, lambda verdict: _traced(verdict, taken))
     code(f"return {_traced('LAST', taken)}")
     code.end()
 
 
-def _keep(code: _Code, condition: Formula, write: Leaf, taken: list[str]) -> dict[int, str]:
-    """Evaluates every comparison of a condition, none skipped, into a name of its own."""
+def _keep(code: _Code, condition: Formula, write: Leaf, taken: list[str]) -> Leaf:
+    """Evaluates every comparison of a condition, none skipped, each into a name of its own; gives those names."""
     mine: dict[int, str] = {}
     for test in tests(condition):
         name = f"t{len(taken)}"
         code(f"{name} = {write(test)}")
         taken.append(name)
         mine[id(test)] = name
-    return mine
+    return lambda test: mine[id(test)]
 
 
 def _traced(verdict: str, taken: list[str]) -> str:

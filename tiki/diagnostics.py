@@ -1,7 +1,7 @@
 """What is wrong with a text: a code, a place, a message, and what to write instead."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 MOST = 200
@@ -33,7 +33,8 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding. `help` says how to cure it, `suggestion` is a text that may replace the span, `excerpt` the line it is on."""
+    """One finding. `help` says how to cure it, `suggestion` is a text that may replace the span,
+    `excerpt` the line it is on."""
 
     code: str
     severity: Severity
@@ -91,10 +92,12 @@ class Report:
         self.found: list[Diagnostic] = []
 
     def error(self, code: str, message: str, place: Place, *, help: str = "", suggestion: str | None = None) -> None:
-        self._add(Severity.ERROR, code, message, place, help, suggestion)
+        found = self._found(Severity.ERROR, code, message, place)
+        self.take([replace(found, help=help, suggestion=suggestion)])
 
     def warn(self, code: str, message: str, place: Place, *, help: str = "", suggestion: str | None = None) -> None:
-        self._add(Severity.WARNING, code, message, place, help, suggestion)
+        found = self._found(Severity.WARNING, code, message, place)
+        self.take([replace(found, help=help, suggestion=suggestion)])
 
     def take(self, found: Iterable[Diagnostic]) -> None:
         """Adds what another report found; the same thing once."""
@@ -102,18 +105,10 @@ class Report:
             if len(self.found) < MOST and diagnostic not in self.found:
                 self.found.append(diagnostic)
 
-    def _add(
-        self, severity: Severity, code: str, message: str, place: Place, help: str, suggestion: str | None
-    ) -> None:
+    def _found(self, severity: Severity, code: str, message: str, place: Place) -> Diagnostic:
         span = place.span
-        self.take(
-            [
-                Diagnostic(
-                    code=code, severity=severity, message=message, path=place.path, line=span.line, column=span.column,
-                    end_line=span.end_line, end_column=span.end_column, help=help, suggestion=suggestion, excerpt=place.excerpt,
-                )
-            ]
-        )  # fmt: skip
+        where = (place.path, span.line, span.column, span.end_line, span.end_column)
+        return Diagnostic(code, severity, message, *where, excerpt=place.excerpt)
 
 
 def errors(diagnostics: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:

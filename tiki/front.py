@@ -1,4 +1,5 @@
-"""The YAML front matter of a file: `tiki: 1` between two lines of `---`, read so that hostile YAML is refused before anything is built from it."""
+"""The YAML front matter of a file: `tiki:
+1` between two lines of `---`, read so that hostile YAML is refused before anything is built from it."""
 
 from typing import Any
 
@@ -46,11 +47,11 @@ def _refuse_hostile(text: str) -> None:
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
-            raise FrontError("anchors and aliases are not read in a front matter", event.start_mark.line)
+            raise FrontError("anchors and aliases are not read in a front matter", _line(event))
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > DEEPEST:
-                raise FrontError("the front matter is nested too deeply", event.start_mark.line)
+                raise FrontError("the front matter is nested too deeply", _line(event))
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
@@ -59,10 +60,14 @@ def _mapping(node: yaml.MappingNode) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in node.value:
         if not isinstance(key, yaml.ScalarNode):
-            raise FrontError("a key of the front matter is not a name", key.start_mark.line)
+            raise FrontError("a key of the front matter is not a name", _line(key))
         if key.value in found:
-            raise FrontError(f"`{key.value[:40]}` stands twice in the front matter", key.start_mark.line)
+            raise FrontError(f"`{key.value[:40]}` stands twice in the front matter", _line(key))
         found[key.value] = (
             yaml.safe_load(value.value) if isinstance(value, yaml.ScalarNode) and value.style is None else value
         )
     return found
+
+
+def _line(item: yaml.Event | yaml.Node) -> int:
+    return item.start_mark.line if item.start_mark is not None else 0

@@ -1,4 +1,5 @@
-"""Gathers what all specs say about each decision point: settings and clauses in order of path, then the overlays' replacements."""
+"""Gathers what all specs say about each decision point:
+settings and clauses in order of path, then the overlays' replacements."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,12 +25,12 @@ from tiki.syntax import (
 from tiki.values import closest
 
 LANGUAGE = (
-    Setting(name="fallback", type=Type.NAME, doc="What answers where no rule decides: request_claude_supervision, request_operator or an action."),
+    Setting(name="fallback", type=Type.NAME, doc="What answers where no rule decides: a tier or an action."),
     Setting(name="on_timeout", type=Type.NAME, doc="The action that answers a case nobody answered in time."),
     Setting(name="timeout", type=Type.DURATION, doc="How long a case may wait.", default="1h"),
     Setting(name="max_error", type=Type.PERCENT, doc="The share of wrong decisions that a policy may make by itself."),
     Setting(name="cooldown", type=Type.DURATION, doc="After how long a rule that is still in force fires again."),
-)  # fmt: skip
+)
 """Settings that every point has."""
 
 _RESERVED = ("otherwise", "fallback", "unset")
@@ -91,14 +92,16 @@ def merge(
 
 def _near_headings(documents: Sequence[Document], points: Mapping[str, Point], report: Report) -> None:
     managers = {point.manager.upper() for point in points.values()}
-    for document in documents:
-        for block in document.blocks:
-            if isinstance(block, Heading) and block.level == 2 and not block.begins_spec and block.text.split()[:1]:
-                if block.text.split()[0] in managers:
-                    report.error(
-                        "TIKI-104", "this heading begins with a manager's name and does not end in `Spec`", block.place,
-                        suggestion=f"## {block.text} Spec", help="for prose, begin it with another word",
-                    )  # fmt: skip
+    blocks = [block for document in documents for block in document.blocks]
+    for heading in (block for block in blocks if isinstance(block, Heading) and block.level == 2):
+        if not heading.begins_spec and not managers.isdisjoint(heading.text.split()[:1]):
+            report.error(
+                "TIKI-104",
+                "this heading begins with a manager's name and does not end in `Spec`",
+                heading.place,
+                suggestion=f"## {heading.text} Spec",
+                help="for prose, begin it with another word",
+            )
 
 
 def _concerned(
@@ -131,9 +134,12 @@ def _concerned(
                 (title for title in known if title.casefold() == heading.title.casefold()), None
             ) or _near_title(heading.title, known)
             report.error(
-                "TIKI-305", f"no decision point takes the title `{heading.title}`", heading.place,
-                suggestion=near and f"## {near} Spec", help="or name the point: `- decides: MANAGER.POINT`",
-            )  # fmt: skip
+                "TIKI-305",
+                f"no decision point takes the title `{heading.title}`",
+                heading.place,
+                suggestion=near and f"## {near} Spec",
+                help="or name the point: `- decides: MANAGER.POINT`",
+            )
         return list(found)
     if len(decides) > 1:
         report.error("TIKI-501", f"`decides` is set twice, first at {decides[0].place}", decides[1].place)
@@ -212,9 +218,11 @@ def _replace(clause: Clause, target: Merged, report: Report) -> None:
         return
     near = closest(wanted, [name for name, _ in target.named()])
     report.error(
-        "TIKI-506", f"{target.point.name} has no clause `{wanted}` that an overlay could replace",
-        clause.name.place if clause.name else clause.place, suggestion=near,
-    )  # fmt: skip
+        "TIKI-506",
+        f"{target.point.name} has no clause `{wanted}` that an overlay could replace",
+        clause.name.place if clause.name else clause.place,
+        suggestion=near,
+    )
 
 
 OVERLAYS = "overlays/"
@@ -232,9 +240,12 @@ def _settings(spec: Spec, overlay: bool, targets: list[Merged], replaced: set[tu
             near = closest(name, known)
             about = " and ".join(target.point.name for target in targets)
             report.error(
-                "TIKI-302", f"`{name}` is not a setting of {about}, and no clause uses it", statement.name.place, suggestion=near,
+                "TIKI-302",
+                f"`{name}` is not a setting of {about}, and no clause uses it",
+                statement.name.place,
+                suggestion=near,
                 help="" if near else f"the settings are {', '.join(dict.fromkeys(known))}",
-            )  # fmt: skip
+            )
         for target in takers:
             before = target.settings.get(name)
             key = (target.point.name, name)

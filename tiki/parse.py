@@ -1,4 +1,5 @@
-"""From the text of one bullet to its statement. The grammar stands in grammar.lark; this names what is wrong in a user's words."""
+"""From the text of one bullet to its statement.
+The grammar stands in grammar.lark; this names what is wrong in a user's words."""
 
 import re
 from functools import lru_cache
@@ -78,9 +79,11 @@ def _grammar() -> Lark:
 
 
 def parse_statement(text: str, path: str, line: int, lines: tuple[str, ...], report: Report) -> Statement | None:
-    """The statement in `text`, whose first line is line `line` of the file; None, with diagnostics, where there is none.
+    """The statement in `text`, whose first line is line `line` of the file; None, with diagnostics, where there is
+    none.
 
-    `text` has the bullet's marker and comments blanked out, so its columns are those of the file; `lines` are the lines as they stand.
+    `text` has the bullet's marker and comments blanked out, so its columns are those of the file; `lines` are the
+    lines as they stand.
     """
     reader = _Reader(path, line, lines, report)
     whole = reader.span_of(text)
@@ -157,9 +160,13 @@ class _Reader:
         suggestion = closest(opening, _OPENING) if opening not in _WORDS and expected == ["COLON"] else None
         if suggestion is None and token is not None and token.type == "NAME":
             suggestion = closest(token, [word for word in _WORDS if word.upper() in expected])
-        helping = "a setting reads `name: value`, a clause `when CONDITION: ACTION`, `never ACTION when CONDITION` or `otherwise: ACTION`"
         self.report.error(
-            "TIKI-201", f"{found} where {_either(words)} is expected", place, suggestion=suggestion, help=helping
+            "TIKI-201",
+            f"{found} where {_either(words)} is expected",
+            place,
+            suggestion=suggestion,
+            help="a setting reads `name: value`, a clause `when CONDITION: ACTION`, `never ACTION when CONDITION` "
+            "or `otherwise: ACTION`",
         )
 
     def statement(self, tree: Tree[Token], whole: Place) -> Statement:

@@ -1,4 +1,5 @@
-"""The resolved tree: every name bound to a fact, an attribute or a constant, every choice a verdict. What is compiled."""
+"""The resolved tree: every name bound to a fact, an attribute or a constant, every choice a verdict.
+What is compiled."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,10 +16,11 @@ from tiki.values import Value
 class Verdict(msgspec.Struct, frozen=True, gc=False):
     """What the rules say; one object a clause, made beforehand. Not to be changed, its `args` included.
 
-    kind: `act` (do `action` with `args`), `consult` (let a policy choose among `actions`) or `fallback` (go to `tier`, or do `action`).
-    clause: the clause that decided; `fallback` where none did; `unset` where no spec concerns the point. index: its position among the rules,
-    of a fallback that of the unknown rule, else -1. reason: `rule`, `otherwise`, `unset`, `unknown` (a rule that might have decided could
-    not be told) or `undecided` (none held and there is no `otherwise`).
+    kind: `act` (do `action` with `args`), `consult` (let a policy choose among `actions`) or `fallback` (go to `tier`,
+    or do `action`).
+    clause: the clause that decided; `fallback` where none did; `unset` where no spec concerns the point. index: its
+    position among the rules, of a fallback that of the unknown rule, else -1. reason: `rule`, `otherwise`, `unset`,
+    `unknown` (a rule that might have decided could not be told) or `undecided` (none held and there is no `otherwise`).
     """
 
     kind: Literal["act", "consult", "fallback"]
@@ -100,8 +102,9 @@ Formula = Test | Negation | Every | Any_
 class Window:
     """A condition that is judged over time.
 
-    duration: seconds that it must have held, 0 without `for`. stay: what keeps it true once it held, from `clear at`. max_age: the longest gap
-    (seconds) between samples; None: none is too long. key: names condition, duration, stay and gap; another key starts cold.
+    duration: seconds that it must have held, 0 without `for`. stay: what keeps it true once it held, from `clear at`.
+    max_age: the longest gap (seconds) between samples; None: none is too long. key: names condition, duration, stay
+    and gap; another key starts cold.
     """
 
     clause: str
@@ -114,7 +117,8 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class RulePlan:
-    """`window`: index of the window whose truth is the rule's; None: the condition's truth of now. cooldown in seconds."""
+    """`window`: index of the window whose truth is the rule's; None: the condition's truth of now.
+    cooldown in seconds."""
 
     name: str
     condition: Formula
@@ -135,7 +139,8 @@ class GuardPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that the compiler needs to know of one point under one bundle. `last`: the verdict where no rule held."""
+    """Everything that the compiler needs to know of one point under one bundle.
+    `last`: the verdict where no rule held."""
 
     point: Point
     settings: Mapping[str, Value]

@@ -21,18 +21,35 @@ class Latch(msgspec.Struct, frozen=True, gc=False):
 class Program:
     """The compiled rules of a point under one bundle.
 
-    Facts are tuples of canonical values (see `tiki.schema.Type`), ABSENT or UNKNOWN, in the order of `point.facts`; make them with
-    `facts_from`. `held` is what `sample` or `unwatched` gave: the truth of each of `windows`, in order.
+    Facts are tuples of canonical values (see `tiki.schema.Type`), ABSENT or UNKNOWN, in the order of `point.facts`;
+    make them with `facts_from`. `held` is what `sample` or `unwatched` gave: the truth of each of `windows`, in order.
 
     decide(facts, held) -> Verdict: pure.
     explain(facts, held) -> Trace: the same verdict with every comparison on the way.
-    facts_from(data) -> Facts: a whole event's data; null is absent, a missing key unknown. Raises ValueError with the cure.
+    facts_from(data) -> Facts: a whole event's data; null is absent, a missing key unknown. Raises ValueError with the
+    cure.
     """
 
     __slots__ = (
-        "_cooldowns", "_guards", "_keys", "_samples", "decide", "explain", "facts_from", "fallback", "guards", "max_error", "on_timeout",
-        "plan", "point", "python", "rules", "settings", "timeout", "windows",
-    )  # fmt: skip
+        "_cooldowns",
+        "_guards",
+        "_keys",
+        "_samples",
+        "decide",
+        "explain",
+        "facts_from",
+        "fallback",
+        "guards",
+        "max_error",
+        "on_timeout",
+        "plan",
+        "point",
+        "python",
+        "rules",
+        "settings",
+        "timeout",
+        "windows",
+    )
 
     def __init__(self, plan: Plan) -> None:
         compiled = compile_plan(plan)
@@ -60,14 +77,15 @@ class Program:
     ) -> str | None:
         """The name of the first guard that forbids this candidate, or None.
 
-        A guard forbids where its condition is true or unknown. attributes: canonical values by dotted name; None is absent, a missing
-        name unknown. The terminal action has no guards.
+        A guard forbids where its condition is true or unknown. attributes: canonical values by dotted name; None is
+        absent, a missing name unknown. The terminal action has no guards.
         """
         guard = self._guards.get(action)
         return None if guard is None else guard(facts, attributes)
 
     def sample(self, memory: Memory, at: int, facts: Facts) -> Held:
-        """Takes a sample of one subject in at ledger time `at` (nanoseconds); gives the truth of each window. Changes `memory`."""
+        """Takes a sample of one subject in at ledger time `at` (nanoseconds); gives the truth of each window.
+        Changes `memory`."""
         if not self.windows:
             return ()
         now = self._samples(facts)
@@ -78,15 +96,17 @@ class Program:
         )
 
     def unwatched(self, facts: Facts) -> Held:
-        """The windows' truth where the facts count as having held long enough and nothing was in force before (examples)."""
+        """The windows' truth where the facts count as having held long enough and nothing was in force before
+        (examples)."""
         return self._samples(facts)[::2] if self.windows else ()
 
     def latch(self, latch: Latch | None, verdict: Verdict, at: int) -> tuple[Latch | None, bool]:
         """Whether a verdict fires at `at` (nanoseconds), and the latch to keep for the subject.
 
-        At a point that answers requests (trigger `every`) it always does. Else a clause fires on its rising edge, and while it stays in force again
-        when its cooldown is over; another clause takes its place. The terminal action always stands and takes the clause out of force,
-        unless it is only the fallback of an unknown rule: unknown is no falling edge.
+        At a point that answers requests (trigger `every`) it always does. Else a clause fires on its rising edge, and
+        while it stays in force again when its cooldown is over; another clause takes its place. The terminal action
+        always stands and takes the clause out of force, unless it is only the fallback of an unknown rule: unknown is
+        no falling edge.
         """
         if self.point.trigger == "every":
             return None, True
@@ -100,7 +120,8 @@ class Program:
         return latch, False
 
     def parse_fact(self, name: str, value: object) -> Known:
-        """One fact's canonical value from a JSON value or TIKI text (`97%`, `16GB`). Raises ValueError with the cure."""
+        """One fact's canonical value from a JSON value or TIKI text (`97%`, `16GB`).
+        Raises ValueError with the cure."""
         for fact in self.point.facts:
             if fact.name == name:
                 return convert_fact(fact, value)

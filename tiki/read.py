@@ -1,4 +1,5 @@
-"""Reads the Markdown lines of a file into blocks. What nearly is a heading or a bullet of a spec is an error, never silently prose."""
+"""Reads the Markdown lines of a file into blocks.
+What nearly is a heading or a bullet of a spec is an error, never silently prose."""
 
 import re
 from collections.abc import Iterator
@@ -33,7 +34,8 @@ _RULER = re.compile(r"\|?[ \t]*:?-+:?[ \t]*(\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*")
 
 
 def read(source: Source) -> Document:
-    """Reads a `.tiki` file, or the `tiki` fences of a Markdown file. Never raises: what is wrong stands in `diagnostics`."""
+    """Reads a `.tiki` file, or the `tiki` fences of a Markdown file.
+    Never raises: what is wrong stands in `diagnostics`."""
     report = Report()
     problem = _unreadable(source.text)
     if problem is not None:
@@ -145,9 +147,11 @@ class _Reader:
         opened = self.at
         if found[2].split()[:1] == ["tiki"]:
             self.report.error(
-                "TIKI-106", "a `tiki` fence inside a spec file is not read", self.place(opened),
+                "TIKI-106",
+                "a `tiki` fence inside a spec file is not read",
+                self.place(opened),
                 help="take the fence away, or name its language `text`",
-            )  # fmt: skip
+            )
         self.at = self._close(found[1], opened) + 1
         return Prose(tuple(self.lines[opened : self.at]))
 
@@ -184,10 +188,12 @@ class _Reader:
             return Heading(level, text, place, words[0], " ".join(words[:-1]))
         if _nearly_begins_spec(words):
             self.report.error(
-                "TIKI-104", "this heading nearly begins a spec", place,
+                "TIKI-104",
+                "this heading nearly begins a spec",
+                place,
                 help="a spec begins with a level-2 heading: `## MANAGER Title Spec`",
                 suggestion=f"## {' '.join(words[:-1])} Spec" if len(words) > 2 else None,
-            )  # fmt: skip
+            )
         elif self.in_spec and level > 2:
             self.in_examples = level == 3 and text == "Examples"
             if not self.in_examples and closest(text, ["examples"]):

@@ -31,7 +31,8 @@ _MIRRORED: Mapping[str, Operator] = {">": "<", ">=": "<=", "<": ">", "<=": ">="}
 
 
 def plan_of(merged: Merged, report: Report, overrides: Mapping[str, Value] | None = None) -> Plan:
-    """The plan of one point. overrides: settings as an example sets them. With errors in `report`, clauses that failed are left out."""
+    """The plan of one point. overrides: settings as an example sets them.
+    With errors in `report`, clauses that failed are left out."""
     return _Planner(merged, report, overrides or {}).plan()
 
 
@@ -148,9 +149,11 @@ class _Planner:
         assert self.merged.heading is not None
         when = "a fact is unknown" if otherwise else "no rule holds or a fact is unknown"
         self.report.warn(
-            "TIKI-505", f"{self.point.name} names no fallback: it does `{self.point.terminal}` where {when}", self.merged.heading.place,
+            "TIKI-505",
+            f"{self.point.name} names no fallback: it does `{self.point.terminal}` where {when}",
+            self.merged.heading.place,
             help="add `- fallback: request_operator`, or another tier or action",
-        )  # fmt: skip
+        )
 
     def _seconds(self, name: str) -> float | None:
         constant = self.settings[name]
@@ -261,9 +264,11 @@ class _Planner:
         condition = resolve(guard.condition, self.scope(guard.action.text), self.report)
         if action is not None and action.name == self.point.terminal:
             self.report.error(
-                "TIKI-503", f"no guard may forbid `{action.name}`, the terminal action of {self.point.name}", guard.action.place,
+                "TIKI-503",
+                f"no guard may forbid `{action.name}`, the terminal action of {self.point.name}",
+                guard.action.place,
                 help="there must be an action that is always open",
-            )  # fmt: skip
+            )
         if action is None or condition is None:
             return None
         return GuardPlan(name, action.name, condition, guard.place)

@@ -1,7 +1,7 @@
 """What a decision point tells the language: its facts, settings, actions and candidate attributes.
 
-A point is declared once, in Python, by the manager that owns it. The language needs nothing else of the manager: checking,
-compiling, completion and the printed JSON Schema all read this declaration.
+A point is declared once, in Python, by the manager that owns it. The language needs nothing else of the manager:
+checking, compiling, completion and the printed JSON Schema all read this declaration.
 """
 
 import re
@@ -18,8 +18,8 @@ DottedName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*\.[a-z][
 class Type(StrEnum):
     """The type of a value; its unit in memory is fixed.
 
-    percent: float, 80.0 is 80 %; count: int; number: float without unit; duration: float seconds; bytes: int; rate: float per
-    second; name: str; flag: bool; list: tuple of names.
+    percent: float, 80.0 is 80 %; count: int; number: float without unit; duration: float seconds; bytes: int; rate:
+    float per second; name: str; flag: bool; list: tuple of names.
     """
 
     PERCENT = "percent"
@@ -38,7 +38,8 @@ class _Declared(BaseModel):
 
 
 class Fact(_Declared):
-    """A typed value that a condition may name. `max_age` (seconds): older than that it counts as unknown; None: never."""
+    """A typed value that a condition may name.
+    `max_age` (seconds): older than that it counts as unknown; None: never."""
 
     name: Name
     type: Type
@@ -48,7 +49,8 @@ class Fact(_Declared):
 
 
 class Setting(_Declared):
-    """A value that a spec may set. `default` is TIKI text (`80%`); None: the spec must set it before a clause may use it."""
+    """A value that a spec may set.
+    `default` is TIKI text (`80%`); None: the spec must set it before a clause may use it."""
 
     name: Name
     type: Type
@@ -67,7 +69,8 @@ class Arg(_Declared):
 
 
 class Action(_Declared):
-    """Something that a decision may choose. `undo` names the action that takes it back; None: it cannot be taken back."""
+    """Something that a decision may choose.
+    `undo` names the action that takes it back; None: it cannot be taken back."""
 
     name: Name
     doc: str
@@ -76,7 +79,8 @@ class Action(_Declared):
 
 
 class Attribute(_Declared):
-    """A typed property of a candidate that a guard may name (`target.gpu_free`), and the actions whose candidates carry it."""
+    """A typed property of a candidate that a guard may name (`target.gpu_free`),
+    and the actions whose candidates carry it."""
 
     name: DottedName
     type: Type

@@ -1,4 +1,5 @@
-"""The syntax tree: what a person wrote, before any name in it has a meaning. Places do not count when trees are compared."""
+"""The syntax tree: what a person wrote, before any name in it has a meaning.
+Places do not count when trees are compared."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

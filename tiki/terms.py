@@ -1,4 +1,5 @@
-"""Gives names and literals their meaning: which fact, setting, attribute or value is meant, and whether the types go together."""
+"""Gives names and literals their meaning:
+which fact, setting, attribute or value is meant, and whether the types go together."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ _ORDERED = {Type.PERCENT, Type.COUNT, Type.NUMBER, Type.DURATION, Type.BYTES, Ty
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The names that a clause of one point may use. settings: None where it is declared and not set; attributes: of a guard's action."""
+    """The names that a clause of one point may use.
+    settings: None where it is declared and not set; attributes: of a guard's action."""
 
     point: str
     facts: Mapping[str, FactTerm]
@@ -145,7 +147,8 @@ def _values_of(operand: Operand, scope: Scope) -> tuple[str, ...]:
 def lookup(
     operand: Operand, scope: Scope, report: Report, beside: Type | None = None, values: tuple[str, ...] = ()
 ) -> Term | None:
-    """What an operand stands for. A bare name that is nothing else is a value where a name is compared (`beside`), one of `values`."""
+    """What an operand stands for.
+    A bare name that is nothing else is a value where a name is compared (`beside`), one of `values`."""
     match operand:
         case Literal():
             if operand.type is Type.NAME and not allowed(str(operand.value), values, operand.place, report):

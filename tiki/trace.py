@@ -19,7 +19,8 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Tried(msgspec.Struct, frozen=True):
-    """One rule that was tried. truth: of the rule; where it is judged over time, that differs from its comparisons of now."""
+    """One rule that was tried. truth: of the rule;
+    where it is judged over time, that differs from its comparisons of now."""
 
     clause: str
     truth: Truth
@@ -29,7 +30,8 @@ class Tried(msgspec.Struct, frozen=True):
 
 
 class Trace(msgspec.Struct, frozen=True, gc=False):
-    """A decision with the truth of every comparison up to the deciding clause, in order; rendered only when somebody reads it."""
+    """A decision with the truth of every comparison up to the deciding clause, in order;
+    rendered only when somebody reads it."""
 
     plan: Plan
     verdict: Verdict
@@ -78,7 +80,8 @@ class Trace(msgspec.Struct, frozen=True, gc=False):
         return str(self.plan.last_place) if self.plan.last_place and self.verdict.reason == "otherwise" else ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON: point, kind, clause, action, args, actions, tier, reason, place, rules with their comparisons."""
+        """Plain data for JSON: point, kind, clause, action, args, actions, tier, reason, place,
+        rules with their comparisons."""
         verdict = msgspec.to_builtins(self.verdict)
         del verdict["index"]
         return {"point": self.plan.point.name, **verdict, "place": self.place, "rules": msgspec.to_builtins(self.tried)}

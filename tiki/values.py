@@ -1,4 +1,5 @@
-"""Values of the language: what a literal means, how a value of each type is written, and the two marks for a fact without a value."""
+"""Values of the language: what a literal means, how a value of each type is written,
+and the two marks for a fact without a value."""
 
 import math
 import re

@@ -1,7 +1,7 @@
 """Conditions judged over time: `for 30s` and `clear at 85%`, in three-valued logic over samples on ledger time.
 
-A sample holds until the next one, at most `max_age` long; what lies between is unknown. Over the last `duration` a window is false where
-any moment is known to be false, true where every moment is known to be true, else unknown.
+A sample holds until the next one, at most `max_age` long; what lies between is unknown. Over the last `duration` a
+window is false where any moment is known to be false, true where every moment is known to be true, else unknown.
 """
 
 from tiki.plan import Window
@@ -24,7 +24,8 @@ class Track:
 
 
 class Memory:
-    """The windows of one subject at one decision point. Starts cold; a window whose clause was changed starts cold again."""
+    """The windows of one subject at one decision point.
+    Starts cold; a window whose clause was changed starts cold again."""
 
     __slots__ = ("keys", "tracks")
 
@@ -44,8 +45,8 @@ class Memory:
 def judge(window: Window, track: Track, at: int, truth: Truth, stay: Truth) -> Truth:
     """Takes one sample in and gives the truth of the window at its time.
 
-    truth: of the condition at `at`; stay: of the condition that keeps it true, ignored without `clear at`. A sample that is older than the last one is
-    judged as if it came with it.
+    truth: of the condition at `at`; stay: of the condition that keeps it true, ignored without `clear at`. A sample
+    that is older than the last one is judged as if it came with it.
     """
     before = track.at
     if before is not None:
