@@ -127,7 +127,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A member as it is now. since: its last change (ns); restarts: since the tree was made; at: its last start (ns)."""
+    """A member as it is now. since: last change (ns); restarts: since the tree was made; at: of its last start (ns)."""
 
     name: str
     supervisor: str
