@@ -18,6 +18,9 @@ from federation.ledger.tables import VERSION, lease, metadata, records, schema
 BUSY_SECONDS = 5
 """How long a statement waits for another writer before it gives up as Temporary."""
 
+STILL_SECONDS = 2
+"""How long PostgreSQL lets a session stand still inside a transaction. Shorter than BUSY_SECONDS: whoever waits for it gets through."""
+
 Row = tuple[int, int, int, str, int, str, str, str, str, int, bytes, bytes]
 """A row of `records`, in the order of its columns."""
 
@@ -72,7 +75,7 @@ def postgres_engine(url: URL, *, read_only: bool = False) -> Engine:
         cursor = connection.cursor()
         cursor.execute("SET synchronous_commit = on")
         cursor.execute(f"SET lock_timeout = '{BUSY_SECONDS}s'")
-        cursor.execute(f"SET idle_in_transaction_session_timeout = '{BUSY_SECONDS}s'")
+        cursor.execute(f"SET idle_in_transaction_session_timeout = '{STILL_SECONDS}s'")
         if read_only:
             cursor.execute("SET default_transaction_read_only = on")
         cursor.close()

@@ -85,11 +85,15 @@ class Store:
                 store = cls(_open_sqlite(place, address.database, read_only), place)
             elif backend == "postgresql":
                 store = cls(engines.postgres_engine(address, read_only=read_only), place)
-                if not read_only:
-                    engines.create(store.engine)
             else:
                 raise _address(place, f"the ledger cannot be kept in {backend}")
-            store._check_version()
+            try:
+                if backend == "postgresql" and not read_only:
+                    engines.create(store.engine)
+                store._check_version()
+            except BaseException:
+                store.close()
+                raise
         return store
 
     def close(self) -> None:
