@@ -48,7 +48,7 @@ def judge(
         return Judged(_terminal(candidates, terminal, verdict.clause, f"in force since {since // SECOND}", attempt), latched)
     if verdict.kind == "consult":
         return Judged(Waits("operator", verdict.clause, f"the spec consults on {', '.join(verdict.actions)}"), latched)
-    if verdict.kind == "act":
+    if verdict.action is not None and verdict.kind == "act":
         if verdict.action == terminal:
             return Judged(_terminal(candidates, terminal, verdict.clause, "rule", attempt), latched)
         choice = find(candidates, verdict.action, verdict.args)
@@ -94,10 +94,10 @@ def _undecided(
     program: tiki.Program, candidates: Sequence[Candidate], clause: str, reason: str, modes: dict[str, str], attempt: int
 ) -> Answered | Waits:
     fallback = program.fallback
-    if fallback.tier is not None:
-        return Waits("operator", clause, f"{reason}; the spec falls back to {fallback.name}")
-    choice = find(candidates, fallback.name, {})
-    if fallback.name == program.point.terminal or choice is None:
+    if fallback.action is None:
+        return Waits("operator", clause, f"{reason}; the spec falls back to the tier {fallback.tier}")
+    choice = find(candidates, fallback.action, fallback.args)
+    if fallback.action == program.point.terminal or choice is None:
         return _terminal(candidates, program.point.terminal, clause, reason, attempt, tier="fallback")
     return _chosen(candidates, choice, "fallback", clause, reason, modes, attempt)
 

@@ -145,6 +145,7 @@ class Desk:
         before = getattr(self, "programs", {})
         self.bundle = bundle
         self.programs = {name: bundle.programs[name] for name in self.points}
+        self.manager.options = {name: program.settings for name, program in self.programs.items()}
         for key in [k for k in self._memories if before.get(k[0]) is not None and before[k[0]].windows != self.programs[k[0]].windows]:
             del self._memories[key]
 
@@ -167,9 +168,7 @@ class Desk:
     def watch(self, reports: Iterable[Mapping[str, Any]], now: int) -> list[Entry]:
         """Take node agents' reports; ask only where what is in force would change."""
         for report in reports:
-            for event in self.manager.observe(report, now):
-                for point in self.by_type[event.type]:
-                    self._ask(point, event, now, event.decision(point.name), quiet=True)
+            self._notice(self.manager.observe(report, now), now)
         self._drain(now)
         return self._taken()
 
@@ -187,7 +186,7 @@ class Desk:
             program = self.programs[case.point]
             modes = self.state.modes[case.point]
             self._answer(case, asked, decide.timed_out(program, asked.candidates, modes, case.clause, case.attempt), now)
-        self._raised.extend(self.manager.due(now))
+        self._notice(self.manager.due(now), now)
         self._drain(now)
         return self._taken()
 
@@ -253,10 +252,11 @@ class Desk:
         return self._taken()
 
     def snapshot(self) -> bytes:
-        return encode((self.state, self.manager.state))
+        return encode((self.state, self.manager.dump()))
 
     def restore(self, body: bytes) -> None:
-        self.state, self.manager.state = msgspec.json.decode(body, type=tuple[DeskState, type(self.manager.state)])  # type: ignore[misc]
+        self.state, state = msgspec.json.decode(body, type=tuple[DeskState, self.manager.State])  # type: ignore[name-defined]
+        self.manager.load(state)
 
     def _fold(self, entry: Entry, body: Any) -> None:
         if entry.kind == Kind.ASKED and entry.point in self.points:
@@ -284,6 +284,12 @@ class Desk:
             )
 
     # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _notice(self, events: Iterable[Event], now: int) -> None:
+        """Decide what the manager noticed by itself, where what is in force would change."""
+        for event in events:
+            for point in self.by_type[event.type]:
+                self._ask(point, event, now, event.decision(point.name), quiet=True)
 
     def _known(self, events: Sequence[Event]) -> Mapping[str, bytes]:
         ids = [d for e in events for p in self.by_type.get(e.type, ()) if (d := e.decision(p.name)) not in self.recent]
@@ -422,7 +428,7 @@ class Desk:
     def _candidates(
         self, point: DecisionPoint, program: tiki.Program, event: Event, given: Mapping[str, Any], facts: tuple[Any, ...], held: tuple[bool | None, ...]
     ) -> list[Candidate]:
-        candidates = self.manager.propose(point, event, given, program.settings)
+        candidates = self.manager.propose(point, event, given)
         if len(candidates) > CANDIDATES:
             raise Bug(f"{point.name} proposed {len(candidates)} candidates; at most {CANDIDATES} are allowed")
         if not program.guards:
@@ -460,7 +466,7 @@ class Desk:
         raise Bug(f"the open case {case.decision} has no asked record")
 
     def _add(self, kind: Kind, point: str, subject: str, decision: str, body: msgspec.Struct) -> None:
-        entry = Entry(kind, point, subject, decision, encode(body))
+        entry = Entry(kind, point, subject, decision, encode(body), getattr(body, "attempt", 0))
         self._entries.append(entry)
         self._fold(entry, body)
 

@@ -122,10 +122,10 @@ class Gate(Manager):
     epoch = 0
     incarnation = 0
 
-    def propose(self, point: DecisionPoint, event: Event, facts: Any, options: Any) -> list[Candidate]:
+    def propose(self, point: DecisionPoint, event: Event, facts: Any) -> list[Candidate]:
         if point is APPROVAL:
             return [Candidate("approve", {"effect": event.id}), Candidate("hold")]
-        return super().propose(point, event, facts, options)
+        return super().propose(point, event, facts)
 
     def facts(self, point: DecisionPoint, event: Event, now: int) -> dict[str, Any]:
         names = {f.name for f in point.schema.facts}
@@ -164,7 +164,8 @@ class Gate(Manager):
             state.approved = [d for d in state.approved if d != decision]
         elif effect.verdict == "released":
             state.released[decision] = wish
-            state.releases.append(Release(effect.at, action, effect.groups, effect.disruptive))
+            if effect.disruptive or any(cap.action == action for cap in self.settings.gate.caps):
+                state.releases.append(Release(effect.at, action, effect.groups, effect.disruptive))
 
     def _fold_answer(self, entry: Entry, answered: Answered) -> None:
         state = self.state

@@ -20,7 +20,9 @@ from federation.settings import Settings
 
 
 def points_of(managers: Iterable[type[Manager]]) -> dict[str, DecisionPoint]:
-    return {p.name: p for m in (*managers, Gate) for p in m.points}
+    """The points of these managers and of the gate, by name."""
+    everyone: tuple[type[Manager], ...] = (*managers, Gate)
+    return {p.name: p for m in everyone for p in m.points}
 
 
 class LocalFederation:
@@ -51,7 +53,7 @@ class LocalFederation:
 
     def put_in_force(self, bundle: tiki.Bundle) -> None:
         points = points_of(type(d.manager) for d in self.desks.values() if d.manager is not self.gate)
-        text = BundleText(bundle.digest, {s.path: s.text for s in bundle.sources}, versions(points))
+        text = BundleText(bundle.digest, bundle.texts, versions(points))
         self._commit("gate", [Entry(Kind.BUNDLE, "", "", "", encode(text))])
         for desk in self.desks.values():
             desk.use(bundle)
@@ -90,9 +92,9 @@ class LocalFederation:
 
     def settle(self) -> None:
         """Carry records to those who follow them until nobody has more to say."""
-        while self._cursor < self.appender.size:
+        while self._cursor < self.appender.head.size:
             new = list(self.store.read(after=self._cursor))
-            self._cursor = self.appender.size
+            self._cursor = new[-1].header.seq
             for name, desk in self.desks.items():
                 mine = [r for r in new if r.header.writer != name and hears(desk.manager, r.header.kind, r.header.point)]
                 if mine:

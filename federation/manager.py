@@ -51,14 +51,24 @@ class Manager:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.options: Mapping[str, Mapping[str, Any]] = {}  # by point: what the specs in force set; the desk keeps it
         self.state: Any = self.State()
+
+    def dump(self) -> msgspec.Struct:
+        """The state as a value of `State`, for a snapshot."""
+        state: msgspec.Struct = self.state
+        return state
+
+    def load(self, state: Any) -> None:
+        """The state from a snapshot's value."""
+        self.state = state
 
     def facts(self, point: DecisionPoint, event: Event, now: int) -> Mapping[str, Any]:
         """The facts for this event: a missing key is unknown, None is absent; numbers in canonical units or text with a unit."""
         return event.data
 
-    def propose(self, point: DecisionPoint, event: Event, facts: Mapping[str, Any], options: Mapping[str, Any]) -> list[Candidate]:
-        """The candidates, in a fixed order with fixed ties, at most 16. `options`: the spec's settings for this point."""
+    def propose(self, point: DecisionPoint, event: Event, facts: Mapping[str, Any]) -> list[Candidate]:
+        """The candidates, in a fixed order with fixed ties, at most 16."""
         return list(_bare_candidates(point))
 
     def fold(self, entry: Entry, body: Any) -> None:

@@ -17,22 +17,29 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.events.AliasEvent):
-            raise yaml.constructor.ConstructorError(None, None, "aliases are not allowed", self.peek_event().start_mark)
+            raise _wrong("aliases are not allowed", self._mark())
         self.depth = getattr(self, "depth", 0) + 1
         if self.depth > MAX_DEPTH:
-            raise yaml.constructor.ConstructorError(None, None, f"nested deeper than {MAX_DEPTH}", self.peek_event().start_mark)
+            raise _wrong(f"nested deeper than {MAX_DEPTH}", self._mark())
         try:
-            return super().compose_node(parent, index)  # type: ignore[no-any-return, no-untyped-call]
+            return super().compose_node(parent, index)
         finally:
             self.depth -= 1
+
+    def _mark(self) -> Any:
+        return self.peek_event().start_mark  # type: ignore[no-untyped-call]
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
         for key, _ in node.value:
             if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"the key `{key.value}` is given twice", key.start_mark)
+                raise _wrong(f"the key `{key.value}` is given twice", key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+def _wrong(problem: str, mark: Any) -> yaml.MarkedYAMLError:
+    return yaml.constructor.ConstructorError(None, None, problem, mark)
 
 
 def loads(text: str, path: str) -> Any:

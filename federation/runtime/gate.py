@@ -71,7 +71,7 @@ class GateService(ManagerService):
         return tiki.load(folder, schemas(self.roster.points), overlay)
 
     def _bundle_entry(self, bundle: tiki.Bundle) -> Entry:
-        text = BundleText(bundle.digest, {s.path: s.text for s in bundle.sources}, versions(self.roster.points))
+        text = BundleText(bundle.digest, bundle.texts, versions(self.roster.points))
         return Entry(Kind.BUNDLE, "", "", "", encode(text))
 
     async def _append_one(self, entry: Entry) -> None:
@@ -113,7 +113,7 @@ class GateService(ManagerService):
     async def bundle(self) -> dict[str, Any]:
         """The bundle in force, and what is wrong with the folder if it is not the same."""
         bundle = self.desk.bundle
-        return {"digest": bundle.digest, "sources": {s.path: s.text for s in bundle.sources}, "problem": self._problem}
+        return {"digest": bundle.digest, "sources": bundle.texts, "problem": self._problem}
 
     # -- a person's word ---------------------------------------------------------------------------------------------
 

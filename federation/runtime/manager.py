@@ -129,14 +129,17 @@ class ManagerService(Service):
             self.desk.absorb(record)
 
     def _use(self, sources: Mapping[str, str]) -> None:
-        bundle = build_bundle(sources, self.roster)
+        bundle = self._build(sources)
         if bundle.digest != self.desk.bundle.digest:
             self.desk.use(bundle)
+
+    def _build(self, sources: Mapping[str, str]) -> tiki.Bundle:
+        return tiki.rebuild(sources, schemas(self.roster.points))
 
     async def _bundle_in_force(self) -> tiki.Bundle:
         while not (found := self.store.latest(1, kinds=[Kind.BUNDLE])):
             await asyncio.sleep(0.05)  # the gate records the first bundle while it starts
-        return build_bundle(decode(Kind.BUNDLE, found[0].body).sources, self.roster)
+        return self._build(decode(Kind.BUNDLE, found[0].body).sources)
 
     async def _follow_loop(self) -> None:
         """Be pushed what this manager follows, by whichever appender is alive."""
@@ -361,5 +364,3 @@ class ManagerService(Service):
             await asyncio.sleep(0.1)
 
 
-def build_bundle(sources: Mapping[str, str], roster: Roster) -> tiki.Bundle:
-    return tiki.build([tiki.Source(path, text) for path, text in sources.items()], schemas(roster.points))

@@ -1,0 +1,338 @@
+"""UFM: which nodes there are, how they are, and where work runs."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import msgspec
+import numpy as np
+
+from federation.clock import SECOND
+from federation.errors import Refused
+from federation.manager import Emission, Follow, Manager, Target
+from federation.points import DecisionPoint
+from federation.records import Answered, Asked, Candidate, Entry, Event, Kind
+from federation.settings import Settings
+from managers.ufm.placement import Demand, Fleet, Free, Node, Proposer, Request, Typical
+from managers.ufm.placement.fleet import WHOLE, FleetState
+from managers.ufm.points import NODE_HEALTH, PLACEMENT, POINTS, ROUTING
+
+MINUTE = 60 * SECOND
+WAITING = 10_000  # jobs that wait for room; the next one is told to come again later
+SIGHT = 3.0  # intervals of telemetry after which a node without a report is out of sight
+
+
+class Job(msgspec.Struct, frozen=True, gc=False):
+    """A job as it was submitted. data: command, resources, priority."""
+
+    id: str
+    data: dict[str, Any]
+    attempt: int = 0
+
+
+class UfmState(msgspec.Struct):
+    fleet: FleetState = FleetState()
+    drained: dict[str, bool] = {}
+    admitted: dict[str, Job] = {}
+    waiting: dict[str, Job] = {}
+    running: dict[str, Job] = {}
+    demand: Demand = msgspec.field(default_factory=Demand)
+
+
+class Health(msgspec.Struct):
+    """What was seen of a node since this process started. Times are ledger time, ns."""
+
+    reported: int
+    checked: int
+    missed: int = 0
+    passed: int = 0
+    failures: deque[int] = msgspec.field(default_factory=deque)
+    report: Mapping[str, Any] = {}
+
+
+class Ufm(Manager):
+    """`typical`: the requests that fragmentation is measured against, where they are known beforehand; otherwise learnt."""
+
+    name = "ufm"
+    points = POINTS
+    follows: ClassVar[tuple[Follow, ...]] = (Follow(Kind.ASKED, "urm.admission"), Follow(Kind.ANSWERED, "urm.admission"))
+    State = UfmState
+
+    def __init__(self, settings: Settings, typical: Sequence[Typical] | None = None) -> None:
+        super().__init__(settings)
+        self.typical = typical
+        self.health: dict[str, Health] = {}
+        self._news: deque[Emission] = deque()
+        self._adopt(UfmState())
+
+    def _adopt(self, state: UfmState) -> None:
+        self.state = state
+        self.fleet = Fleet.from_state(state.fleet)
+        self.proposer = Proposer(self.fleet, state.demand.typical if self.typical is None else self.typical)
+
+    def dump(self) -> UfmState:
+        self.state.fleet = self.fleet.to_state()
+        state: UfmState = self.state
+        return state
+
+    def load(self, state: UfmState) -> None:
+        self._adopt(state)
+
+    # -- telemetry and health ----------------------------------------------------------------------------------------
+
+    def observe(self, report: Mapping[str, Any], now: int) -> Iterator[Event]:
+        """A node's report is its sign of life; its first one, or one with other totals, is an event for the record."""
+        node = _node_of(report)
+        known = self.fleet.nodes.get(node.name)
+        if known is None or msgspec.structs.replace(known, schedulable=True) != node:
+            event = Event(f"{node.name} {now}", "elias/agent", "elias.node.joined", node.name, None, msgspec.to_builtins(node))
+            self._news.append(Emission(Kind.EVENT, NODE_HEALTH.name, node.name, "", event))
+        health = self.health.get(node.name)
+        if health is None:
+            self.health[node.name] = Health(now, now, report=report)
+        else:
+            health.reported, health.report = now, report
+        yield from ()
+
+    def emit(self, now: int) -> Iterable[Emission]:
+        while self._news:
+            yield self._news.popleft()
+
+    def due(self, now: int) -> Iterator[Event]:
+        """One health check of each node whose turn it is, and placements for jobs that wait where room appeared."""
+        interval = round(self.options[NODE_HEALTH.name]["health_check_interval"] * SECOND)
+        for name in self.fleet.nodes:
+            health = self.health.setdefault(name, Health(now, now))
+            if now - health.checked >= interval:
+                self._check(health, interval, now)
+                yield Event(f"{name} {now}", "elias/ufm", NODE_HEALTH.events[0], name)
+        if self._room:
+            self._room = False
+            for job in sorted(self.state.waiting.values(), key=_urgency)[:64]:
+                yield _placement_event(msgspec.structs.replace(job, attempt=job.attempt + 1), "elias/ufm")
+
+    _room = False
+
+    def wake(self) -> int | None:
+        if self._room:
+            return 1
+        interval = round(self.options[NODE_HEALTH.name]["health_check_interval"] * SECOND)
+        return min((h.checked + interval for n, h in self.health.items() if n in self.fleet.nodes), default=None)
+
+    def _check(self, health: Health, interval: int, now: int) -> None:
+        alive = now - health.reported < interval
+        health.checked = now
+        health.missed, health.passed = (0, health.passed + 1) if alive else (health.missed + 1, 0)
+        if not alive:
+            health.failures.append(now)
+        while health.failures and health.failures[0] <= now - MINUTE:
+            health.failures.popleft()
+
+    # -- facts and candidates ----------------------------------------------------------------------------------------
+
+    def facts(self, point: DecisionPoint, event: Event, now: int) -> dict[str, Any]:
+        if point is NODE_HEALTH:
+            return self._health_facts(event, now)
+        request = request_of(event.data)
+        room = self._fitting(request)
+        if point is ROUTING:
+            return {"nodes": room, "gpus": request.gpus, "memory": request.memory}
+        share = request.gpu_milli / 10 if request.gpus else None
+        return {
+            "feasible": room,
+            "gpus": request.gpus,
+            "gpu_share": share,
+            "cpus": request.cpu_milli / 1000,
+            "memory": request.memory,
+            "priority": int(event.data.get("priority", 0)),
+        }
+
+    def _health_facts(self, event: Event, now: int) -> dict[str, Any]:
+        health = self.health.get(event.subject)
+        known = {"status": "drained" if self.state.drained.get(event.subject) else "up"}
+        if health is not None:
+            known |= {
+                "missed": health.missed,  # type: ignore[dict-item]
+                "passed": health.passed,  # type: ignore[dict-item]
+                "failures": len(health.failures) / 60,  # type: ignore[dict-item]
+                "silence": (now - health.reported) / SECOND,  # type: ignore[dict-item]
+            }
+        return {**known, **event.data}
+
+    def _fitting(self, request: Request) -> int:
+        slots = np.arange(len(self.fleet.changed))
+        return int(self.fleet.fits(request, slots).sum())
+
+    def propose(self, point: DecisionPoint, event: Event, facts: Mapping[str, Any]) -> list[Candidate]:
+        if point is NODE_HEALTH:
+            up = sum(node.schedulable for node in self.fleet.nodes.values())
+            return [Candidate("drain", {}, {"fleet.up": up}), Candidate("readmit"), Candidate("hold")]
+        request = request_of(event.data)
+        algorithm = self.options[point.name]["algorithm"]
+        best = self.proposer.propose(request, algorithm, decision=event.id, subject=event.subject, limit=15)
+        if point is ROUTING:
+            routes = [Candidate("route", {"node": p.node}, _attributes(self.fleet.free(p.node))) for p in best]
+            return [*routes, Candidate("hold")]
+        job = {"job.gpu": request.total_gpu_milli / WHOLE}
+        places = [
+            Candidate("place", {"node": p.node, "gpus": list(p.gpus)}, _attributes(self.fleet.free(p.node)) | job) for p in best
+        ]
+        return [*places, Candidate("hold")]
+
+    def target(self, point: DecisionPoint, asked: Asked, answered: Answered) -> Target:
+        if point is NODE_HEALTH:
+            node = asked.event.subject
+            return Target(self._nearest_agent(node), [f"node:{node}", *self.fleet.nodes[node].groups])
+        return super().target(point, asked, answered)
+
+    def _nearest_agent(self, node: str) -> str:
+        """The node itself, or if it is out of sight the first other one that reports: a cordon is kept by whoever can."""
+        newest = max((h.reported for h in self.health.values()), default=0)
+        horizon = newest - round(SIGHT * self.settings.telemetry.interval * SECOND)
+        seen = [name for name, health in sorted(self.health.items()) if health.reported >= horizon]
+        return node if node in seen or not seen else seen[0]
+
+    # -- folding -----------------------------------------------------------------------------------------------------
+
+    def fold(self, entry: Entry, body: Any) -> None:
+        if entry.point == "urm.admission":
+            self._fold_admission(entry, body)
+        elif entry.point == PLACEMENT.name:
+            self._fold_placement(entry, body)
+        elif entry.point == NODE_HEALTH.name:
+            self._fold_health(entry, body)
+
+    def _fold_admission(self, entry: Entry, body: Any) -> None:
+        if entry.kind == Kind.ASKED:
+            self.state.admitted[entry.subject] = Job(entry.subject, body.event.data)
+        elif body.action != "admit":
+            self.state.admitted.pop(entry.subject, None)
+
+    def _fold_placement(self, entry: Entry, body: Any) -> None:
+        job = entry.subject
+        if entry.kind == Kind.ASKED:
+            self._fold_asked_placement(job, body)
+        elif entry.kind == Kind.ANSWERED and body.action == "place" and body.mode == "act":
+            asked = self.state.waiting.pop(job, None)
+            if asked is not None and job not in self.fleet.allocations:
+                self.state.running[job] = asked
+                self.fleet.reserve(job, body.args["node"], request_of(asked.data), body.args["gpus"])
+        elif entry.kind == Kind.OUTCOME and body.status != "unknown":
+            self.state.running.pop(job, None)
+            self._room = self.fleet.release(job) is not None or self._room
+
+    def _fold_asked_placement(self, job: str, asked: Asked) -> None:
+        self.state.admitted.pop(job, None)
+        attempt = self.state.waiting[job].attempt + 1 if job in self.state.waiting else 0
+        self.state.waiting[job] = Job(job, asked.event.data, attempt)
+        if len(self.state.waiting) > WAITING:
+            del self.state.waiting[next(iter(self.state.waiting))]
+        if self.typical is None and attempt == 0 and self.state.demand.observe(request_of(asked.event.data)):
+            self.proposer.learn(self.state.demand.typical)
+
+    def _fold_health(self, entry: Entry, body: Any) -> None:
+        name = entry.subject
+        if entry.kind == Kind.EVENT:
+            joined = msgspec.convert(body.data, Node)
+            self.fleet.put(msgspec.structs.replace(joined, schedulable=not self.state.drained.get(name, False)))
+            self._room = True
+        elif entry.kind == Kind.OUTCOME and body.status == "done" and name in self.fleet.nodes:
+            drained = body.data.get("cordoned", False)
+            self.state.drained[name] = drained
+            self.fleet.put(msgspec.structs.replace(self.fleet.nodes[name], schedulable=not drained))
+            self._room = self._room or not drained
+
+    def react(self, entry: Entry, body: Any) -> Iterator[Event]:
+        if entry.kind == Kind.ANSWERED and entry.point == "urm.admission" and body.action == "admit":
+            yield _placement_event(self.state.admitted[entry.subject], "elias/urm")
+        elif entry.kind == Kind.OUTCOME and entry.point == NODE_HEALTH.name and body.data.get("cordoned"):
+            yield from self._elsewhere(entry)
+
+    def _elsewhere(self, entry: Entry) -> Iterator[Event]:
+        """Restartable jobs of a node that was drained because it is gone are placed again."""
+        health = self.health.get(entry.subject)
+        if health is None or health.missed == 0:
+            return
+        for owner, allocation in list(self.fleet.allocations.items()):
+            job = self.state.running.get(owner)
+            if allocation.node == entry.subject and job is not None and job.data.get("restartable"):
+                self.fleet.release(owner)
+                del self.state.running[owner]
+                yield Event(f"{owner} after {entry.decision}", "elias/ufm", PLACEMENT.events[0], owner, None, job.data)
+
+    # -- views -------------------------------------------------------------------------------------------------------
+
+    def view(self, now: int) -> dict[str, Any]:
+        nodes = []
+        for name, node in sorted(self.fleet.nodes.items()):
+            health, free = self.health.get(name), self.fleet.free(name)
+            nodes.append(
+                {
+                    "name": name,
+                    "status": "drained" if self.state.drained.get(name) else "up",
+                    "silence": None if health is None else (now - health.reported) / SECOND,
+                    "missed": health.missed if health else 0,
+                    "report": dict(health.report) if health else {},
+                    "cpus": node.cpu_milli / 1000,
+                    "cpu_free": free.cpu_milli / 1000,
+                    "memory": node.memory,
+                    "memory_free": free.memory,
+                    "gpus": node.gpus,
+                    "gpu_free": sum(free.gpu_milli) / WHOLE,
+                }
+            )
+        running = [
+            {"id": owner, "node": a.node, "command": job.data.get("command", []), "gpus": list(a.gpus)}
+            for owner, job in self.state.running.items()
+            if (a := self.fleet.allocations.get(owner)) is not None
+        ]
+        return {"nodes": nodes, "jobs": {"running": running, "waiting": [j.id for j in self.state.waiting.values()]}}
+
+
+def request_of(data: Mapping[str, Any]) -> Request:
+    """What a job asks for, from an event's data. Raises Refused."""
+    try:
+        share = data.get("gpu_share")
+        gpus = int(data.get("gpus", 0)) if share is None else 1
+        return Request(
+            cpu_milli=round(float(data.get("cpus", 0)) * 1000),
+            memory=int(data.get("memory", 0)),
+            gpus=gpus,
+            gpu_milli=WHOLE if share is None else round(float(share) * WHOLE),
+            models=tuple(data.get("models", ())),
+            labels=tuple(data.get("labels", ())),
+        )
+    except (TypeError, ValueError) as error:
+        raise Refused("bad-request", f"what the job asks for makes no sense: {error}", cure="see docs/placement.md") from None
+
+
+def _node_of(report: Mapping[str, Any]) -> Node:
+    gpus = report.get("gpus", ())
+    return Node(
+        name=str(report["node"]),
+        cpu_milli=int(report["cpus"]) * 1000,
+        memory=int(report["memory_total"]),
+        gpus=len(gpus),
+        model=gpus[0]["name"] if gpus else "",
+        labels=tuple(report.get("labels", ())),
+        groups=tuple(report.get("groups", ())),
+    )
+
+
+def _attributes(free: Free) -> dict[str, Any]:
+    return {
+        "target.cpu_free": free.cpu_milli / 1000,
+        "target.memory_free": free.memory,
+        "target.gpu_free": sum(free.gpu_milli) / WHOLE,
+    }
+
+
+def _urgency(job: Job) -> tuple[int, str]:
+    return -int(job.data.get("priority", 0)), job.id
+
+
+def _placement_event(job: Job, source: str) -> Event:
+    return Event(f"{job.id} {job.attempt}", source, PLACEMENT.events[0], job.id, None, job.data)
+
+
+

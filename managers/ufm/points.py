@@ -1,0 +1,131 @@
+"""The decision points of the federation manager: where a job runs, where a request goes, whether a node is fit to work."""
+
+from federation.points import DecisionPoint, Does, Due, Mode
+from tiki.schema import Action, Arg, Attribute, Fact, Point, Setting, Type
+
+_ALGORITHMS = (
+    "best_fit",
+    "consistent_hashing",
+    "dot_product",
+    "fgd",
+    "gpu_clustering",
+    "gpu_packing",
+    "least_loaded",
+    "power_of_two_choices",
+    "random",
+)
+_ALGORITHM = "how nodes are ranked: see docs/placement.md"
+
+PLACEMENT = DecisionPoint(
+    Point(
+        name="ufm.placement",
+        version=1,
+        doc="Which node runs this job? Asked for every job that was admitted, and again when room appears.",
+        facts=(
+            Fact(name="feasible", type=Type.COUNT, doc="nodes that the job fits now"),
+            Fact(name="gpus", type=Type.COUNT, doc="GPUs asked for"),
+            Fact(name="gpu_share", type=Type.PERCENT, doc="share of one GPU that a sharing job takes; absent without GPU"),
+            Fact(name="cpus", type=Type.NUMBER, doc="cores asked for"),
+            Fact(name="memory", type=Type.BYTES, doc="memory asked for"),
+            Fact(name="priority", type=Type.COUNT, doc="of the job; higher goes first"),
+        ),
+        settings=(
+            Setting(name="algorithm", type=Type.NAME, doc=_ALGORITHM, default="fgd", values=_ALGORITHMS),
+        ),
+        actions=(
+            Action(
+                name="place",
+                doc="run the job on this node",
+                args=(Arg(name="node", type=Type.NAME, doc="where"), Arg(name="gpus", type=Type.LIST, doc="which of its GPUs")),
+            ),
+            Action(name="hold", doc="leave the job waiting until there is room"),
+        ),
+        attributes=(
+            Attribute(name="target.cpu_free", type=Type.NUMBER, doc="cores not reserved on the node", actions=("place",)),
+            Attribute(name="target.memory_free", type=Type.BYTES, doc="memory not reserved on the node", actions=("place",)),
+            Attribute(name="target.gpu_free", type=Type.NUMBER, doc="GPUs not reserved on the node", actions=("place",)),
+            Attribute(name="job.gpu", type=Type.NUMBER, doc="GPUs that the job takes", actions=("place",)),
+        ),
+        terminal="hold",
+        titles=("UFM Placement",),
+        trigger="every",
+    ),
+    events=("elias.job.placement",),
+    effects={"place": Does("job.start", Mode.ACT, expires=60.0, disruptive=False)},
+    outcome=Due(86400.0, "completed jobs"),
+)
+
+ROUTING = DecisionPoint(
+    Point(
+        name="ufm.routing",
+        version=1,
+        doc="Which node serves this request? The answer is the decision; nothing else is done.",
+        facts=(
+            Fact(name="nodes", type=Type.COUNT, doc="nodes that can serve now"),
+            Fact(name="gpus", type=Type.COUNT, doc="GPUs that the serving node must have free"),
+            Fact(name="memory", type=Type.BYTES, doc="memory that the serving node must have free"),
+        ),
+        settings=(
+            Setting(name="algorithm", type=Type.NAME, doc=_ALGORITHM, default="consistent_hashing", values=_ALGORITHMS),
+        ),
+        actions=(
+            Action(name="route", doc="send the request to this node", args=(Arg(name="node", type=Type.NAME, doc="where"),)),
+            Action(name="hold", doc="send it nowhere"),
+        ),
+        attributes=(
+            Attribute(name="target.cpu_free", type=Type.NUMBER, doc="cores not reserved on the node", actions=("route",)),
+            Attribute(name="target.memory_free", type=Type.BYTES, doc="memory not reserved on the node", actions=("route",)),
+            Attribute(name="target.gpu_free", type=Type.NUMBER, doc="GPUs not reserved on the node", actions=("route",)),
+        ),
+        terminal="hold",
+        titles=("UFM Load Balancing", "UFM Routing"),
+        trigger="every",
+    ),
+    events=("elias.request.route",),
+)
+
+NODE_HEALTH = DecisionPoint(
+    Point(
+        name="ufm.node_health",
+        version=1,
+        doc="Is this node fit to work? Asked at every health check; answered on record when the answer changes.",
+        facts=(
+            Fact(name="status", type=Type.NAME, doc="what the node is now", values=("up", "drained")),
+            Fact(name="missed", type=Type.COUNT, doc="consecutive health checks that it missed"),
+            Fact(name="passed", type=Type.COUNT, doc="consecutive health checks that it passed"),
+            Fact(name="failures", type=Type.RATE, doc="missed checks and failed starts, over the last minute"),
+            Fact(name="silence", type=Type.DURATION, doc="since its last report"),
+        ),
+        settings=(
+            Setting(name="health_check_interval", type=Type.DURATION, doc="between two health checks of a node", default="30s"),
+            Setting(name="failure_threshold", type=Type.COUNT, doc="missed checks after which it counts as failed", default="3_consecutive"),
+            Setting(
+                name="recovery_validation",
+                type=Type.COUNT,
+                doc="passed checks after which it counts as recovered",
+                default="2_successful_health_checks",
+            ),
+            Setting(
+                name="circuit_breaker", type=Type.RATE, doc="failures at which a flapping node is taken out", default="5_failures_per_minute"
+            ),
+        ),
+        actions=(
+            Action(name="drain", doc="place nothing more on it; run its restartable jobs elsewhere if it is gone", undo="readmit"),
+            Action(name="readmit", doc="place on it again", undo="drain"),
+            Action(name="hold", doc="leave it as it is"),
+        ),
+        attributes=(
+            Attribute(name="fleet.up", type=Type.COUNT, doc="nodes that are up, this one included", actions=("drain",)),
+        ),
+        terminal="hold",
+        titles=("UFM Load Balancing", "UFM Node Health"),
+    ),
+    events=("elias.node.checked",),
+    effects={
+        "drain": Does("node.cordon", Mode.OBSERVE, expires=30.0),
+        "readmit": Does("node.uncordon", Mode.OBSERVE, expires=30.0, disruptive=False),
+    },
+    outcome=Due(60.0, "node minutes"),
+)
+
+POINTS = (PLACEMENT, ROUTING, NODE_HEALTH)
