@@ -1,0 +1,78 @@
+"""The decision point of the learning manager: is what was noticed worth a suggestion?"""
+
+from federation.points import DecisionPoint, Due
+from tiki.schema import Action, Arg, Fact, Point, Setting, Type
+
+FINDINGS = ("anomaly", "drift", "regression")
+
+ADVICE = {
+    "look_at_spike": "Look at what happened: the values are far from what this series does.",
+    "look_at_level": "Look at what changed: the level of this series has moved and stays there.",
+    "look_at_slowdown": "Compare the two versions in a profiler: the current one is slower.",
+    "move_allocation_outside_loop": "Move allocation outside loop.",
+    "batch_async_calls": "Batch the asynchronous calls.",
+    "pool_connections": "Open the connections once and take them from a pool.",
+    "cache_repeated_work": "Keep the result of the repeated work in a cache.",
+}
+
+PATTERNS = {
+    "memory_allocation_in_loop": "move_allocation_outside_loop",
+    "many_async_calls": "batch_async_calls",
+    "connection_per_request": "pool_connections",
+    "repeated_validation": "cache_repeated_work",
+}
+
+SUGGESTION = DecisionPoint(
+    Point(
+        name="ulm.suggestion",
+        version=1,
+        doc="Is this finding worth a suggestion? Asked of each finding in a series of figures and of each measured "
+        "component. The answer is the suggestion; nothing else is done.",
+        facts=(
+            Fact(name="finding", type=Type.NAME, doc="what was noticed", values=FINDINGS),
+            Fact(name="confidence", type=Type.PERCENT, doc="that it is no chance; unknown with too few samples"),
+            Fact(
+                name="score",
+                type=Type.NUMBER,
+                doc="how far from usual, in robust standard deviations; absent for a regression",
+            ),
+            Fact(
+                name="magnitude",
+                type=Type.PERCENT,
+                doc="by how much the level changed, of the level before; absent where that was 0",
+            ),
+            Fact(name="samples", type=Type.COUNT, doc="samples that it rests on"),
+            Fact(name="duration", type=Type.DURATION, doc="for how long it has lasted; absent for a regression"),
+            Fact(name="kind", type=Type.NAME, doc="what the series measures, such as cpu; component for a regression"),
+            Fact(name="stage", type=Type.COUNT, doc="stage of the component that was measured; absent for a series"),
+            Fact(
+                name="pattern",
+                type=Type.NAME,
+                doc="what was seen in the component's code; absent without",
+                values=tuple(PATTERNS),
+            ),
+        ),
+        settings=(
+            Setting(name="min_confidence", type=Type.PERCENT, doc="below it nothing is suggested", default="80%"),
+            Setting(
+                name="min_slowdown", type=Type.PERCENT, doc="a component that lost less is left alone", default="20%"
+            ),
+            Setting(name="min_shift", type=Type.PERCENT, doc="a level that moved by less is left alone", default="20%"),
+        ),
+        actions=(
+            Action(
+                name="suggest",
+                doc="show the suggestion to whoever operates the cluster",
+                args=(Arg(name="what", type=Type.NAME, doc="the suggestion", values=tuple(ADVICE)),),
+            ),
+            Action(name="hold", doc="say nothing"),
+        ),
+        terminal="hold",
+        titles=("ULM Suggestion",),
+        trigger="every",
+    ),
+    events=("elias.component.measured", "elias.series.finding"),
+    outcome=Due(86400.0, "useful suggestions"),
+)
+
+POINTS = (SUGGESTION,)
