@@ -39,7 +39,7 @@ SUGGESTION = DecisionPoint(
             Fact(
                 name="magnitude",
                 type=Type.PERCENT,
-                doc="by how much the level changed, of the level before; absent where that was 0",
+                doc="how much slower it is, or how far the level moved either way; absent where it was 0 before",
             ),
             Fact(name="samples", type=Type.COUNT, doc="samples that it rests on"),
             Fact(name="duration", type=Type.DURATION, doc="for how long it has lasted; absent for a regression"),
