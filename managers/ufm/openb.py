@@ -124,6 +124,8 @@ def load(directory: Path, workload: str, seed: int) -> Trace:
         cure = f"one of {', '.join(known)}"
         raise Refused("openb.workload", f"there is no workload `{workload}`", place=str(directory), cure=cure)
     nodes = _rows(directory / NODES, _NODE_COLUMNS, _node)
+    if not any(node.gpus for node in nodes):
+        raise Refused("openb.row", "no node has a GPU", place=str(directory / NODES), cure=_FETCH)
     pods = _rows(directory / f"openb_pod_list_{workload}.csv.gz", _POD_COLUMNS, _pod)
     order = _order(directory / f"arrival_order_{workload}.json.gz", seed, len(pods))
     return Trace(workload, seed, nodes, pods, order)
@@ -171,6 +173,8 @@ def _rows(path: Path, columns: Sequence[str], parse: Callable[[Mapping[str, str]
                 parsed.append(parse(row))
             except ValueError as error:
                 raise Refused("openb.row", str(error), place=f"{path}:{reader.line_num}", cure=_FETCH) from error
+    if not parsed:
+        raise Refused("openb.row", "the file has no rows", place=str(path), cure=_FETCH)
     return tuple(parsed)
 
 
@@ -185,7 +189,8 @@ def _order(path: Path, seed: int, pods: int) -> tuple[int, ...]:
     if str(seed) not in orders:
         raise Refused("openb.seed", f"no order for seed {seed}", place=str(path), cure=f"one of {', '.join(orders)}")
     order = tuple(orders[str(seed)])
-    if wrong := next((row for row in order if not 0 <= row < pods), None):
+    wrong = next((row for row in order if not 0 <= row < pods), None)
+    if wrong is not None:
         raise Refused("openb.order", f"seed {seed} names row {wrong} of {pods} pods", place=str(path), cure=_FETCH)
     return order
 

@@ -38,11 +38,9 @@ def typical_requests(counts: Mapping[Request, int]) -> tuple[Typical, ...]:
 
 
 class Demand(msgspec.Struct):
-    """Counts requests as they come. `typical` is recomputed when an eighth more have come: scores do not move at every
-    one.
+    """Counts requests as they come; `typical` follows when an eighth more have come, so that scores do not always move.
 
-    State of a fold: equal sequences of `observe` give equal values, and it encodes as JSON. counts: by request, as
-    JSON.
+    State of a fold: equal sequences of `observe` give equal values. counts: by the request as JSON.
     """
 
     counts: dict[str, int] = {}

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from federation.errors import Refused
 
 WHOLE = 1000  # GPU-milli of one GPU
+MOST = 1 << 53  # milli or bytes of anything, as sums must stay within 64 bits
 MAX_GPUS = 64  # of one node; a report of more is taken for a mistake
 ABSENT = -1  # in `gpu_free`, where the node has no such GPU
 
@@ -39,7 +40,7 @@ _COLUMNS: dict[str, tuple[type[np.generic], int]] = {
 
 
 class Node(msgspec.Struct, frozen=True):
-    """What a node has. cpu_milli: thousandths of a core; memory: bytes; labels: `key=value`; groups: for effect caps."""
+    """What a node has. cpu_milli: thousandths of a core; memory: bytes; labels: `key=value`; groups: for caps."""
 
     name: str
     cpu_milli: int
@@ -53,14 +54,14 @@ class Node(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         if not self.name:
             raise ValueError("a node needs a name")
-        if self.cpu_milli < 0 or self.memory < 0:
-            raise ValueError(f"{self.name}: cpu_milli and memory must not be negative")
+        if not (0 <= self.cpu_milli <= MOST and 0 <= self.memory <= MOST):
+            raise ValueError(f"{self.name}: cpu_milli and memory must be 0 to 2^53")
         if not 0 <= self.gpus <= MAX_GPUS:
             raise ValueError(f"{self.name}: gpus must be 0 to {MAX_GPUS}, not {self.gpus}")
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What a job needs. memory: bytes; gpu_milli: of each GPU, under 1000 only with one; models: allowed, empty for any.
+    """What a job needs. memory: bytes; gpu_milli: of each GPU, under 1000 with one only; models: allowed, empty: any.
 
     Raises ValueError where the numbers make no request.
     """
@@ -73,8 +74,10 @@ class Request(msgspec.Struct, frozen=True):
     labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.cpu_milli < 0 or self.memory < 0 or self.gpus < 0:
-            raise ValueError("cpu_milli, memory and gpus must not be negative")
+        if not (0 <= self.cpu_milli <= MOST and 0 <= self.memory <= MOST):
+            raise ValueError("cpu_milli and memory must be 0 to 2^53")
+        if not 0 <= self.gpus <= MAX_GPUS:
+            raise ValueError(f"gpus must be 0 to {MAX_GPUS}, not {self.gpus}")
         if not 1 <= self.gpu_milli <= WHOLE:
             raise ValueError(f"gpu_milli must be 1 to {WHOLE}, not {self.gpu_milli}")
         if self.gpu_milli < WHOLE and self.gpus != 1:

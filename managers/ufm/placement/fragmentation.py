@@ -53,7 +53,7 @@ class Fragmentation:
         self._access = np.zeros((0, len(groups)), np.int64)
 
     def score(self, fleet: Fleet, request: Request, slots: Slots) -> tuple[Ints, Ints]:
-        """Scores, 0 to 99, of placing the request on slots that it fits (one at least), and the GPU for a share or -1."""
+        """Scores, 0 to 99, of placing the request on slots that it fits (at least one); the GPU for a share or -1."""
         self._learn_models(fleet)
         gpu_free = fleet.gpu_free[slots]
         usable = self._usable[gpu_free].sum(axis=1)  # [slots, groups]

@@ -104,7 +104,7 @@ class Proposer:
     def propose(
         self, request: Request, algorithm: str, *, decision: str = "", subject: str = "", limit: int = LIMIT
     ) -> list[Proposal]:
-        """The best nodes that the request fits now, at most `limit`, best first; of equal scores the smallest name first.
+        """The nodes that the request fits now, at most `limit`, best first; of equal scores the smallest name first.
 
         decision: the identity that `random` and `power_of_two_choices` draw by. subject: the key of
         `consistent_hashing`. Raises KeyError for an algorithm that is not in ALGORITHMS.
@@ -181,9 +181,10 @@ def _largest(keys: Ints, count: int) -> Slots:
 
 
 def _better_first(drawn: Slots, keys: Ints, choices: int) -> Slots:
-    """Within every `choices` that were drawn one after another, the larger key first."""
-    groups = [drawn[i : i + choices] for i in range(0, len(drawn), choices)]
-    return np.concatenate([group[np.argsort(-keys[group])] for group in groups]) if groups else drawn
+    """Within every `choices` that were drawn together the better score first, of equal scores the first drawn."""
+    together = np.arange(len(drawn)) // choices
+    better: Slots = drawn[np.lexsort((-(keys[drawn] // _NAMES), together))]
+    return better
 
 
 def _draw(hashes: npt.NDArray[np.uint64], key: str) -> Ints:

@@ -21,7 +21,8 @@ def best_fit(fleet: Fleet, request: Request, slots: Slots) -> Ints:
     cpu_scale, gpu_scale = _scale(fleet)
     left = (fleet.cpu_free[slots] - request.cpu_milli) * gpu_scale
     left += (fleet.gpu_sum[slots] - request.total_gpu_milli) * cpu_scale
-    return TOP - -(-TOP * left // (2 * cpu_scale * gpu_scale))
+    most = 2 * cpu_scale * gpu_scale
+    return TOP * (most - left) // most
 
 
 def dot_product(fleet: Fleet, request: Request, slots: Slots) -> Ints:
@@ -53,8 +54,7 @@ def gpu_packing(fleet: Fleet, request: Request, slots: Slots) -> Ints:
 
 
 def gpu_clustering(fleet: Fleet, request: Request, slots: Slots) -> Ints:
-    """Nodes that run this kind of request alone, then among others, then idle nodes, then the rest; each the fuller
-    first.
+    """Nodes that run this kind of request alone, then those among others, idle ones, the rest; each the fuller first.
 
     A kind is a share of a GPU, or a number of whole GPUs. Xiao et al., "Gandiva", OSDI 2018. A request without GPUs
     scores alike everywhere.
