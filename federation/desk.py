@@ -355,7 +355,7 @@ class Desk:
         if answered.mode in ("", "observe"):
             return
         does = point.effects[answered.action]
-        node, groups = self.manager.target(point, asked, answered)
+        node, groups, payload = self.manager.target(point, asked, answered)
         effect = Effect(
             verdict="wanted",
             action=answered.action,
@@ -364,6 +364,7 @@ class Desk:
             node=node,
             mode=answered.mode,
             lifetime=does.expires,
+            payload=payload,
             groups=groups,
             disruptive=does.disruptive,
             confirmed=confirmed,

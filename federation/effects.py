@@ -29,6 +29,7 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     epoch: int
     incarnation: int
     expires: int
+    payload: dict[str, Any] = {}
 
 
 class Doer(Protocol):

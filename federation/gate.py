@@ -13,9 +13,9 @@ import msgspec
 
 from federation.clock import SECOND
 from federation.effects import Order
-from federation.manager import Emission, Follow, Manager
-from federation.points import DecisionPoint
-from federation.records import Answered, Candidate, Effect, Entry, Event, Freeze, Kind, Outcome
+from federation.manager import Emission, Follow, Manager, Target
+from federation.points import DecisionPoint, Does, Mode
+from federation.records import Answered, Asked, Candidate, Effect, Entry, Event, Freeze, Kind, Outcome
 from federation.settings import Cap, GateSettings, Window
 from tiki.schema import Action, Arg, Fact, Point, Type
 
@@ -68,7 +68,11 @@ SUPERVISION = DecisionPoint(
             Fact(name="restarts", type=Type.COUNT, doc="restarts within the supervisor's window"),
         ),
         actions=(
-            Action(name="resume", doc="start it again with a fresh count"),
+            Action(
+                name="resume",
+                doc="start it again with a fresh count",
+                args=(Arg(name="supervisor", type=Type.NAME, doc="which supervisor of the tree"),),
+            ),
             Action(name="hold", doc="leave it down"),
         ),
         terminal="hold",
@@ -76,6 +80,7 @@ SUPERVISION = DecisionPoint(
         trigger="every",
     ),
     events=("elias.supervision.exceeded",),
+    effects={"resume": Does("supervision.resume", Mode.ACT, disruptive=False)},
 )
 
 
@@ -125,11 +130,16 @@ class Gate(Manager):
     def propose(self, point: DecisionPoint, event: Event, facts: Any) -> list[Candidate]:
         if point is APPROVAL:
             return [Candidate("approve", {"effect": event.id}), Candidate("hold")]
+        if point is SUPERVISION:
+            return [Candidate("resume", {"supervisor": event.data["supervisor"]}), Candidate("hold")]
         return super().propose(point, event, facts)
 
     def facts(self, point: DecisionPoint, event: Event, now: int) -> dict[str, Any]:
         names = {f.name for f in point.schema.facts}
         return {k: v for k, v in event.data.items() if k in names}
+
+    def target(self, point: DecisionPoint, asked: Asked, answered: Answered) -> Target:
+        return Target("@gate", [])
 
     # -- folding -----------------------------------------------------------------------------------------------------
 
@@ -309,6 +319,7 @@ def order_of(wish: Wish) -> Order:
         effect.epoch,
         effect.incarnation,
         effect.expires,
+        effect.payload,
     )
 
 

@@ -24,10 +24,11 @@ class Follow(NamedTuple):
 
 
 class Target(NamedTuple):
-    """Where an effect acts and the blast-radius groups that it counts against."""
+    """Where an effect acts, the blast-radius groups that it counts against, and what its executor needs beside the arguments."""
 
     node: str
     groups: list[str]
+    payload: dict[str, Any] = {}
 
 
 class Emission(NamedTuple):

@@ -142,7 +142,8 @@ class Effect(msgspec.Struct, frozen=True, gc=False):
 
     verdict: wanted (its manager asks for it), approval (a person must confirm), withheld (a cap, a window, the brake or a freeze holds it
     back; `reason` says which), approved (a person said yes: its manager checks again), released (an executor may act until `expires`, ns).
-    at: ledger time (ns) of this step. node: where it acts. groups: the blast-radius groups that it counts against. lifetime: seconds from release to `expires`. confirmed: a person
+    at: ledger time (ns) of this step. node: where it acts. payload:
+    what its executor needs beside the arguments. groups: the blast-radius groups that it counts against. lifetime: seconds from release to `expires`. confirmed: a person
     confirmed it and the manager has checked it again since.
     """
 
@@ -153,6 +154,7 @@ class Effect(msgspec.Struct, frozen=True, gc=False):
     node: str
     mode: str
     lifetime: float
+    payload: dict[str, Any] = {}
     groups: list[str] = []
     disruptive: bool = True
     confirmed: bool = False

@@ -42,6 +42,7 @@ class AgentService(Service):
             self.doers.update(resolve(path)(self))
         self.executor = Executor(self.folder / "effects.db", self.doers, self.clock, self.frozen)
         self.probe = Probe(self.folder)
+        self.address: str = ray.util.get_node_ip_address()
         self.spawn(self._report_loop())
 
     async def perform(self, raw: bytes) -> bytes:

@@ -10,7 +10,7 @@ import ray
 
 import tiki
 from federation.clock import SECOND
-from federation.effects import FreezeFlag
+from federation.effects import Executor, FreezeFlag, Order
 from federation.errors import EliasError, Refused
 from federation.gate import SUPERVISION, Gate, Wish, freeze_entry, order_of
 from federation.manager import Emission, Manager
@@ -45,7 +45,10 @@ class GateService(ManagerService):
         return gate
 
     async def start(self) -> None:
+        path = self.settings.state / "nodes" / self.node / "gate.db"
+        self._executor = Executor(path, {"supervision.resume": _Resume()}, self.clock, self.frozen)
         await super().start()
+        self._executor.greet(self.epoch, self.incarnation)
         self.spawn(self._watch_specs())
         self.committed()
 
@@ -145,7 +148,7 @@ class GateService(ManagerService):
 
     async def supervision_exceeded(self, what: Mapping[str, Any]) -> None:
         """The root supervisor gave up on a child: a case for a person."""
-        data = {"child": str(what["child"]), "restarts": int(what["restarts"])}
+        data = {"child": str(what["child"]), "restarts": int(what["restarts"]), "supervisor": str(what["supervisor"])}
         event = Event(f"exceeded {what['child']} {self.clock.now()}", "elias/root", SUPERVISION.events[0], str(what["child"]), None, data)
         await self.do(lambda now: self.desk.handle([event], now))
 
@@ -185,6 +188,10 @@ class GateService(ManagerService):
         finally:
             self._sent.discard(wish.decision)
 
+    async def perform(self, raw: bytes) -> bytes:
+        """The gate's own effects: what a person decides about the supervision tree."""
+        return msgspec.msgpack.encode(await self._executor.perform(msgspec.msgpack.decode(raw, type=Order)))
+
     async def _outcome(self, wish: Wish) -> Outcome:
         """Ask the executor until it answers; after the expiry it can only tell what it did before."""
         order = order_of(wish)
@@ -203,6 +210,17 @@ class GateService(ManagerService):
     def _actor_of(self, node: str) -> str | None:
         """`@ucm` is the outbound delivery of that manager; anything else a node's agent."""
         return actor_name(node[1:]) if node.startswith("@") else self._agents.get(node)
+
+
+class _Resume:
+    """Tells the root supervisor to try a subtree again."""
+
+    async def do(self, order: Order) -> Outcome:
+        await ray.get_actor(actor_name("root"), NAMESPACE).resume.remote(order.args["supervisor"])
+        return Outcome("done")
+
+    async def probe(self, order: Order) -> Outcome:
+        return Outcome("unknown", "interrupted; the supervision tree shows whether it runs")
 
 
 def problem_of(error: tiki.Invalid) -> dict[str, Any]:

@@ -183,7 +183,9 @@ class Ufm(Manager):
         if point is NODE_HEALTH:
             node = asked.event.subject
             return Target(self._nearest_agent(node), [f"node:{node}", *self.fleet.nodes[node].groups])
-        return super().target(point, asked, answered)
+        node, data = str(answered.args["node"]), asked.event.data
+        job = {key: data[key] for key in ("command", "cwd") if key in data}
+        return Target(node, [f"node:{node}", *self.fleet.nodes[node].groups], job)
 
     def _nearest_agent(self, node: str) -> str:
         """The node itself, or if it is out of sight the first other one that reports: a cordon is kept by whoever can."""

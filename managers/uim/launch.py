@@ -1,0 +1,198 @@
+"""Brings the federation up and takes it down: what `elias up` and `elias down` do."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+
+import tiki
+from federation.errors import Refused, Temporary
+from federation.points import schemas
+from federation.runtime.cluster import Cluster
+from federation.settings import Settings
+
+ROSTER = "managers.roster"
+START_DEADLINE = 90.0  # seconds; a start takes about 10 on two cores
+LISTENERS = ("gate", "ufm", "urm", "ulm", "uam")
+
+Say = Callable[[str], None]
+
+
+def up(settings: Settings, say: Say) -> Callable[[], None] | None:
+    """Start everything on this node and return the function that drains it; None when it already runs.
+
+    Raises Refused when the specs are not sound or a port is taken.
+    """
+    os.umask(0o077)
+    check_specs(settings)
+    settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    cluster = Cluster.attach(settings.state)
+    if cluster is None:
+        _check_port(settings)
+        say("starting Ray")
+        cluster = Cluster.up(settings.state)
+    if not cluster.owner:
+        return None
+    (settings.state / "elias.pid").write_text(str(os.getpid()))
+    cluster.connect()
+    from federation.runtime.root import Heartbeat, launch  # noqa: PLC0415 - Ray takes half a second to import
+
+    spec, actors = tree(settings)
+    heartbeat = Heartbeat(every=settings.supervision.heartbeat, hung_after=settings.supervision.hung_after)
+    root = launch(spec, actors, heartbeat)
+    _await_running(root, say)
+
+    def drain() -> None:
+        import ray  # noqa: PLC0415
+
+        try:
+            ray.get(root.stop.remote(), timeout=30)
+        finally:
+            ray.shutdown()
+            cluster.down()
+            (settings.state / "elias.pid").unlink(missing_ok=True)
+
+    return drain
+
+
+def tree(settings: Settings) -> tuple[Any, tuple[Any, ...]]:
+    """The supervision tree and what its children are made of.
+
+    Each child has a supervisor of its own, so one that keeps failing stays down alone and the others go on.
+    """
+    from federation.runtime.roster import Roster  # noqa: PLC0415
+    from federation.runtime.root import ActorSpec  # noqa: PLC0415
+    from federation.supervision import Child, Supervisor  # noqa: PLC0415
+
+    roster = Roster(ROSTER)
+    limits = settings.supervision
+    specs = [
+        ActorSpec("appender", "federation.runtime.appender:AppenderService", {"settings": settings}),
+        ActorSpec("gate", "federation.runtime.gate:GateService", {"name": "gate", "settings": settings, "roster": ROSTER}),
+    ]
+    for name in roster.managers:
+        target = roster.services.get(name, "federation.runtime.manager:ManagerService")
+        specs.append(ActorSpec(name, target, {"name": name, "settings": settings, "roster": ROSTER}))
+    agent = ActorSpec(
+        "agent",
+        "federation.runtime.agent:AgentService",
+        {"settings": settings, "roster": ROSTER, "listeners": LISTENERS},
+        per_node=True,
+    )
+    watched = tuple(
+        Supervisor(f"watch.{s.name}", "one_for_one", limits.intensity, limits.window, (Child(s.name),), escalate=False)
+        for s in specs
+    )
+    agents = Supervisor("agent", "one_for_one", limits.intensity, limits.window, (), escalate=False)
+    root = Supervisor("elias", "one_for_one", limits.intensity, limits.window, (*watched, agents), escalate=False)
+    return root, (*specs, agent)
+
+
+def down(settings: Settings, say: Say) -> bool:
+    """Drain and end what runs for this state folder; False when nothing does."""
+    pid = running(settings)
+    if pid is not None:
+        say(f"draining (process {pid})")
+        os.kill(pid, signal.SIGTERM)
+        try:
+            psutil.Process(pid).wait(60)
+        except psutil.NoSuchProcess:
+            pass
+        except psutil.TimeoutExpired:
+            raise Temporary(f"process {pid} is still draining; try again, or look at {settings.state / 'elias.log'}") from None
+    cluster = Cluster.attach(settings.state)
+    if cluster is not None:
+        cluster.down()
+    return pid is not None or cluster is not None
+
+
+def running(settings: Settings) -> int | None:
+    """The process that keeps this federation up, if one does."""
+    try:
+        pid = int((settings.state / "elias.pid").read_text())
+        process = psutil.Process(pid)
+    except (OSError, ValueError, psutil.Error):
+        return None
+    return pid if any("elias" in part for part in process.cmdline()) else None
+
+
+def detach(arguments: list[str], settings: Settings) -> subprocess.Popen[bytes]:
+    """Run `elias up` in a session of its own, its output in the state folder."""
+    settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    log = settings.state / "elias.log"
+    with log.open("ab") as out:
+        return subprocess.Popen(
+            [sys.executable, "-m", "managers.uim.cli", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+
+
+def check_specs(settings: Settings) -> tiki.Bundle:
+    """The bundle of the spec folder. Raises Refused with every finding."""
+    from federation.runtime.roster import Roster  # noqa: PLC0415
+
+    folder = settings.spec_folder
+    if not folder.is_dir():
+        raise Refused("no-specs", "there is no such folder of specs", place=str(folder), cure="correct `specs` in elias.yaml")
+    overlay = folder / "overlays" / settings.overlay if settings.overlay else None
+    try:
+        return tiki.load(folder, schemas(Roster(ROSTER).points), overlay)
+    except tiki.Invalid as error:
+        raise Refused("specs", str(error), place=str(folder), cure="correct them; `elias tiki check` shows the same") from None
+
+
+def _check_port(settings: Settings) -> None:
+    import socket  # noqa: PLC0415
+
+    address = (settings.listen.host, settings.listen.port)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            raise Refused(
+                "port",
+                f"{address[0]}:{address[1]}: {error.strerror}",
+                place="listen.port",
+                cure="stop what holds the port, or set another one in elias.yaml",
+            ) from None
+
+
+def _await_running(root: Any, say: Say) -> None:
+    import ray  # noqa: PLC0415
+
+    deadline = time.monotonic() + START_DEADLINE
+    told: set[str] = set()
+    while True:
+        members = [m for m in ray.get(root.tree.remote()) if m.supervisor not in ("", "elias") or m.pid]
+        for member in members:
+            if member.status == "running" and member.pid and member.name not in told:
+                told.add(member.name)
+                say(f"{member.name} is up")
+        waiting = [m for m in members if m.status != "running"]
+        if not waiting and told:
+            return
+        gave_up = [m.name for m in waiting if m.status == "gave_up"]
+        if gave_up or time.monotonic() > deadline:
+            names = ", ".join(gave_up or sorted(m.name for m in waiting))
+            raise Temporary(f"{names} did not start; the logs are below the folder that `elias status --json` names")
+        time.sleep(0.1)
+
+
+def wait_for_signal() -> None:
+    """Returns at SIGINT or SIGTERM."""
+    received: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda n, _: received.append(n))
+    while not received:
+        signal.pause()
+
+
