@@ -234,7 +234,7 @@ def _settings(spec: Spec, overlay: bool, targets: list[Merged], replaced: set[tu
         if not isinstance(statement, Assignment) or statement.name.text == "decides":
             continue
         name = statement.name.text
-        takers = [target for target in targets if name in declared(target.point) or name in _used(target)]
+        takers = [target for target in targets if _takes(target, name)]
         if targets and not takers:
             known = ["decides"] + [known for target in targets for known in declared(target.point)]
             near = closest(name, known)
@@ -257,6 +257,11 @@ def _settings(spec: Spec, overlay: bool, targets: list[Merged], replaced: set[tu
             if overlay:
                 replaced.add(key)
             target.settings[name] = statement
+
+
+def _takes(target: Merged, name: str) -> bool:
+    facts = (fact.name for fact in target.point.facts)
+    return name in declared(target.point) or name in _used(target) or name in facts
 
 
 def declared(point: Point) -> dict[str, Setting]:

@@ -64,7 +64,7 @@ class _Reader:
     def __init__(self, path: str, lines: list[str], report: Report) -> None:
         self.path, self.lines, self.report = path, lines, report
         self.at, self.end = 0, len(lines)
-        self.in_spec = self.in_examples = False
+        self.in_spec = self.in_examples = self.mistitled = False
         self.bullets = 0
 
     def place(self, line: int, column: int = 1, end_column: int | None = None) -> Place:
@@ -183,10 +183,11 @@ class _Reader:
         words = text.split()
         spec = level == 2 and _begins_spec(words)
         if level <= 2:
-            self.in_spec, self.in_examples = spec, False
+            self.in_spec, self.in_examples, self.mistitled = spec, False, False
         if spec:
             return Heading(level, text, place, words[0], " ".join(words[:-1]))
         if _nearly_begins_spec(words):
+            self.mistitled = True
             self.report.error(
                 "TIKI-104",
                 "this heading nearly begins a spec",
@@ -282,6 +283,7 @@ class _Reader:
     def _near_miss(self, line: str) -> None:
         """A line that would be prose: says so where it looks like a part of a spec."""
         if _TIGHT_HEADING.fullmatch(line):
+            self.mistitled = True
             self.report.error(
                 "TIKI-104", "this heading nearly begins a spec", self.place(self.at), help="put a space after `#`"
             )
@@ -296,7 +298,7 @@ class _Reader:
         elif found := _NUMBERED.fullmatch(line):
             if _CLAUSE.match(found[1]) or (self.in_spec and re.match(r"[a-z][a-z0-9_]*: ", found[1])):
                 self._misplaced(self.at, "a numbered item is not a clause", "write `- ` before it")
-        elif not self.in_spec and (bullet := _BULLET.match(line)) and _CLAUSE.match(line[bullet.end() :]):
+        elif not self.in_spec and not self.mistitled and (bullet := _BULLET.match(line)) and _CLAUSE.match(line[bullet.end() :]):
             self._misplaced(self.at, "this clause stands in no spec", "put it under a heading `## MANAGER Title Spec`")
         elif _CLAUSE.match(line.strip()) and self.in_spec:
             self._misplaced(self.at, "this line looks like a clause and is no bullet", "write `- ` before it")
