@@ -1,0 +1,36 @@
+"""The application: routes inside, the guard around them."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.types import ASGIApp
+
+from managers.uim.api import envelope, events
+from managers.uim.api.context import Context
+from managers.uim.api.guard import Guard
+
+
+def create(context: Context) -> ASGIApp:
+    app = FastAPI(
+        title="ELIAS",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/v1/openapi.json",
+        redirect_slashes=False,
+    )
+    app.state.context = context
+    app.router.routes.append(events.ROUTE)
+    envelope.install(app)
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]
+    return Guard(app, context.settings.listen, context.token, context.refused, context.blocked)
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        document = get_openapi(title=app.title, version=app.version, routes=app.routes)
+        document.setdefault("paths", {})
+        events.describe(document)
+        app.openapi_schema = document
+    return app.openapi_schema

@@ -1,0 +1,153 @@
+"""Who may in: the token, by header or cookie, under which names; and the headers that keep a browser safe."""
+
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Callable
+from http.cookies import CookieError, SimpleCookie
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import RedirectResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from federation.errors import Refused
+from federation.settings import Listen
+from managers.uim.api import envelope
+
+COOKIE = "elias"
+OPEN = frozenset({"/healthz", "/login", "/static/style.css"})
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
+
+# `same-origin` and not `no-referrer`: under that one a browser sends `Origin: null` with our own forms.
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+def token(state: Path) -> str:
+    """The token of this installation: 32 random bytes in `STATE/token`, made at the first start, mode 0600."""
+    path = state / "token"
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return _read(path)
+    made = secrets.token_urlsafe(32)
+    with os.fdopen(handle, "w") as file:
+        file.write(made + "\n")
+    return made
+
+
+def _read(path: Path) -> str:
+    if path.stat().st_mode & 0o077:
+        cure = f"run `chmod 600 {path}`; if others could read it, remove it and start again for a new one"
+        raise Refused("token-mode", "the token can be read by other users", place=str(path), cure=cure)
+    text = path.read_text().strip()
+    if len(text) < 32:
+        cure = "remove the file and start again for a new one"
+        raise Refused("token-file", "the token is too short to be one", place=str(path), cure=cure)
+    return text
+
+
+def cookie_of(token: str) -> str:
+    """What a browser keeps instead of the token: proof that it was shown, and useless in an Authorization header."""
+    return hmac.new(token.encode(), b"elias cookie", hashlib.sha256).hexdigest()
+
+
+class Guard:
+    """ASGI middleware. `refused` is told the address of each wrong token; `blocked` says whom not to answer."""
+
+    def __init__(
+        self, app: ASGIApp, listen: Listen, token: str, refused: Callable[[str], None], blocked: Callable[[str], bool]
+    ) -> None:
+        self.app = app
+        self.hosts = _LOOPBACK | {listen.host, *listen.hosts}
+        self.bearer = f"Bearer {token}".encode()
+        self.cookie = cookie_of(token)
+        self.refused = refused
+        self.blocked = blocked
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(raw=message.setdefault("headers", []))
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            self._check(scope)
+        except Refused as problem:
+            answer = _to_login(scope) if problem.code == "token" else None
+            await (answer or envelope.of_elias(problem))(scope, receive, guarded)
+            return
+        await self.app(scope, receive, guarded)
+
+    def _check(self, scope: Scope) -> None:
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if _name(host) not in self.hosts:
+            cure = "use http://127.0.0.1, or add the name to `listen.hosts` in elias.yaml"
+            raise Refused("host", f"this service does not go by the name `{host}`", place="Host", cure=cure)
+        address = scope["client"][0] if scope.get("client") else ""
+        if self.blocked(address):
+            cure = "it ends after a minute without a request"
+            raise Refused("blocked", "this address sent too many wrong tokens", place=address, cure=cure)
+        given = headers.get("authorization")
+        by_cookie = given is None and self._cookie(headers)
+        if scope["method"] not in _SAFE and (by_cookie or scope["path"] in OPEN):
+            self._origin(headers, host)
+        if by_cookie or scope["path"] in OPEN:
+            return
+        if given is None or not hmac.compare_digest(given.encode("utf-8", "replace"), self.bearer):
+            if given is not None:
+                self.refused(address)
+            what = "this is not the token" if given else "a token is needed"
+            cure = "send `Authorization: Bearer TOKEN`; `elias token` prints it"
+            raise Refused("token", what, place="Authorization", cure=cure)
+
+    def _cookie(self, headers: Headers) -> bool:
+        raw = headers.get("cookie")
+        if raw is None:
+            return False
+        try:
+            found = SimpleCookie(raw).get(COOKIE)
+        except CookieError:
+            return False
+        return found is not None and hmac.compare_digest(found.value.encode("utf-8", "replace"), self.cookie.encode())
+
+    @staticmethod
+    def _origin(headers: Headers, host: str) -> None:
+        origin = headers.get("origin", "")
+        if urlsplit(origin).netloc != host or not host:
+            what = f"a page of `{origin or 'nowhere'}` may not do this"
+            raise Refused("origin", what, place="Origin", cure="use the page of ELIAS itself")
+
+
+def _name(host: str) -> str:
+    """The name in a Host header, without its port."""
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return host.partition(":")[0].lower()
+
+
+def _to_login(scope: Scope) -> RedirectResponse | None:
+    """A person with a browser is shown where to give the token."""
+    if scope["method"] == "GET" and "text/html" in Headers(scope=scope).get("accept", ""):
+        return RedirectResponse("/login", 303)
+    return None

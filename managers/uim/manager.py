@@ -1,0 +1,122 @@
+"""UIM's own decisions: which addresses are still listened to. It also keeps the newest figures of the nodes."""
+
+import ipaddress
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from federation.clock import SECOND
+from federation.manager import Manager, Target
+from federation.points import DecisionPoint
+from federation.records import Answered, Asked, Entry, Event, Kind
+from managers.uim.points import ACCESS, POINTS
+
+WINDOW = 60 * SECOND
+ADDRESSES = 1000  # addresses whose failures are remembered; the longest silent one is forgotten first
+FAILURES = 100  # failures remembered of an address: far more than any limit that makes sense
+TREND = 60  # samples of a node kept for its sparkline: five minutes at one every 5 s
+
+
+class UimState(msgspec.Struct):
+    """blocked: addresses that are not listened to. doing: effects under way, decision -> action."""
+
+    blocked: list[str] = []
+    doing: dict[str, str] = {}
+
+
+class Node(msgspec.Struct):
+    """seen: ledger time (ns) of the newest report. trend: percent of CPU, oldest first."""
+
+    report: Mapping[str, Any]
+    seen: int
+    trend: deque[float]
+
+
+class Uim(Manager):
+    name = "uim"
+    points = POINTS
+    State = UimState
+    state: UimState
+
+    failures: OrderedDict[str, deque[int]]
+    nodes: dict[str, Node]
+
+    # What is in no record, kept in memory alone.
+    def __init__(self, settings: Any) -> None:
+        super().__init__(settings)
+        self.failures = OrderedDict()
+        self.nodes = {}
+
+    def facts(self, point: DecisionPoint, event: Event, now: int) -> dict[str, Any]:
+        address = event.subject
+        recent = [at for at in self.failures.get(address, ()) if at > now - WINDOW]
+        return {
+            "failures": len(recent) / 60,
+            "blocked": address in self.state.blocked,
+            "loopback": is_loopback(address),
+        }
+
+    def observe(self, report: Mapping[str, Any], now: int) -> Iterable[Event]:
+        """A node's report, or `{"refused": address}` from the guard of the API."""
+        if "refused" in report:
+            return [self._refused(str(report["refused"]), now)]
+        name = str(report["node"])
+        known = self.nodes.get(name)
+        trend = known.trend if known else deque(maxlen=TREND)
+        trend.append(float(report["cpu"]))
+        self.nodes[name] = Node(report, now, trend)
+        return ()
+
+    def figures(self, now: int) -> list[dict[str, Any]]:
+        """The newest report of every node, with its age in seconds and its trend."""
+        return [
+            {**node.report, "age": (now - node.seen) / SECOND, "trend": list(node.trend)}
+            for _, node in sorted(self.nodes.items())
+        ]
+
+    def due(self, now: int) -> Iterable[Event]:
+        """Addresses that fell silent, so that what was in force for them ends."""
+        for address in {*self.failures, *self.state.blocked}:
+            times = self.failures.get(address)
+            while times and times[0] <= now - WINDOW:
+                times.popleft()
+            if not times:
+                self.failures.pop(address, None)
+            yield _event(address, now)
+
+    def fold(self, entry: Entry, body: Any) -> None:
+        if entry.point != ACCESS.name:
+            return
+        if entry.kind == Kind.ANSWERED:
+            self.state.doing[entry.decision] = body.action
+            if body.mode in ("", "observe"):
+                del self.state.doing[entry.decision]
+        elif entry.kind == Kind.OUTCOME:
+            action = self.state.doing.pop(entry.decision, "")
+            if body.status == "done":
+                others = [a for a in self.state.blocked if a != entry.subject]
+                self.state.blocked = [*others, entry.subject] if action == "block" else others
+
+    def target(self, point: DecisionPoint, asked: Asked, answered: Answered) -> Target:
+        return Target("@uim", [f"address:{asked.event.subject}"])
+
+    def _refused(self, address: str, now: int) -> Event:
+        times = self.failures.setdefault(address, deque(maxlen=FAILURES))
+        times.append(now)
+        self.failures.move_to_end(address)
+        if len(self.failures) > ADDRESSES:
+            self.failures.popitem(last=False)
+        return _event(address, now)
+
+
+def _event(address: str, now: int) -> Event:
+    return Event(f"{address} {now}", "elias/uim", ACCESS.events[0], address)
+
+
+def is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,114 @@
+"""UIM as an actor: its own decisions, and the HTTP server of the API and the page on the same event loop."""
+
+import asyncio
+import socket
+from typing import Any
+
+import msgspec
+import uvicorn
+
+from federation.effects import Executor, FreezeFlag, Order
+from federation.errors import EliasError, Refused
+from federation.records import Outcome
+from federation.runtime.manager import ManagerService
+from federation.settings import Listen
+from managers.uim.api import app, guard
+from managers.uim.api.context import Context
+from managers.uim.link import RayLink
+from managers.uim.manager import Uim
+
+_order = msgspec.msgpack.Decoder(Order)
+
+
+class UimService(ManagerService):
+    async def start(self) -> None:
+        await super().start()
+        folder = self.settings.state / "uim"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        frozen = FreezeFlag(self.settings.state)
+        self._executor = Executor(folder / "effects.db", {"uim.access": Access()}, self.clock, frozen)
+        context = Context(
+            settings=self.settings,
+            points=self.roster.points,
+            children=("appender", "gate", *self.roster.managers),
+            link=RayLink(),
+            store=self.store,
+            clock=self.clock,
+            token=guard.token(self.settings.state),
+            nodes=self._nodes,
+            refused=self._refused,
+            blocked=self._blocked,
+        )
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                app.create(context),
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=5,
+            )
+        )
+        self._serving = self.spawn(self._server.serve([listening(self.settings.listen)]))
+
+    async def drain(self) -> None:
+        """Answer what is being asked, then close."""
+        self._server.should_exit = True
+        await asyncio.wait([self._serving], timeout=6)
+        await super().drain()
+        self._executor.close()
+
+    async def perform(self, raw: bytes) -> bytes:
+        """Do a released effect of `uim.access`; msgpack Outcome."""
+        return msgspec.msgpack.encode(await self._executor.perform(_order.decode(raw)))
+
+    @property
+    def _uim(self) -> Uim:
+        manager = self.desk.manager
+        assert isinstance(manager, Uim)
+        return manager
+
+    def _nodes(self) -> list[dict[str, Any]]:
+        return self._uim.figures(self.clock.now())
+
+    def _blocked(self, address: str) -> bool:
+        return address in self._uim.state.blocked
+
+    def _refused(self, address: str) -> None:
+        self.spawn(self._note_refusal(address))
+
+    async def _note_refusal(self, address: str) -> None:
+        try:
+            await self.do(lambda now: (self.desk.watch([{"refused": address}], now), None))
+        except EliasError as error:
+            self.log.warning("a wrong token from %s is not on record: %s", address, error)
+
+
+class Access:
+    """Blocks and unblocks: the guard asks the folded state, so the outcome is the act."""
+
+    async def do(self, order: Order) -> Outcome:
+        return Outcome("done", f"{order.action} {order.subject}")
+
+    async def probe(self, order: Order) -> Outcome:
+        return Outcome("done", f"{order.action} {order.subject}")
+
+
+def listening(listen: Listen) -> socket.socket:
+    """A listening socket. Raises Refused when the address is taken or not of this machine."""
+    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((listen.host, listen.port))
+        made.listen(1024)
+    except OSError as error:
+        made.close()
+        cure = "end the process that holds it, or set `listen.port` in elias.yaml"
+        place = f"{listen.host}:{listen.port}"
+        raise Refused("port-in-use", error.strerror or str(error), place=place, cure=cure) from error
+    made.setblocking(False)
+    return made

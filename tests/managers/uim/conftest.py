@@ -1,0 +1,222 @@
+"""A federation without Ray behind the real application, served by a real uvicorn on a free port."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+import uvicorn
+
+import tiki
+from federation.clock import VirtualClock
+from federation.effects import FreezeFlag
+from federation.errors import Refused, Temporary
+from federation.gate import freeze_entry
+from federation.ledger.store import Store
+from federation.local import LocalFederation, points_of
+from federation.manager import Emission, Manager
+from federation.points import DecisionPoint, Does, Mode
+from federation.records import Event, Kind, encode
+from federation.records import Mode as ModeBody
+from federation.settings import Listen, Settings, shipped_specs
+from managers.uim.api import app, guard
+from managers.uim.api.context import Context
+from managers.uim.manager import Uim
+
+_events = msgspec.msgpack.Decoder(list[Event])
+
+LOAD = DecisionPoint(
+    tiki.Point(
+        name="demo.load",
+        version=1,
+        doc="Is this too much?",
+        facts=(
+            tiki.Fact(name="load", type=tiki.Type.PERCENT, doc="how busy it is"),
+            tiki.Fact(name="gpu", type=tiki.Type.PERCENT, doc="how busy its GPU is"),
+        ),
+        actions=(tiki.Action(name="relieve", doc="take something away"), tiki.Action(name="hold", doc="do nothing")),
+        terminal="hold",
+        trigger="every",
+    ),
+    ("test.load",),
+    {"relieve": Does("none", Mode.OBSERVE)},
+)
+
+SPEC = """## DEMO Load Spec
+- decides: demo.load
+- limit: 80%
+
+- high: when load > limit: relieve
+- odd: when gpu > 90%: consult [relieve, hold]
+- otherwise: hold
+"""
+
+
+class Demo(Manager):
+    name = "demo"
+    points = (LOAD,)
+
+    class State(msgspec.Struct):
+        pass
+
+    def facts(self, point: DecisionPoint, event: Event, now: int) -> Mapping[str, Any]:
+        if event.data.get("load") == 13:
+            raise ZeroDivisionError("a bug for the tests")
+        return {"gpu": None, **event.data}
+
+
+class LocalLink:
+    """What the actors would answer, from one process; `away` holds the names of those that are being restarted."""
+
+    def __init__(self, federation: LocalFederation) -> None:
+        self.federation = federation
+        self.away: set[str] = set()
+        self.loads: list[int] = []
+        self.lock = threading.Lock()
+
+    async def call(self, child: str, method: str, *args: Any, patience: float = 10.0) -> Any:
+        if child in self.away:
+            raise Temporary(f"{child} is being restarted")
+        return await asyncio.to_thread(self._locked, getattr(self, f"on_{method}"), child, *args)
+
+    def _locked(self, method: Callable[..., Any], *args: Any) -> Any:
+        with self.lock:
+            return method(*args)
+
+    def on_submit(self, child: str, raw: bytes) -> bytes:
+        events = _events.decode(raw)
+        self.loads.append(len(events))
+        return msgspec.msgpack.encode(self.federation.post(events))
+
+    def on_cases(self, child: str) -> bytes:
+        return encode(list(self.federation.desks[child].state.cases.values()))
+
+    def on_modes(self, child: str) -> dict[str, dict[str, str]]:
+        return self.federation.desks[child].state.modes
+
+    def on_answer(self, child: str, decision: str, action: str, args: Any, by: str, words: str) -> bytes:
+        return encode(self.federation.answer(child, decision, action, by, words, **args))
+
+    def on_health(self, child: str) -> dict[str, Any]:
+        return {"pid": 7, "node": "here", "cpu_s": 1.5, "rss": 80_000_000, "events": 3}
+
+    def on_ping(self, child: str) -> dict[str, Any]:
+        return {"pid": 7, "node": "here"}
+
+    def on_view(self, child: str) -> dict[str, Any]:
+        return self.federation.desks[child].manager.view(self.federation.clock.now())
+
+    def on_tree(self, child: str) -> list[Any]:
+        from federation.runtime.root import Member
+
+        now = self.federation.clock.now()
+        above = [Member("elias", "", "running", now, 0, 0, ""), Member("managers", "elias", "running", now, 0, 0, "")]
+        return [*above, *(Member(n, "managers", "running", now, 0, 7, "here") for n in self.federation.desks)]
+
+    def on_bundle(self, child: str) -> dict[str, Any]:
+        bundle = self.federation.desks["demo"].bundle
+        return {"digest": bundle.digest, "sources": {s.path: s.text for s in bundle.sources}, "problem": {}}
+
+    def on_set_mode(self, child: str, action: str, mode: str, by: str) -> None:
+        if action != "demo.load/relieve":
+            raise Refused("no-action", f"`{action}` is not an action with an effect", cure="one of: demo.load/relieve")
+        self.federation.note(Emission(Kind.MODE, "", "", "", ModeBody(action, mode, by)))
+
+    def on_set_freeze(self, child: str, on: bool, by: str, reason: str) -> None:
+        FreezeFlag(self.federation.settings.state).set(on, by)
+        self.federation.note(freeze_entry(on, by, reason))
+
+
+class House:
+    """A running API: its address, its token, and the federation behind it."""
+
+    def __init__(self, state: Path) -> None:
+        self.settings = Settings(state=state, listen=Listen(port=_free_port()))
+        self.clock = VirtualClock()
+        self.store = Store.open(str(state / "ledger.db"))
+        self.points = points_of([Demo, Uim])
+        self.uim = Uim(self.settings)
+        bundle = tiki.build(sources(), {name: p.schema for name, p in self.points.items()})
+        managers = [Demo(self.settings), self.uim]
+        self.federation = LocalFederation(managers, bundle, self.store, self.clock, self.settings)
+        self.link = LocalLink(self.federation)
+        self.token = guard.token(state)
+        self.refused: list[str] = []
+        context = Context(
+            settings=self.settings,
+            points=self.points,
+            children=("gate", "demo", "uim"),
+            link=self.link,
+            store=self.store,
+            clock=self.clock,
+            token=self.token,
+            nodes=lambda: self.uim.figures(self.clock.now()),
+            refused=self.refused.append,
+            blocked=lambda address: address in self.uim.state.blocked,
+        )
+        port = self.settings.listen.port
+        config = uvicorn.Config(app.create(context), port=port, lifespan="off", log_config=None, ws="none")
+        self.server = uvicorn.Server(config)
+        self.thread = threading.Thread(target=self.server.run, daemon=True)
+        self.thread.start()
+        self.url = f"http://127.0.0.1:{port}"
+        until(lambda: self.server.started)
+
+    def client(self, **options: Any) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {self.token}"} | options.pop("headers", {})
+        return httpx.Client(base_url=self.url, headers=headers, **options)
+
+    def close(self) -> None:
+        self.server.should_exit = True
+        self.thread.join(10)
+        self.store.close()
+
+
+def sources() -> list[tiki.Source]:
+    shipped = shipped_specs() / "uim" / "access.tiki"
+    return [tiki.Source("demo.tiki", SPEC), tiki.Source("uim/access.tiki", shipped.read_text())]
+
+
+def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.005)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    made = House(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def client(house: House) -> Iterator[httpx.Client]:
+    with house.client() as made:
+        yield made
+
+
+def event(id: str = "1", **more: Any) -> dict[str, Any]:
+    base = {
+        "specversion": "1.0",
+        "id": id,
+        "source": "tests",
+        "type": "test.load",
+        "subject": "n1",
+        "data": {"load": 50},
+    }
+    return base | more
