@@ -4,6 +4,7 @@ records."""
 import os
 import socket
 import struct
+import uuid
 from collections.abc import Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -19,7 +20,8 @@ BUSY_SECONDS = 5
 """How long a statement waits for another writer before it gives up as Temporary."""
 
 STILL_SECONDS = 2
-"""How long PostgreSQL lets a session stand still inside a transaction. Shorter than BUSY_SECONDS: whoever waits for it gets through."""
+"""How long PostgreSQL lets a session stand still inside a transaction. Shorter than BUSY_SECONDS: whoever waits for it
+gets through."""
 
 Row = tuple[int, int, int, str, int, str, str, str, str, int, bytes, bytes]
 """A row of `records`, in the order of its columns."""
@@ -52,7 +54,7 @@ def sqlite_engine(path: Path, *, read_only: bool = False, journal: str = "WAL") 
 def sqlite_create(path: Path) -> None:
     """Makes a ledger under another name first: a file under its own name is a whole ledger, so an empty one there is
     damage."""
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
+    new = path.with_name(f"{path.name}.{uuid.uuid4().hex}.new")
     try:
         engine = sqlite_engine(new, journal="DELETE")
         create(engine)
