@@ -63,7 +63,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Engine:
-    """prepare: a case in the engine's own form. decide: what is timed. index: of the deciding rule in the answer, or -1."""
+    """prepare: a case in the engine's own form. decide: what is timed. index: the deciding rule of an answer, or -1."""
 
     name: str
     prepare: Callable[[Case], Any]

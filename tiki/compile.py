@@ -18,6 +18,9 @@ from tiki.values import ABSENT, UNKNOWN, Known, NoValue, Truth, canonical, sugge
 Facts = tuple[Known, ...]
 Held = tuple[Truth, ...]
 
+_EXACT = 2**53
+"""Integers below it are floats exactly."""
+
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
@@ -335,6 +338,13 @@ def _facts_from(code: _Code, facts: tuple[Fact, ...]) -> None:
         code(f"if f{index} is U:")
         code("missing += 1")
         code.end()
+        code(f"elif f{index} is None:")
+        code(f"f{index} = A")
+        code.end()
+        if fact.type in (Type.PERCENT, Type.NUMBER, Type.DURATION, Type.RATE):
+            code(f"elif f{index}.__class__ is int and -{_EXACT} < f{index} < {_EXACT}:")
+            code(f"f{index} = float(f{index})")
+            code.end()
         code("else:")
         code(f"f{index} = convert({index}, f{index})")
         code.end(2)

@@ -43,7 +43,7 @@ def format_text(text: str, path: str) -> str:
         before = block
     if path.endswith(".md"):
         return "\n".join(lines)
-    return "\n".join(_without_runs_of_blanks(lines, document.blocks)).strip("\n") + "\n"
+    return "\n".join(lines).strip("\n") + "\n"
 
 
 def _apart(before: Block | None, block: Block) -> bool:
@@ -53,16 +53,6 @@ def _apart(before: Block | None, block: Block) -> bool:
     if isinstance(before, Heading) and isinstance(block, Bullet | Examples):
         return False
     return not (isinstance(before, Bullet) and isinstance(block, Bullet))
-
-
-def _without_runs_of_blanks(lines: list[str], blocks: Iterable[Block]) -> Iterable[str]:
-    fenced = any(
-        isinstance(block, Prose) and any(line.lstrip().startswith(("```", "~~~", "<!--")) for line in block.lines)
-        for block in blocks
-    )
-    for number, line in enumerate(lines):
-        if fenced or line or number == 0 or lines[number - 1]:
-            yield line
 
 
 @singledispatch

@@ -65,7 +65,11 @@ class Merged:
 def merge(
     documents: Sequence[Document], overlays: Sequence[Document], points: Mapping[str, Point], report: Report
 ) -> dict[str, Merged]:
-    """What is in force, by point."""
+    """What is in force, by point. Raises ValueError where a point declares a setting of the language."""
+    for point in points.values():
+        clash = {setting.name for setting in point.settings} & {"decides", *(setting.name for setting in LANGUAGE)}
+        if clash:
+            raise ValueError(f"{point.name} declares {', '.join(sorted(clash))}, which every point has")
     merged = {name: Merged(point) for name, point in points.items()}
     specs = [(spec, False) for document in documents for spec in document.specs]
     specs += [(spec, True) for document in overlays for spec in document.specs]

@@ -298,7 +298,12 @@ class _Reader:
         elif found := _NUMBERED.fullmatch(line):
             if _CLAUSE.match(found[1]) or (self.in_spec and re.match(r"[a-z][a-z0-9_]*: ", found[1])):
                 self._misplaced(self.at, "a numbered item is not a clause", "write `- ` before it")
-        elif not self.in_spec and not self.mistitled and (bullet := _BULLET.match(line)) and _CLAUSE.match(line[bullet.end() :]):
+        elif (
+            not self.in_spec
+            and not self.mistitled
+            and (bullet := _BULLET.match(line))
+            and _CLAUSE.match(line[bullet.end() :])
+        ):
             self._misplaced(self.at, "this clause stands in no spec", "put it under a heading `## MANAGER Title Spec`")
         elif _CLAUSE.match(line.strip()) and self.in_spec:
             self._misplaced(self.at, "this line looks like a clause and is no bullet", "write `- ` before it")

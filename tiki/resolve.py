@@ -128,7 +128,8 @@ class _Planner:
         unset = not self.merged.clauses and "fallback" not in self.merged.settings
         if last is None:
             last = Verdict("act", "unset", self.point.terminal, reason="unset") if unset else fallback
-        if "fallback" not in self.merged.settings and (rules or (last.kind == "fallback")):
+        undecided = last_place is None and not unset
+        if "fallback" not in self.merged.settings and (rules or undecided):
             self._warn_undecided(bool(last_place))
         return Plan(
             point=self.point,
