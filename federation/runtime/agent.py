@@ -22,8 +22,7 @@ class AgentService(Service):
     """`listeners`: the managers (and the gate) that want the reports."""
 
     def __init__(self, name: str, settings: Settings, roster: str, listeners: tuple[str, ...]) -> None:
-        super().__init__()
-        self.name = name
+        super().__init__(name)
         self.settings = settings
         self.roster = Roster(roster)
         self.listeners = listeners
@@ -42,7 +41,7 @@ class AgentService(Service):
             self.doers.update(resolve(path)(self))
         self.executor = Executor(self.folder / "effects.db", self.doers, self.clock, self.frozen)
         self.probe = Probe(self.folder)
-        self.address: str = ray.util.get_node_ip_address()
+        self.address = str(ray.util.get_node_ip_address())
         self.spawn(self._report_loop())
 
     async def perform(self, raw: bytes) -> bytes:

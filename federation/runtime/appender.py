@@ -43,7 +43,7 @@ class _Follower:
 
 class AppenderService(Service):
     def __init__(self, settings: Settings) -> None:
-        super().__init__()
+        super().__init__("appender")
         self.settings = settings
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self._queue: list[tuple[Batch, asyncio.Future[Receipt]]] = []

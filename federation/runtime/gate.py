@@ -65,7 +65,7 @@ class GateService(ManagerService):
                 raise
             return await super()._bundle_in_force()
         if not found or msgspec.json.decode(found[0].body, type=BundleText).digest != bundle.digest:
-            await self._append_one(self._bundle_entry(bundle))
+            await self._commit([self._bundle_entry(bundle)])
         return bundle
 
     def _load(self) -> tiki.Bundle:
@@ -76,9 +76,6 @@ class GateService(ManagerService):
     def _bundle_entry(self, bundle: tiki.Bundle) -> Entry:
         text = BundleText(bundle.digest, bundle.texts, versions(self.roster.points))
         return Entry(Kind.BUNDLE, "", "", "", encode(text))
-
-    async def _append_one(self, entry: Entry) -> None:
-        await self._commit([entry])
 
     async def _watch_specs(self) -> None:
         """Put an edit in force for the next event; a broken one is reported and changes nothing."""

@@ -51,8 +51,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 class ManagerService(Service):
     def __init__(self, name: str, settings: Settings, roster: str) -> None:
-        super().__init__()
-        self.name = name
+        super().__init__(name)
         self.settings = settings
         self.roster = Roster(roster)
         self.clock = SystemClock()
@@ -290,7 +289,7 @@ class ManagerService(Service):
         """Commit, then tell those who wait; False if nothing was committed."""
         try:
             if entries:
-                await self._commit(entries)
+                await self._commit(entries, self.desk.wake() or 0)
         except Fenced:
             os._exit(3)  # a newer incarnation is in charge
         except EliasError as error:
@@ -303,9 +302,9 @@ class ManagerService(Service):
         self.committed()
         return True
 
-    async def _commit(self, entries: list[Entry]) -> None:
+    async def _commit(self, entries: list[Entry], wake: int = 0) -> None:
         batch = Batch(self.name, self.incarnation, self._batch_number, entries)
-        _, self._own, _ = await self._appender("append", _packed.encode(batch), self.desk.wake() or 0)
+        _, self._own, _ = await self._appender("append", _packed.encode(batch), wake)
         self._batch_number += 1
         self._commits += 1
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import logging.handlers
 import os
 import socket
 from collections.abc import Coroutine
@@ -16,11 +17,27 @@ def actor_name(child: str) -> str:
     return f"elias.{child}"
 
 
+def log_to_file(name: str) -> None:
+    """Send this process's log to `<ELIAS_LOGS>/<name>.log`, rotated at 4 MB; without the variable it goes where Ray puts it."""
+    folder = os.environ.get("ELIAS_LOGS")
+    if folder:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        path = os.path.join(folder, f"{name}.log")
+        handler = logging.handlers.RotatingFileHandler(path, maxBytes=4 << 20, backupCount=1)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        logging.getLogger().addHandler(handler)
+        logging.getLogger().setLevel(logging.INFO)
+        for noisy in ("ray", "httpx", "httpcore", "asyncio"):
+            logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
 class Service:
     """Base of the actors under the root supervisor. A task of theirs that fails ends the process: let the supervisor start a clean one."""
 
-    def __init__(self) -> None:
-        self.log = logging.getLogger(type(self).__name__)
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.log = logging.getLogger(f"elias.{name}")
+        log_to_file(name)
         self.node = os.environ.get("ELIAS_NODE") or socket.gethostname()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = asyncio.Event()

@@ -31,6 +31,7 @@ def up(settings: Settings, say: Say) -> Callable[[], None] | None:
     os.umask(0o077)
     check_specs(settings)
     settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.environ["ELIAS_LOGS"] = str(settings.state.resolve() / "logs")
     cluster = Cluster.attach(settings.state)
     if cluster is None:
         _check_port(settings)
@@ -73,7 +74,9 @@ def tree(settings: Settings) -> tuple[Any, tuple[Any, ...]]:
     limits = settings.supervision
     specs = [
         ActorSpec("appender", "federation.runtime.appender:AppenderService", {"settings": settings}),
-        ActorSpec("gate", "federation.runtime.gate:GateService", {"name": "gate", "settings": settings, "roster": ROSTER}),
+        ActorSpec(
+            "gate", "federation.runtime.gate:GateService", {"name": "gate", "settings": settings, "roster": ROSTER}
+        ),
     ]
     for name in roster.managers:
         target = roster.services.get(name, "federation.runtime.manager:ManagerService")
@@ -104,7 +107,9 @@ def down(settings: Settings, say: Say) -> bool:
         except psutil.NoSuchProcess:
             pass
         except psutil.TimeoutExpired:
-            raise Temporary(f"process {pid} is still draining; try again, or look at {settings.state / 'elias.log'}") from None
+            raise Temporary(
+                f"process {pid} is still draining; try again, or look at {settings.state / 'elias.log'}"
+            ) from None
     cluster = Cluster.attach(settings.state)
     if cluster is not None:
         cluster.down()
@@ -141,12 +146,16 @@ def check_specs(settings: Settings) -> tiki.Bundle:
 
     folder = settings.spec_folder
     if not folder.is_dir():
-        raise Refused("no-specs", "there is no such folder of specs", place=str(folder), cure="correct `specs` in elias.yaml")
+        raise Refused(
+            "no-specs", "there is no such folder of specs", place=str(folder), cure="correct `specs` in elias.yaml"
+        )
     overlay = folder / "overlays" / settings.overlay if settings.overlay else None
     try:
         return tiki.load(folder, schemas(Roster(ROSTER).points), overlay)
     except tiki.Invalid as error:
-        raise Refused("specs", str(error), place=str(folder), cure="correct them; `elias tiki check` shows the same") from None
+        raise Refused(
+            "specs", str(error), place=str(folder), cure="correct them; `elias tiki check` shows the same"
+        ) from None
 
 
 def _check_port(settings: Settings) -> None:
@@ -194,5 +203,3 @@ def wait_for_signal() -> None:
         signal.signal(number, lambda n, _: received.append(n))
     while not received:
         signal.pause()
-
-

@@ -1,0 +1,43 @@
+# `make up` runs ELIAS on this machine; `make test` checks everything. Each makes .venv and installs what it needs.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+ELIAS_DATA ?= $(if $(wildcard ../shared/data),../shared/data,data)
+export ELIAS_DATA
+
+.DEFAULT_GOAL := help
+
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(BIN)/elias: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml $(BIN)/elias
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+install: $(BIN)/elias ## make .venv with ELIAS in it
+
+up: $(BIN)/elias ## run ELIAS on this machine until Ctrl-C
+	$(BIN)/elias up
+
+lint: $(VENV)/.dev ## ruff, mypy --strict, the import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint ## everything CI runs
+	$(BIN)/pytest
+
+bench: $(VENV)/.dev ## the benchmarks, each beside what it is compared with (30 minutes)
+	$(BIN)/python -m benchmarks
+
+clean: ## forget .venv and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+.PHONY: help install up lint test bench clean
