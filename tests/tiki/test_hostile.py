@@ -10,11 +10,22 @@ from hypothesis import strategies as st
 import tiki
 from tiki import Invalid, Source
 
-PIECES = (
-    "## LAB Pressure Spec\n|### Examples\n|- |when |never |otherwise|memory| > |5%|: |hold|not |for |(|)|[|]|,|\n|  |\\|---\n"
-    '|<!--|-->|```|```tiki\n|tiki: 1\n|"|\x00|é|#|' + "9" * 30
-).split("|")
-pieces = st.sampled_from([piece.replace("\\", "|") for piece in PIECES])
+SPECS = (
+    "## LAB Pressure Spec\n",
+    "### Examples\n",
+    "- ",
+    "when ",
+    "never ",
+    "otherwise",
+    "memory",
+    " > ",
+    "5%",
+    ": ",
+    "hold",
+)
+MARKS = ("(", ")", "[", "]", ",", "|", "\n", "  ", "#", '"', "not ", "for ", "\x00", "é", "9" * 30)
+FENCES = ("---\n", "tiki: 1\n", "<!--", "-->", "```", "```tiki\n")
+pieces = st.sampled_from([*SPECS, *MARKS, *FENCES])
 
 
 @settings(max_examples=300, deadline=None)
