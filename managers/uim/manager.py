@@ -1,4 +1,4 @@
-"""UIM's own decisions: which addresses are still listened to. It also keeps the newest figures of the nodes."""
+"""UIM's own decisions: which addresses are still listened to."""
 
 import ipaddress
 from collections import OrderedDict, deque
@@ -11,12 +11,12 @@ from federation.clock import SECOND
 from federation.manager import Manager, Target
 from federation.points import DecisionPoint
 from federation.records import Answered, Asked, Entry, Event, Kind
+from federation.settings import Settings
 from managers.uim.points import ACCESS, POINTS
 
 WINDOW = 60 * SECOND
 ADDRESSES = 1000  # addresses whose failures are remembered; the longest silent one is forgotten first
 FAILURES = 100  # failures remembered of an address: far more than any limit that makes sense
-TREND = 60  # samples of a node kept for its sparkline: five minutes at one every 5 s
 
 
 class UimState(msgspec.Struct):
@@ -26,28 +26,15 @@ class UimState(msgspec.Struct):
     doing: dict[str, str] = {}
 
 
-class Node(msgspec.Struct):
-    """seen: ledger time (ns) of the newest report. trend: percent of CPU, oldest first."""
-
-    report: Mapping[str, Any]
-    seen: int
-    trend: deque[float]
-
-
 class Uim(Manager):
     name = "uim"
     points = POINTS
     State = UimState
     state: UimState
 
-    failures: OrderedDict[str, deque[int]]
-    nodes: dict[str, Node]
-
-    # What is in no record, kept in memory alone.
-    def __init__(self, settings: Any) -> None:
+    def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        self.failures = OrderedDict()
-        self.nodes = {}
+        self.failures: OrderedDict[str, deque[int]] = OrderedDict()  # times (ns) of wrong tokens, in memory alone
 
     def facts(self, point: DecisionPoint, event: Event, now: int) -> dict[str, Any]:
         address = event.subject
@@ -59,22 +46,8 @@ class Uim(Manager):
         }
 
     def observe(self, report: Mapping[str, Any], now: int) -> Iterable[Event]:
-        """A node's report, or `{"refused": address}` from the guard of the API."""
-        if "refused" in report:
-            return [self._refused(str(report["refused"]), now)]
-        name = str(report["node"])
-        known = self.nodes.get(name)
-        trend = known.trend if known else deque(maxlen=TREND)
-        trend.append(float(report["cpu"]))
-        self.nodes[name] = Node(report, now, trend)
-        return ()
-
-    def figures(self, now: int) -> list[dict[str, Any]]:
-        """The newest report of every node, with its age in seconds and its trend."""
-        return [
-            {**node.report, "age": (now - node.seen) / SECOND, "trend": list(node.trend)}
-            for _, node in sorted(self.nodes.items())
-        ]
+        """`{"refused": address}` from the guard of the API; nodes report to others."""
+        return [self._refused(str(report["refused"]), now)] if "refused" in report else ()
 
     def due(self, now: int) -> Iterable[Event]:
         """Addresses that fell silent, so that what was in force for them ends."""

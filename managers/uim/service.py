@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-from typing import Any
 
 import msgspec
 import uvicorn
@@ -12,6 +11,7 @@ from federation.errors import EliasError, Refused
 from federation.records import Outcome
 from federation.runtime.manager import ManagerService
 from federation.settings import Listen
+from managers.uim import logs
 from managers.uim.api import app, guard
 from managers.uim.api.context import Context
 from managers.uim.link import RayLink
@@ -35,7 +35,7 @@ class UimService(ManagerService):
             store=self.store,
             clock=self.clock,
             token=guard.token(self.settings.state),
-            nodes=self._nodes,
+            logs=lambda job: logs.follow(self.settings.state, job),
             refused=self._refused,
             blocked=self._blocked,
         )
@@ -70,9 +70,6 @@ class UimService(ManagerService):
         manager = self.desk.manager
         assert isinstance(manager, Uim)
         return manager
-
-    def _nodes(self) -> list[dict[str, Any]]:
-        return self._uim.figures(self.clock.now())
 
     def _blocked(self, address: str) -> bool:
         return address in self._uim.state.blocked

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp
 
-from managers.uim.api import envelope, events
+from managers.uim.api import cases, cluster, decisions, envelope, events, health, jobs
 from managers.uim.api.context import Context
 from managers.uim.api.guard import Guard
 
@@ -22,9 +22,12 @@ def create(context: Context) -> ASGIApp:
     )
     app.state.context = context
     app.router.routes.append(events.ROUTE)
+    for router in (decisions.router, cases.router, cluster.router, jobs.router, health.router):
+        app.include_router(router)
     envelope.install(app)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
-    return Guard(app, context.settings.listen, context.token, context.refused, context.blocked)
+    guarded = Guard(app, context.settings.listen, context.token, context.refused, context.blocked)
+    return health.Meter(guarded, context.registry)
 
 
 def _document(app: FastAPI) -> dict[str, Any]:

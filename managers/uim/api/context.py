@@ -1,9 +1,9 @@
 """What the handlers of the API stand on."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Any
 
+from prometheus_client import CollectorRegistry
 from starlette.requests import Request
 
 from federation.clock import Clock
@@ -12,27 +12,31 @@ from federation.points import DecisionPoint
 from federation.settings import Settings
 from managers.uim.api.lanes import Lanes
 from managers.uim.link import Link
+from managers.uim.reading import Reader
 
 
 @dataclass
 class Context:
-    """children: every actor that is to answer. nodes: gives the newest reports. refused, blocked: see `Guard`."""
+    """children: every actor that is to answer. logs: the output of a job, by its id. refused, blocked: see `Guard`."""
 
     settings: Settings
-    points: Mapping[str, DecisionPoint]
+    points: dict[str, DecisionPoint]
     children: tuple[str, ...]
     link: Link
     store: Store
     clock: Clock
     token: str
-    nodes: Callable[[], list[dict[str, Any]]]
-    refused: Callable[[str], None] = lambda address: None
-    blocked: Callable[[str], bool] = lambda address: False
+    logs: Callable[[str], AsyncIterator[str]]
+    refused: Callable[[str], None]
+    blocked: Callable[[str], bool]
     lanes: Lanes = field(init=False)
+    reader: Reader = field(init=False)
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
 
     def __post_init__(self) -> None:
         # What the gate asks, it asks itself: from outside it would be a way around it.
         self.lanes = Lanes(self.link, [p for p in self.points.values() if p.schema.manager != "gate"])
+        self.reader = Reader(self.store, self.points)
 
     @property
     def managers(self) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ _STATUS = {
     "no-case": 404,
     "no-decision": 404,
     "no-job": 404,
+    "no-manager": 404,
     "already-answered": 409,
     "token": 401,
     "host": 403,

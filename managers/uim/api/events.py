@@ -8,7 +8,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from federation.desk import Rejected, Reply
-from federation.errors import Refused
 from managers.uim.api import context, envelope, intake
 from managers.uim.api.lanes import Result
 
@@ -24,23 +23,8 @@ class Decided(msgspec.Struct, omit_defaults=True, gc=False):
     error: dict[str, Any] | None = None
 
 
-async def body_of(request: Request, limit: int) -> bytes:
-    """The body, read no further than the limit. Raises Refused."""
-    length = request.headers.get("content-length", "0")
-    if length.isdecimal() and int(length) > limit:
-        raise _too_large(limit)
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise _too_large(limit)
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
 async def post(request: Request) -> Response:
-    body = await body_of(request, intake.BODY)
-    events, batch = intake.read(body, request.headers.get("content-type", ""), request.headers)
+    events, batch = intake.read(await request.body(), request.headers.get("content-type", ""), request.headers)
     results = await context.of(request).lanes.decide(events)
     return _batch(results) if batch else _single(results[0])
 
@@ -66,11 +50,6 @@ def _decided(result: Result) -> Decided:
             result.status, error=envelope.inner(result.code, result.message, place=result.place, cure=result.cure)
         )
     return Decided(202 if any(reply.status == "waiting" for reply in result) else 200, result)
-
-
-def _too_large(limit: int) -> Refused:
-    message = f"the body has more than {limit} bytes"
-    return Refused("too-large", message, place="body", cure="send it in several requests")
 
 
 ROUTE = Route(PATH, post, methods=["POST"])

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,6 +19,8 @@ from federation.settings import Listen
 from managers.uim.api import envelope
 
 COOKIE = "elias"
+LARGE = 4 << 20  # bytes of a request that carries events
+SMALL = 64 << 10  # of any other
 OPEN = frozenset({"/healthz", "/login", "/static/style.css"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
@@ -75,6 +78,7 @@ class Guard:
         self.hosts = _LOOPBACK | {listen.host, *listen.hosts}
         self.bearer = f"Bearer {token}".encode()
         self.cookie = cookie_of(token)
+        self.large = frozenset({"/v1/events"})
         self.refused = refused
         self.blocked = blocked
 
@@ -90,13 +94,15 @@ class Guard:
                     headers.setdefault(name, value)
             await send(message)
 
+        limit = LARGE if scope["path"] in self.large else SMALL
         try:
             self._check(scope)
+            _measure(scope, limit)
         except Refused as problem:
             answer = _to_login(scope) if problem.code == "token" else None
             await (answer or envelope.of_elias(problem))(scope, receive, guarded)
             return
-        await self.app(scope, receive, guarded)
+        await self.app(scope, _limited(receive, limit), guarded)
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
@@ -144,6 +150,32 @@ def _name(host: str) -> str:
     if host.startswith("["):
         return host.partition("]")[0] + "]"
     return host.partition(":")[0].lower()
+
+
+def _measure(scope: Scope, limit: int) -> None:
+    """Refuses a body by its announced length, before any of it is read."""
+    length = Headers(scope=scope).get("content-length", "")
+    if length.isdecimal() and int(length) > limit:
+        raise Refused("too-large", _too_large(limit), place="body", cure="send it in several requests")
+
+
+def _limited(receive: Receive, limit: int) -> Receive:
+    """Reads no further than the limit, whatever was announced."""
+    size = 0
+
+    async def limited() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > limit:
+            raise HTTPException(413, _too_large(limit))
+        return message
+
+    return limited
+
+
+def _too_large(limit: int) -> str:
+    return f"the body has more than {limit} bytes"
 
 
 def _to_login(scope: Scope) -> RedirectResponse | None:

@@ -14,7 +14,6 @@ from federation.desk import Rejected
 from federation.errors import Refused
 from federation.records import Event
 
-BODY = 4 << 20  # bytes of a request
 EVENTS = 1000  # of a batch
 DATA = 64 << 10  # bytes of one event's data, as JSON
 DEPTH = 8  # lists and objects inside one another in data

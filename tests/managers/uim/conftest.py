@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,8 @@ class LocalLink:
     def on_modes(self, child: str) -> dict[str, dict[str, str]]:
         return self.federation.desks[child].state.modes
 
-    def on_answer(self, child: str, decision: str, action: str, args: Any, by: str, words: str) -> bytes:
+    def on_answer(self, child: str, *given: Any) -> bytes:
+        decision, action, args, by, words = given
         return encode(self.federation.answer(child, decision, action, by, words, **args))
 
     def on_health(self, child: str) -> dict[str, Any]:
@@ -156,7 +157,7 @@ class House:
             store=self.store,
             clock=self.clock,
             token=self.token,
-            nodes=lambda: self.uim.figures(self.clock.now()),
+            logs=_logs,
             refused=self.refused.append,
             blocked=lambda address: address in self.uim.state.blocked,
         )
@@ -176,6 +177,11 @@ class House:
         self.server.should_exit = True
         self.thread.join(10)
         self.store.close()
+
+
+async def _logs(job: str) -> AsyncIterator[str]:
+    for line in ("one\n", "two\n"):
+        yield f"{job} {line}"
 
 
 def sources() -> list[tiki.Source]:

@@ -1,0 +1,192 @@
+"""The federation itself: nodes, managers and their tree, points, specs, modes, the freeze, applications."""
+
+import asyncio
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from federation.effects import FreezeFlag
+from federation.errors import EliasError, Refused, Temporary
+from managers.uim.api import context
+from managers.uim.api.context import Context
+from managers.uim.reading import iso
+
+router = APIRouter(prefix="/v1", tags=["federation"])
+
+
+class Member(BaseModel):
+    """A supervisor or a process of the tree. health: what the process says of itself; empty when it does not answer."""
+
+    name: str
+    supervisor: str
+    status: str
+    since: str
+    restarts: int
+    pid: int
+    node: str
+    health: dict[str, Any] = {}
+
+
+class Tree(BaseModel):
+    members: list[Member]
+
+
+class Nodes(BaseModel):
+    """As UFM knows them: capacity, what is free, health, and the newest report of each."""
+
+    nodes: list[dict[str, Any]]
+
+
+class Modes(BaseModel):
+    """`point/action` to its mode. away: managers that did not answer."""
+
+    modes: dict[str, str]
+    away: list[str] = []
+
+
+class SetMode(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    action: str = Field(max_length=130, examples=["ufm.node_health/drain"])
+    mode: str = Field(max_length=16, examples=["observe", "approve", "act"])
+    by: str = Field("operator", max_length=64)
+
+
+class Frozen(BaseModel):
+    """Whether effects are frozen. by: who froze them."""
+
+    frozen: bool
+    by: str = ""
+
+
+class SetFreeze(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    by: str = Field("operator", max_length=64)
+    reason: str = Field("", max_length=500)
+
+
+class Bundle(BaseModel):
+    """The specs in force. problem: what is wrong with an edit that is therefore not in force."""
+
+    digest: str
+    sources: dict[str, str]
+    problem: dict[str, Any] = {}
+
+
+@router.get("/nodes", summary="Nodes with their live figures")
+async def nodes(request: Request) -> Nodes:
+    return Nodes(nodes=await all_nodes(context.of(request)))
+
+
+@router.get("/managers", summary="The supervision tree, with what each process says of itself")
+async def managers(request: Request) -> Tree:
+    return Tree(members=await tree(context.of(request)))
+
+
+@router.get("/managers/{name}", summary="What a manager shows of its state")
+async def manager(request: Request, name: str) -> dict[str, Any]:
+    here = context.of(request)
+    if name not in here.managers:
+        raise Refused("no-manager", f"no manager is named `{name}`", cure=f"one of: {', '.join(here.managers)}")
+    return await _view(here, name)
+
+
+@router.get("/points", summary="The decision points: facts, actions, settings, events")
+def points(request: Request) -> dict[str, list[dict[str, Any]]]:
+    return {"points": [point.describe() for _, point in sorted(context.of(request).points.items())]}
+
+
+@router.get("/bundle", summary="The specs in force")
+async def bundle(request: Request) -> Bundle:
+    return Bundle(**await context.of(request).link.call("gate", "bundle"))
+
+
+@router.get("/modes", summary="How far each action may go")
+async def modes(request: Request) -> Modes:
+    here = context.of(request)
+    answers = await asyncio.gather(
+        *(here.link.call(m, "modes", patience=2.0) for m in here.managers), return_exceptions=True
+    )
+    found: dict[str, str] = {}
+    away = []
+    for name, answer in zip(here.managers, answers, strict=True):
+        if isinstance(answer, BaseException):
+            away.append(name)
+        else:
+            found |= {f"{point}/{action}": mode for point, some in answer.items() for action, mode in some.items()}
+    return Modes(modes=dict(sorted(found.items())), away=away)
+
+
+@router.put("/modes", summary="Set the mode of an action", status_code=204)
+async def set_mode(request: Request, body: SetMode) -> Response:
+    await context.of(request).link.call("gate", "set_mode", body.action, body.mode, body.by)
+    return Response(status_code=204)
+
+
+@router.get("/freeze", summary="Whether effects are frozen")
+def freeze(request: Request) -> Frozen:
+    return frozen(context.of(request))
+
+
+@router.put("/freeze", summary="Freeze all effects", status_code=204)
+async def set_freeze(request: Request, body: SetFreeze) -> Response:
+    await switch_freeze(context.of(request), True, body.by, body.reason)
+    return Response(status_code=204)
+
+
+@router.delete("/freeze", summary="Let effects act again", status_code=204)
+async def unfreeze(request: Request) -> Response:
+    await switch_freeze(context.of(request), False, "operator", "")
+    return Response(status_code=204)
+
+
+@router.get("/apps", summary="The applications that UAM runs")
+async def apps(request: Request) -> dict[str, Any]:
+    return await _view(context.of(request), "uam")
+
+
+def frozen(here: Context) -> Frozen:
+    flag = FreezeFlag(here.settings.state)
+    return Frozen(frozen=bool(flag), by=flag.path.read_text().strip() if flag else "")
+
+
+async def switch_freeze(here: Context, on: bool, by: str, reason: str) -> None:
+    """The flag of this node first: a freeze must not wait for anybody."""
+    if on:
+        FreezeFlag(here.settings.state).set(True, by)
+    await here.link.call("gate", "set_freeze", on, by, reason)
+
+
+async def all_nodes(here: Context) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await _view(here, "ufm")).get("nodes", [])
+    return found
+
+
+async def tree(here: Context) -> list[Member]:
+    members, *healths = await asyncio.gather(
+        here.link.call("root", "tree", patience=2.0), *(health(here, child) for child in here.children)
+    )
+    by_name = dict(zip(here.children, healths, strict=True))
+    return [
+        Member(**(asdict(m) | {"since": iso(m.since), "health": by_name.get(m.name) or {}, "status": str(m.status)}))
+        for m in members
+    ]
+
+
+async def health(here: Context, child: str) -> dict[str, Any] | None:
+    """What a process says of itself; None when it does not answer."""
+    try:
+        answer: dict[str, Any] = await here.link.call(child, "health", patience=2.0)
+    except EliasError:
+        return None
+    return answer
+
+
+async def _view(here: Context, manager: str) -> dict[str, Any]:
+    if manager not in here.managers:
+        raise Temporary(f"{manager} takes no part in this federation")
+    answer: dict[str, Any] = await here.link.call(manager, "view", patience=2.0)
+    return answer

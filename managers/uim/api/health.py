@@ -1,0 +1,150 @@
+"""Whether ELIAS lives, whether it can work, and its figures for Prometheus."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import APIRouter, Request
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from pydantic import BaseModel
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from federation.clock import SECOND
+from federation.errors import EliasError, Temporary
+from managers.uim.api import cluster, context
+from managers.uim.api.context import Context
+
+router = APIRouter(tags=["health"])
+_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+# What the processes report in `health`, and what it is called outside.
+_COUNTERS = {
+    "cpu_s": ("elias_cpu_seconds", "CPU time of the process"),
+    "events": ("elias_events", "events decided"),
+    "commits": ("elias_commits", "commits to the ledger"),
+}
+_GAUGES = {
+    "rss": ("elias_resident_bytes", "memory of the process"),
+    "waiting": ("elias_queue", "requests that wait in the process"),
+    "cases": ("elias_open_cases", "decisions that wait for a person"),
+    "records": ("elias_ledger_records", "records in the ledger"),
+    "epoch": ("elias_ledger_epoch", "epoch of the appender"),
+    "incarnation": ("elias_incarnation", "how often this writer registered"),
+}
+_NODE = {
+    "cpu": ("elias_node_cpu_percent", "CPU in use"),
+    "memory": ("elias_node_memory_percent", "memory in use"),
+    "disk": ("elias_node_disk_percent", "disk in use"),
+    "gpu": ("elias_node_gpu_percent", "mean load of its GPUs"),
+}
+
+
+class Health(BaseModel):
+    status: str
+
+
+class Ready(BaseModel):
+    status: str
+    ledger_age: float
+
+
+@router.get("/healthz", summary="This process answers (no token needed)")
+async def healthz() -> Health:
+    return Health(status="ok")
+
+
+@router.get("/readyz", summary="All managers answer and the ledger takes commits")
+async def readyz(request: Request) -> Ready:
+    here = context.of(request)
+    answers = await asyncio.gather(*(_pings(here, child) for child in here.children))
+    away = [child for child, answered in zip(here.children, answers, strict=True) if not answered]
+    if away:
+        raise Temporary(f"{', '.join(away)} did not answer")
+    # Time passing is itself on record, so a ledger without a recent commit takes none.
+    age = (here.clock.now() - (await asyncio.to_thread(here.store.head)).time) / SECOND
+    if age > 3 * here.settings.ledger.tick + 1:
+        raise Temporary(f"the last commit to the ledger was {age:.0f} s ago")
+    return Ready(status="ready", ledger_age=round(age, 3))
+
+
+@router.get("/metrics", summary="Figures of all processes, for Prometheus", response_class=Response)
+async def metrics(request: Request) -> Response:
+    here = context.of(request)
+    healths = await asyncio.gather(*(cluster.health(here, child) for child in here.children))
+    try:
+        nodes = await cluster.all_nodes(here)
+    except EliasError:
+        nodes = []
+    registry = CollectorRegistry()
+    registry.register(_Federation(dict(zip(here.children, healths, strict=True)), nodes))
+    return Response(generate_latest(registry) + generate_latest(here.registry), media_type=_TYPE)
+
+
+async def _pings(here: Context, child: str) -> bool:
+    try:
+        await here.link.call(child, "ping", patience=2.0)
+    except EliasError:
+        return False
+    return True
+
+
+class _Federation(Collector):
+    def __init__(self, healths: dict[str, dict[str, Any] | None], nodes: list[dict[str, Any]]) -> None:
+        self._healths = healths
+        self._nodes = nodes
+
+    def collect(self) -> Iterator[Metric]:
+        up = GaugeMetricFamily("elias_up", "whether the process answers", labels=["component"])
+        for name, health in self._healths.items():
+            up.add_metric([name], float(health is not None))
+        yield up
+        for key, (name, doc) in _COUNTERS.items():
+            yield self._component(key, CounterMetricFamily(name, doc, labels=["component"]))
+        for key, (name, doc) in _GAUGES.items():
+            yield self._component(key, GaugeMetricFamily(name, doc, labels=["component"]))
+        for key, (name, doc) in _NODE.items():
+            family = GaugeMetricFamily(name, doc, labels=["node"])
+            for node in self._nodes:
+                value = node.get("report", {}).get(key)
+                if value is not None:
+                    family.add_metric([str(node.get("name", ""))], float(value))
+            yield family
+
+    def _component(self, key: str, family: Any) -> Any:
+        for name, health in self._healths.items():
+            if health is not None and key in health:
+                family.add_metric([name], float(health[key]))
+        return family
+
+
+class Meter:
+    """ASGI middleware: how long requests take, by route and status."""
+
+    def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
+        self.app = app
+        self._seconds = Histogram(
+            "elias_http_request_seconds",
+            "time until the answer is sent",
+            ["method", "route", "status"],
+            buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.0, 10.0),
+            registry=registry,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        loop = asyncio.get_running_loop()
+        started, status = loop.time(), 0
+
+        async def metered(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, metered)
+        finally:
+            route = getattr(scope.get("route"), "path", "") or "other"
+            self._seconds.labels(scope["method"], route, str(status)).observe(loop.time() - started)

@@ -1,0 +1,37 @@
+"""The output of a job, as Ray's job interface streams it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from ray.job_submission import JobSubmissionClient
+
+from federation.errors import Temporary
+from federation.runtime.cluster import Cluster
+
+START = 0.2  # seconds between two looks for a job that is placed but not started yet
+PATIENCE = 60.0
+
+
+async def follow(state: Path, job: str) -> AsyncIterator[str]:
+    """The output of a job of this state folder's cluster, to its end. Raises Temporary when it does not start."""
+    cluster = Cluster.attach(state)
+    if cluster is None:
+        raise Temporary("there is no running cluster")
+    client = await asyncio.to_thread(JobSubmissionClient, cluster.dashboard)
+    name = f"elias-{job}"
+    deadline = asyncio.get_running_loop().time() + PATIENCE
+    while not await asyncio.to_thread(_known, client, name):
+        if asyncio.get_running_loop().time() > deadline:
+            raise Temporary(f"job {job} was not started within {PATIENCE:g} s")
+        await asyncio.sleep(START)
+    async for lines in client.tail_job_logs(name):
+        yield lines
+
+
+def _known(client: JobSubmissionClient, name: str) -> bool:
+    try:
+        client.get_job_status(name)
+    except RuntimeError:  # Ray's word for "no such job"
+        return False
+    return True
