@@ -101,6 +101,7 @@ ADMISSION = DecisionPoint(
             Fact(name="gpus", type=Type.NUMBER, doc="GPUs asked for; a share of one is less than 1"),
             Fact(name="priority", type=Type.COUNT, doc="of the job; higher goes first"),
             Fact(name="nodes", type=Type.COUNT, doc="nodes that are known and take work"),
+            Fact(name="settled", type=Type.FLAG, doc="all nodes have had 30 s to report since URM started"),
             Fact(name="fits_now", type=Type.FLAG, doc="one node has all that the job asks for free"),
             Fact(name="fits_ever", type=Type.FLAG, doc="one node could hold the job if nothing else ran there"),
             Fact(name="memory_free", type=Type.BYTES, doc="free memory, the largest on one node"),

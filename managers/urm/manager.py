@@ -1,0 +1,330 @@
+"""The resource manager: which jobs may start, and what is done about nodes under pressure."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from federation.clock import SECOND
+from federation.errors import Refused
+from federation.manager import Follow, Manager
+from federation.points import DecisionPoint
+from federation.records import Answered, Asked, Candidate, Entry, Event, Kind, Outcome
+from federation.settings import Settings
+from managers.urm import pressure
+from managers.urm.capacity import Capacity, Node
+from managers.urm.jobs import (
+    ADMITTED,
+    ASKED,
+    KEPT,
+    PLACED,
+    QUEUE,
+    WAITING,
+    Job,
+    Stopped,
+    UrmState,
+    next_run,
+    waiting,
+)
+from managers.urm.points import ADMISSION, POINTS, PRESSURE, SAMPLE_AGE
+from managers.urm.requests import JobRequest, of, parse
+
+PLACEMENT = "ufm.placement"
+NODE_HEALTH = "ufm.node_health"
+SUBMITTED = ADMISSION.events[0]
+SAMPLE = PRESSURE.events[0]
+SOURCE = "elias/urm"
+
+RETRY = 30.0  # seconds between two questions about the first waiting job when nothing is known to have changed
+SHOWN = 100  # jobs that a view lists
+
+
+class Urm(Manager):
+    name = "urm"
+    points = POINTS
+    follows: ClassVar[tuple[Follow, ...]] = (
+        Follow(Kind.ANSWERED, PLACEMENT),
+        Follow(Kind.OUTCOME, PLACEMENT),
+        Follow(Kind.OUTCOME, NODE_HEALTH),
+    )
+    State = UrmState
+    state: UrmState
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.capacity = Capacity()
+        self._started: int | None = None
+        self._now = 0
+
+    def load(self, state: UrmState) -> None:
+        self.state = state
+        self.capacity = Capacity()
+        for name in (*state.cordoned, *state.drained):
+            self.capacity.close(name, True)
+        for job in state.jobs.values():
+            if job.status == PLACED:
+                self.capacity.reserve(job.id, job.request, job.node, _shares(job))
+
+    # -- telemetry and time ------------------------------------------------------------------------------------------
+
+    def observe(self, report: Mapping[str, Any], now: int) -> Iterator[Event]:
+        self._pass(now)
+        node = self.capacity.report(report, now)
+        yield Event(f"{node.name} {now}", SOURCE, SAMPLE, node.name)
+
+    def due(self, now: int) -> Iterator[Event]:
+        self._pass(now)
+        self.capacity.forget(now)
+        queue = waiting(self.state.jobs)
+        if queue and now - queue[0].asked_at >= round(RETRY * SECOND):
+            yield from self._ask_again(queue[0])
+
+    def _pass(self, now: int) -> None:
+        self._now = now
+        if self._started is None:
+            self._started = now
+
+    @property
+    def _settled(self) -> bool:
+        """Every node that is there has had time to report since this process started."""
+        return self._started is not None and self._now - self._started >= round(SAMPLE_AGE * SECOND)
+
+    def _ask_again(self, job: Job) -> Iterator[Event]:
+        """Ask about a waiting job if it could start now, or if nobody could ever start it."""
+        startable = next(self.capacity.with_room(job.request, self._now), None) is not None
+        if startable or (self._settled and not self._fits_ever(job.request)):
+            yield Event(f"{job.id} again {job.asks}", SOURCE, SUBMITTED, job.id, None, job.data)
+
+    # -- facts and candidates ----------------------------------------------------------------------------------------
+
+    def facts(self, point: DecisionPoint, event: Event, now: int) -> Mapping[str, Any]:
+        self._pass(now)
+        return self._admission(event, now) if point is ADMISSION else self._pressure(event, now)
+
+    def _pressure(self, event: Event, now: int) -> dict[str, Any]:
+        if not event.subject:
+            cure = "set `subject` to the node's name"
+            raise Refused("no-subject", "a sample is of a node", place=f"event {event.id}", cure=cure)
+        node = self.capacity.nodes.get(event.subject)
+        reported = node.figures if node is not None and node.fresh(now) else {}
+        return {
+            **reported,
+            **event.data,
+            "jobs": sum(job.status == PLACED and job.node == event.subject for job in self.state.jobs.values()),
+            "stopped": len(self._stopped_on(event.subject)),
+            "cordoned": event.subject in self.state.cordoned,
+        }
+
+    def _admission(self, event: Event, now: int) -> dict[str, Any]:
+        request = parse(event)
+        known = self.state.jobs.get(event.subject)
+        if known is not None and known.status != ASKED and event.source != SOURCE:
+            cure = "give the new job another id"
+            raise Refused(
+                "job-exists", f"job `{event.subject}` is {known.status}", place=f"event {event.id}", cure=cure
+            )
+        nodes = list(self.capacity.usable(now))
+        room = [node for node in nodes if node.fits(request)]
+        queue = [job for job in self.state.jobs.values() if job.status == WAITING and job.id != event.subject]
+        rank = known.rank if known is not None else (-request.priority, self.state.arrivals)
+        return {
+            "memory": request.memory,
+            "cpus": request.cpus,
+            "gpus": request.gpu,
+            "priority": request.priority,
+            "nodes": len(nodes),
+            "settled": self._settled,
+            "fits_now": bool(room),
+            "fits_ever": self._fits_ever(request),
+            **_largest(nodes),
+            "fleet_memory_free": sum(node.memory_free for node in nodes),
+            "fleet_cpus_free": sum(node.cpus_free for node in nodes),
+            "fleet_gpus_free": sum(node.gpus_free for node in nodes),
+            "pressure": min((node.figures["memory"] or 0.0 for node in room), default=None),
+            "queue_depth": len(queue),
+            "ahead": sum(job.rank < rank for job in queue),
+        }
+
+    def propose(self, point: DecisionPoint, event: Event, facts: Mapping[str, Any]) -> list[Candidate]:
+        if point is ADMISSION:
+            return [
+                Candidate("admit", forbidden=None if facts["fits_now"] else "room"),
+                Candidate("wait", forbidden=None if facts["queue_depth"] < QUEUE else "queue"),
+                Candidate("hold"),
+            ]
+        node, ending = event.subject, {stop.job for stop in self.state.stopping.values()}
+        return [
+            *pressure.relief(
+                node,
+                {name: job for name, job in self.state.jobs.items() if name not in ending},
+                [other for other in self.capacity.usable(self._now) if other.name != node],
+                self.options[point.name],
+                cordoned=node in self.state.cordoned,
+            ),
+            *pressure.undoing(node, self._stopped_on(node), cordoned=node in self.state.cordoned),
+            Candidate("hold"),
+        ]
+
+    def _fits_ever(self, request: JobRequest) -> bool:
+        return any(node.fits_ever(request) for node in self.capacity.usable(self._now))
+
+    def _stopped_on(self, node: str) -> list[Stopped]:
+        return [stop for stop in self.state.stopped.values() if stop.node == node and not stop.to]
+
+    # -- folding -----------------------------------------------------------------------------------------------------
+
+    def fold(self, entry: Entry, body: Any) -> None:
+        match entry.kind, entry.point:
+            case Kind.ASKED, ADMISSION.name:
+                self._fold_submitted(entry, body)
+            case Kind.ANSWERED, ADMISSION.name:
+                self._fold_admission(entry, body)
+            case Kind.ANSWERED, "ufm.placement":
+                self._fold_placement(entry, body)
+            case Kind.OUTCOME, "ufm.placement":
+                job = self.state.jobs.get(entry.subject)
+                if job is not None and job.placement == entry.decision:
+                    self._drop(job.id)
+            case Kind.OUTCOME, "ufm.node_health" if body.status == "done" and "cordoned" in body.data:
+                self._close(self.state.drained, entry.subject, body.data["cordoned"])
+            case Kind.ANSWERED, PRESSURE.name:
+                self._fold_relief(entry, body)
+            case Kind.OUTCOME, PRESSURE.name:
+                self._fold_relieved(entry, body)
+
+    def _fold_submitted(self, entry: Entry, asked: Asked) -> None:
+        state, data = self.state, asked.event.data
+        job = state.jobs.get(entry.subject)
+        if job is None:
+            job = state.jobs[entry.subject] = Job(entry.subject, data, of(data), state.arrivals)
+            state.arrivals += 1
+        job.status = ASKED
+        job.asks += 1
+        job.asked_at = asked.at
+        state.stopped.pop(entry.subject, None)
+
+    def _fold_admission(self, entry: Entry, answered: Answered) -> None:
+        job = self.state.jobs.get(entry.subject)
+        if job is None:
+            return
+        if answered.action == "admit":
+            job.status = ADMITTED
+            self.capacity.expect(job.id, job.request, self._now)
+        elif answered.action == "wait":
+            job.status = WAITING
+        else:
+            self._drop(job.id)
+
+    def _fold_placement(self, entry: Entry, answered: Answered) -> None:
+        job = self.state.jobs.get(entry.subject)
+        if job is None or answered.action != "place":
+            return
+        if answered.mode == "observe":
+            self._drop(job.id)
+            return
+        job.status, job.placement = PLACED, entry.decision
+        job.node = str(answered.args["node"])
+        job.gpus = [int(gpu) for gpu in answered.args.get("gpus", ()) if str(gpu).isdigit()]
+        self.capacity.reserve(job.id, job.request, job.node, _shares(job))
+
+    def _fold_relief(self, entry: Entry, answered: Answered) -> None:
+        if answered.mode not in ("approve", "act"):
+            return
+        if answered.action in ("scale_out", "scale_in"):
+            self.state.cordoning[entry.decision] = answered.action == "scale_out"
+        job = self.state.jobs.get(str(answered.args.get("job", "")))
+        if job is not None:
+            to = str(answered.args.get("to", ""))
+            self.state.stopping[entry.decision] = Stopped(job.id, job.node, job.data, job.request, entry.decision, to)
+
+    def _fold_relieved(self, entry: Entry, outcome: Outcome) -> None:
+        state = self.state
+        stop, cordon = state.stopping.pop(entry.decision, None), state.cordoning.pop(entry.decision, None)
+        if outcome.status != "done":
+            return
+        if stop is not None:
+            state.stopped[next_run(stop.job)] = stop
+            if len(state.stopped) > KEPT:
+                del state.stopped[next(iter(state.stopped))]
+        if cordon is not None:
+            self._close(state.cordoned, entry.subject, cordon)
+
+    def _close(self, closed: list[str], node: str, on: bool) -> None:
+        if on and node not in closed:
+            closed.append(node)
+        elif not on and node in closed:
+            closed.remove(node)
+        self.capacity.close(node, node in self.state.cordoned or node in self.state.drained)
+
+    def _drop(self, job: str) -> None:
+        del self.state.jobs[job]
+        self.capacity.release(job)
+
+    # -- what a record raises ----------------------------------------------------------------------------------------
+
+    def react(self, entry: Entry, body: Any) -> Iterator[Event]:
+        match entry.kind, entry.point:
+            case (Kind.OUTCOME, "ufm.placement") | (Kind.ANSWERED, ADMISSION.name):
+                queue = waiting(self.state.jobs)
+                if queue and queue[0].id != entry.subject:
+                    yield from self._ask_again(queue[0])
+            case Kind.OUTCOME, PRESSURE.name:
+                for name, stop in self.state.stopped.items():
+                    if stop.decision == entry.decision and stop.to:
+                        data = {**stop.data, "node": stop.to}
+                        yield Event(f"again {entry.decision}", SOURCE, SUBMITTED, name, None, data)
+            case Kind.ANSWERED, PRESSURE.name if body.action == "resubmit" and "job" in body.args:
+                name = next_run(str(body.args["job"]))
+                if name in self.state.stopped:
+                    yield Event(f"again {entry.decision}", SOURCE, SUBMITTED, name, None, self.state.stopped[name].data)
+
+    # -- what people see ---------------------------------------------------------------------------------------------
+
+    def view(self, now: int) -> dict[str, Any]:
+        """queue: waiting jobs in order. running: admitted and placed ones. Sizes in bytes, times in ns."""
+        jobs = self.state.jobs.values()
+        queue = waiting(self.state.jobs)
+        running = [job for job in jobs if job.status in (ADMITTED, PLACED)]
+        return {
+            "waiting": len(queue),
+            "queue": [_shown(job) for job in queue[:SHOWN]],
+            "running": [_shown(job) for job in sorted(running, key=lambda job: job.rank)[:SHOWN]],
+            "asked": [_shown(job) for job in jobs if job.status == ASKED][:SHOWN],
+            "stopped": [
+                {"id": stop.job, "node": stop.node, "again": name} for name, stop in self.state.stopped.items()
+            ],
+            "cordoned": list(self.state.cordoned),
+            "nodes": {node.name: _room(node) for node in self.capacity.usable(now)},
+        }
+
+
+def _shares(job: Job) -> dict[int, float] | None:
+    """GPU index -> share; None where placement did not say which."""
+    return dict.fromkeys(job.gpus, job.request.gpu_share or 1.0) if job.gpus else None
+
+
+def _largest(nodes: list[Node]) -> dict[str, Any]:
+    return {
+        "memory_free": max((node.memory_free for node in nodes), default=0),
+        "memory_total": max((node.memory_total for node in nodes), default=0),
+        "cpus_free": max((node.cpus_free for node in nodes), default=0.0),
+        "cpus_total": max((node.cpus_total for node in nodes), default=0.0),
+        "gpus_free": max((node.gpus_free for node in nodes), default=0.0),
+        "gpus_total": max((float(len(node.models)) for node in nodes), default=0.0),
+    }
+
+
+def _shown(job: Job) -> dict[str, Any]:
+    request = job.request
+    return {
+        "id": job.id,
+        "status": job.status,
+        "node": job.node,
+        "priority": request.priority,
+        "cpus": request.cpus,
+        "memory": request.memory,
+        "gpus": request.gpu,
+        "asked_at": job.asked_at,
+    }
+
+
+def _room(node: Node) -> dict[str, Any]:
+    return {"memory_free": node.memory_free, "cpus_free": node.cpus_free, "gpus_free": node.gpus_free}
