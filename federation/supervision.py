@@ -10,7 +10,7 @@ All times are nanoseconds of ledger time, all durations in specs are seconds.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
@@ -184,8 +184,11 @@ class Tree:
         self._members: dict[str, _Member] = {}
         self._top = self._join(spec, None)
 
-    def start(self, now: int) -> list[Order]:
-        """Starts, in order, whatever is not running and did not give up."""
+    def start(self, now: int, gave_up: Collection[str] = ()) -> list[Order]:
+        """Starts, in order, whatever is not running and did not give up; `gave_up` names those that had before."""
+        for member in self._members.values():
+            if member.name in gave_up and isinstance(member.spec, Supervisor):
+                member.become(Status.GAVE_UP, now)
         return self._starts(self._top, now, now)
 
     def stop(self, now: int) -> list[Order]:
@@ -326,7 +329,7 @@ class Tree:
         return [Start(member.name, at)]
 
     def _join(self, spec: Child | Supervisor, parent: _Member | None) -> _Member:
-        names = [s.name for s in _specs(spec)]
+        names = [s.name for s in members(spec)]
         twice = {n for n in names if names.count(n) > 1 or n in self._members}
         if twice:
             cure = "give each its own name"
@@ -355,11 +358,12 @@ class Tree:
         return member
 
 
-def _specs(spec: Child | Supervisor) -> Iterator[Child | Supervisor]:
+def members(spec: Child | Supervisor) -> Iterator[Child | Supervisor]:
+    """A member and everything below it, in start order."""
     yield spec
     if isinstance(spec, Supervisor):
         for below in spec.children:
-            yield from _specs(below)
+            yield from members(below)
 
 
 def _one_of(what: str, value: str, known: tuple[str, ...], place: str) -> None:

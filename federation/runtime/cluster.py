@@ -184,6 +184,8 @@ class Cluster:
         # Ray reads both once, when it is imported; it may have been, for another cluster or for none.
         _raylet.Config.initialize("")  # type: ignore[attr-defined]
         _raylet.AuthenticationTokenLoader.instance().reset_cache()  # type: ignore[attr-defined]
+        # On stdout, where the answer of a command belongs, Ray would print a paragraph for every process that ends.
+        ray._private.worker.listen_error_messages = lambda worker, threads_stopped: None
         ray.init(self.address, namespace=NAMESPACE, log_to_driver=False, configure_logging=False)
 
     def processes(self) -> list[psutil.Process]:
@@ -215,6 +217,7 @@ def _start(state_dir: Path, settings: ClusterSettings) -> _Session:
     # Ray's socket paths must stay under 107 bytes, and a state directory may lie deep.
     root = tempfile.gettempdir() if len(tempfile.gettempdir()) < 20 else "/tmp"  # noqa: S108  mkdtemp makes it private
     temp_dir = tempfile.mkdtemp(prefix="elias-", dir=root)
+    logs = (state_dir / "logs").resolve()
     mark = secrets.token_hex(16)
     _make_token(state_dir)
     options = {
@@ -238,7 +241,7 @@ def _start(state_dir: Path, settings: ClusterSettings) -> _Session:
     with log.open("wb") as out:
         leader = subprocess.Popen(
             [sys.executable, "-m", "federation.runtime.cluster", str(os.getpid()), *flags],
-            env={**os.environ, **_QUIET, **_auth(state_dir), MARK: mark},
+            env={**os.environ, **_QUIET, **_auth(state_dir), MARK: mark, "ELIAS_LOGS": str(logs)},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
