@@ -45,7 +45,9 @@ def judge(
     terminal = program.point.terminal
     if not fires:
         since = latched.fired if latched else at
-        return Judged(_terminal(candidates, terminal, verdict.clause, f"in force since {since // SECOND}", attempt), latched)
+        return Judged(
+            _terminal(candidates, terminal, verdict.clause, f"in force since {since // SECOND}", attempt), latched
+        )
     if verdict.kind == "consult":
         return Judged(Waits("operator", verdict.clause, f"the spec consults on {', '.join(verdict.actions)}"), latched)
     if verdict.action is not None and verdict.kind == "act":
@@ -54,19 +56,28 @@ def judge(
         choice = find(candidates, verdict.action, verdict.args)
         if choice is not None:
             return Judged(_chosen(candidates, choice, "rule", verdict.clause, "rule", modes, attempt), latched)
-        return Judged(_undecided(program, candidates, verdict.clause, _why_none(candidates, verdict.action), modes, attempt), latched)
+        return Judged(
+            _undecided(program, candidates, verdict.clause, _why_none(candidates, verdict.action), modes, attempt),
+            latched,
+        )
     return Judged(_undecided(program, candidates, verdict.clause, verdict.reason, modes, attempt), latched)
 
 
 def find(candidates: Sequence[Candidate], action: str, args: dict[str, Any]) -> int | None:
     """The first candidate of that action that is offered and carries these arguments."""
     for index, candidate in enumerate(candidates):
-        if candidate.action == action and candidate.forbidden is None and all(candidate.args.get(k) == v for k, v in args.items()):
+        if (
+            candidate.action == action
+            and candidate.forbidden is None
+            and all(candidate.args.get(k) == v for k, v in args.items())
+        ):
             return index
     return None
 
 
-def offered(program: tiki.Program, facts: tuple[Any, ...], held: tuple[bool | None, ...], candidates: Sequence[Candidate]) -> list[int]:
+def offered(
+    program: tiki.Program, facts: tuple[Any, ...], held: tuple[bool | None, ...], candidates: Sequence[Candidate]
+) -> list[int]:
     """The candidates that whoever answers a case may choose: what the rule consults on, less what a guard took out; always the terminal."""
     verdict = program.decide(facts, held)
     allowed = set(verdict.actions) if verdict.kind == "consult" else {a.name for a in program.point.actions}
@@ -74,7 +85,9 @@ def offered(program: tiki.Program, facts: tuple[Any, ...], held: tuple[bool | No
     return [i for i, c in enumerate(candidates) if c.forbidden is None and c.action in allowed]
 
 
-def timed_out(program: tiki.Program, candidates: Sequence[Candidate], modes: dict[str, str], clause: str, attempt: int) -> Answered:
+def timed_out(
+    program: tiki.Program, candidates: Sequence[Candidate], modes: dict[str, str], clause: str, attempt: int
+) -> Answered:
     """Nobody answered in time: the spec's `on_timeout`, by default the terminal action. A time-out never approves."""
     action = program.on_timeout
     choice = find(candidates, action, {})
@@ -83,15 +96,24 @@ def timed_out(program: tiki.Program, candidates: Sequence[Candidate], modes: dic
     return _chosen(candidates, choice, "timeout", clause, "nobody answered in time", modes, attempt)
 
 
-def by_person(candidates: Sequence[Candidate], choice: int, modes: dict[str, str], clause: str, attempt: int, by: str, words: str) -> Answered:
+def by_person(
+    candidates: Sequence[Candidate], choice: int, modes: dict[str, str], clause: str, attempt: int, by: str, words: str
+) -> Answered:
     """An operator's answer, already checked against the guards of now. It is the confirmation that `approve` asks for."""
     candidate = candidates[choice]
     mode = modes.get(candidate.action, "")
-    return Answered(choice, candidate.action, candidate.args, "operator", clause, "answered by a person", mode, attempt, by, words)
+    return Answered(
+        choice, candidate.action, candidate.args, "operator", clause, "answered by a person", mode, attempt, by, words
+    )
 
 
 def _undecided(
-    program: tiki.Program, candidates: Sequence[Candidate], clause: str, reason: str, modes: dict[str, str], attempt: int
+    program: tiki.Program,
+    candidates: Sequence[Candidate],
+    clause: str,
+    reason: str,
+    modes: dict[str, str],
+    attempt: int,
 ) -> Answered | Waits:
     fallback = program.fallback
     if fallback.action is None:
@@ -103,10 +125,18 @@ def _undecided(
 
 
 def _chosen(
-    candidates: Sequence[Candidate], choice: int, tier: str, clause: str, reason: str, modes: dict[str, str], attempt: int
+    candidates: Sequence[Candidate],
+    choice: int,
+    tier: str,
+    clause: str,
+    reason: str,
+    modes: dict[str, str],
+    attempt: int,
 ) -> Answered:
     candidate = candidates[choice]
-    return Answered(choice, candidate.action, candidate.args, tier, clause, reason, modes.get(candidate.action, ""), attempt)
+    return Answered(
+        choice, candidate.action, candidate.args, tier, clause, reason, modes.get(candidate.action, ""), attempt
+    )
 
 
 def _terminal(

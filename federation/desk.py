@@ -35,7 +35,9 @@ from tiki import Latch
 
 ATTEMPTS = 3  # an answer that no longer holds is asked again twice before the terminal action answers
 RECENT = 4096  # decisions whose reply is kept for a sender that repeats itself; older ones are read from the ledger
-MEMORIES = 20_000  # subjects per manager whose temporal conditions are remembered; the longest silent one is forgotten first
+MEMORIES = (
+    20_000  # subjects per manager whose temporal conditions are remembered; the longest silent one is forgotten first
+)
 CANDIDATES = 16
 
 BODIES: Mapping[str, type[msgspec.Struct]] = {
@@ -146,7 +148,11 @@ class Desk:
         self.bundle = bundle
         self.programs = {name: bundle.programs[name] for name in self.points}
         self.manager.options = {name: program.settings for name, program in self.programs.items()}
-        for key in [k for k in self._memories if before.get(k[0]) is not None and before[k[0]].windows != self.programs[k[0]].windows]:
+        for key in [
+            k
+            for k in self._memories
+            if before.get(k[0]) is not None and before[k[0]].windows != self.programs[k[0]].windows
+        ]:
             del self._memories[key]
 
     # -- deciding ----------------------------------------------------------------------------------------------------
@@ -185,7 +191,9 @@ class Desk:
             asked = self._asked(case)
             program = self.programs[case.point]
             modes = self.state.modes[case.point]
-            self._answer(case, asked, decide.timed_out(program, asked.candidates, modes, case.clause, case.attempt), now)
+            self._answer(
+                case, asked, decide.timed_out(program, asked.candidates, modes, case.clause, case.attempt), now
+            )
         self._notice(self.manager.due(now), now)
         self._drain(now)
         return self._taken()
@@ -197,30 +205,46 @@ class Desk:
             times.append(own)
         return min(times, default=None)
 
-    def answer(self, decision: str, action: str, args: Mapping[str, Any], by: str, words: str, now: int) -> tuple[Reply, list[Entry]]:
+    def answer(
+        self, decision: str, action: str, args: Mapping[str, Any], by: str, words: str, now: int
+    ) -> tuple[Reply, list[Entry]]:
         """An operator's answer to a case, checked against the state of now; it is asked again if it no longer holds.
 
         Raises Refused when there is no such case or the choice was not offered.
         """
         case = self.state.cases.get(decision)
         if case is None:
-            raise Refused("no-case", f"no open case `{decision}`", cure="`elias cases` lists the open ones; it may have been answered or timed out")
+            raise Refused(
+                "no-case",
+                f"no open case `{decision}`",
+                cure="`elias cases` lists the open ones; it may have been answered or timed out",
+            )
         point, program = self.points[case.point], self.programs[case.point]
         before = self._asked(case)
         wanted = _matching(before.candidates, action, args)
         if wanted is None:
             names = ", ".join(sorted({c.action for c in before.candidates if c.forbidden is None}))
-            raise Refused("not-offered", f"`{action}` was not offered in case `{decision}`", cure=f"choose one of: {names}")
+            raise Refused(
+                "not-offered", f"`{action}` was not offered in case `{decision}`", cure=f"choose one of: {names}"
+            )
         asked, facts, held = self._asked_now(point, program, before.event, now, case.attempt, before.latch)
         modes = self.state.modes[point.name]
         if action == point.terminal:
             answered = decide.by_person(before.candidates, wanted, modes, case.clause, case.attempt, by, words)
             return self._answer(case, before, answered, now), self._taken()
         still = _matching(asked.candidates, action, args)
-        if still is not None and asked.candidates[still].forbidden is None and still in decide.offered(program, facts, held, asked.candidates):
+        if (
+            still is not None
+            and asked.candidates[still].forbidden is None
+            and still in decide.offered(program, facts, held, asked.candidates)
+        ):
             answered = decide.by_person(before.candidates, wanted, modes, case.clause, case.attempt, by, words)
             return self._answer(case, before, answered, now), self._taken()
-        why = "it is no longer possible" if still is None else f"{asked.candidates[still].forbidden or 'the spec'} forbids it now"
+        why = (
+            "it is no longer possible"
+            if still is None
+            else f"{asked.candidates[still].forbidden or 'the spec'} forbids it now"
+        )
         return self._again(case, before, now, why), self._taken()
 
     def recheck(self, decision: str, effect: Effect, now: int) -> str:
@@ -308,7 +332,9 @@ class Desk:
                 return Rejected(422, error.code, error.message, error.place, error.cure)
         return [r for r in replies if r is not None]
 
-    def _repeated(self, event: Event, point: DecisionPoint, decision: str, known: Mapping[str, bytes]) -> Reply | Rejected | None:
+    def _repeated(
+        self, event: Event, point: DecisionPoint, decision: str, known: Mapping[str, bytes]
+    ) -> Reply | Rejected | None:
         if decision in self.recent:
             first, reply = self.recent[decision]
         elif decision in known:
@@ -316,7 +342,12 @@ class Desk:
         else:
             return None
         if (first.type, first.subject, first.data) != (event.type, event.subject, event.data):
-            return Rejected(409, "conflict", f"event `{event.id}` of `{event.source}` was sent before with another body", cure="give a new event a new id")
+            return Rejected(
+                409,
+                "conflict",
+                f"event `{event.id}` of `{event.source}` was sent before with another body",
+                cure="give a new event a new id",
+            )
         if reply is None or reply.status == "waiting":
             reply = reply_of(self.ledger.decision(decision)) or reply
         return msgspec.structs.replace(reply, duplicate=True) if reply else None
@@ -331,7 +362,16 @@ class Desk:
         modes = self.state.modes[point.name]
         verdict, latched = decide.judge(program, facts, held, latch, candidates, modes, now)
         asked = Asked(
-            event, _facts_dict(program, facts), list(held), latch, latched, candidates, self.bundle.digest, point.schema.version, now, modes
+            event,
+            program.to_mapping(facts),
+            list(held),
+            latch,
+            latched,
+            candidates,
+            self.bundle.digest,
+            point.schema.version,
+            now,
+            modes,
         )
         reply = self._record(point, program, decision, asked, verdict)
         self.recent[decision] = (event, reply)
@@ -339,19 +379,27 @@ class Desk:
             self.recent.popitem(last=False)
         return reply
 
-    def _record(self, point: DecisionPoint, program: tiki.Program, decision: str, asked: Asked, verdict: Answered | decide.Waits) -> Reply:
+    def _record(
+        self, point: DecisionPoint, program: tiki.Program, decision: str, asked: Asked, verdict: Answered | decide.Waits
+    ) -> Reply:
         subject = asked.event.subject
         if isinstance(verdict, decide.Waits):
             until = asked.at + round(program.timeout * SECOND)
-            asked = msgspec.structs.replace(asked, waits=verdict.tier, until=until, clause=verdict.clause, reason=verdict.reason)
+            asked = msgspec.structs.replace(
+                asked, waits=verdict.tier, until=until, clause=verdict.clause, reason=verdict.reason
+            )
             self._add(Kind.ASKED, point.name, subject, decision, asked)
-            return Reply(decision, point.name, subject, "waiting", clause=verdict.clause, reason=verdict.reason, until=until)
+            return Reply(
+                decision, point.name, subject, "waiting", clause=verdict.clause, reason=verdict.reason, until=until
+            )
         self._add(Kind.ASKED, point.name, subject, decision, asked)
         self._add(Kind.ANSWERED, point.name, subject, decision, verdict)
         self._want(point, decision, asked, verdict)
         return _reply(decision, point.name, subject, verdict)
 
-    def _want(self, point: DecisionPoint, decision: str, asked: Asked, answered: Answered, *, confirmed: bool = False) -> None:
+    def _want(
+        self, point: DecisionPoint, decision: str, asked: Asked, answered: Answered, *, confirmed: bool = False
+    ) -> None:
         if answered.mode in ("", "observe"):
             return
         does = point.effects[answered.action]
@@ -384,12 +432,23 @@ class Desk:
         point, program = self.points[case.point], self.programs[case.point]
         if case.attempt + 1 >= ATTEMPTS:
             terminal = decide.find(before.candidates, point.terminal, {})
-            answered = Answered(terminal, point.terminal, {}, "fallback", case.clause, f"asked {ATTEMPTS} times; {why}", "", case.attempt)
+            answered = Answered(
+                terminal,
+                point.terminal,
+                {},
+                "fallback",
+                case.clause,
+                f"asked {ATTEMPTS} times; {why}",
+                "",
+                case.attempt,
+            )
             return self._answer(case, before, answered, now)
         asked, _, _ = self._asked_now(point, program, before.event, now, case.attempt + 1, before.latch)
         closing = Answered(None, point.terminal, {}, "fallback", case.clause, f"asked again: {why}", "", case.attempt)
         self._add(Kind.ANSWERED, case.point, case.subject, case.decision, closing)
-        reply = self._record(point, program, case.decision, asked, decide.Waits("operator", case.clause, f"asked again: {why}"))
+        reply = self._record(
+            point, program, case.decision, asked, decide.Waits("operator", case.clause, f"asked again: {why}")
+        )
         self.recent.pop(case.decision, None)
         return reply
 
@@ -401,7 +460,7 @@ class Desk:
         latched = self.state.latches.get(point.name, {}).get(event.subject)
         asked = Asked(
             event,
-            _facts_dict(program, facts),
+            program.to_mapping(facts),
             list(held),
             latch,
             latched,
@@ -427,7 +486,13 @@ class Desk:
         return given, facts, held
 
     def _candidates(
-        self, point: DecisionPoint, program: tiki.Program, event: Event, given: Mapping[str, Any], facts: tuple[Any, ...], held: tuple[bool | None, ...]
+        self,
+        point: DecisionPoint,
+        program: tiki.Program,
+        event: Event,
+        given: Mapping[str, Any],
+        facts: tuple[Any, ...],
+        held: tuple[bool | None, ...],
     ) -> list[Candidate]:
         candidates = self.manager.propose(point, event, given)
         if len(candidates) > CANDIDATES:
@@ -437,11 +502,19 @@ class Desk:
         return [
             candidate if guard is None else msgspec.structs.replace(candidate, forbidden=guard)
             for candidate in candidates
-            for guard in (candidate.forbidden or program.forbids(facts, held, candidate.action, candidate.args, candidate.attributes),)
+            for guard in (
+                candidate.forbidden
+                or program.forbids(facts, held, candidate.action, candidate.args, candidate.attributes),
+            )
         ]
 
     def _in_force(
-        self, program: tiki.Program, facts: tuple[Any, ...], held: tuple[bool | None, ...], latch: Latch | None, now: int
+        self,
+        program: tiki.Program,
+        facts: tuple[Any, ...],
+        held: tuple[bool | None, ...],
+        latch: Latch | None,
+        now: int,
     ) -> bool:
         verdict = program.decide(facts, held)
         after, fires = program.latch(latch, verdict, now)
@@ -498,7 +571,9 @@ class Desk:
         if why:
             self._add(Kind.OUTCOME, header.point, header.subject, event.id, Outcome("refused", why))
         else:
-            again = msgspec.structs.replace(effect, verdict="wanted", confirmed=True, at=now, reason="confirmed and checked again")
+            again = msgspec.structs.replace(
+                effect, verdict="wanted", confirmed=True, at=now, reason="confirmed and checked again"
+            )
             self._add(Kind.EFFECT, header.point, header.subject, event.id, again)
 
     def _taken(self) -> list[Entry]:
@@ -526,13 +601,30 @@ def reply_of(records: Sequence[Record]) -> Reply | None:
         return None
     header = records[0].header
     if answered is None:
-        return Reply(header.decision, header.point, header.subject, "waiting", clause=asked.clause, reason=asked.reason, until=asked.until)
+        return Reply(
+            header.decision,
+            header.point,
+            header.subject,
+            "waiting",
+            clause=asked.clause,
+            reason=asked.reason,
+            until=asked.until,
+        )
     return _reply(header.decision, header.point, header.subject, answered)
 
 
 def _reply(decision: str, point: str, subject: str, answered: Answered) -> Reply:
     return Reply(
-        decision, point, subject, "answered", answered.action, answered.args, answered.tier, answered.clause, answered.reason, answered.mode
+        decision,
+        point,
+        subject,
+        "answered",
+        answered.action,
+        answered.args,
+        answered.tier,
+        answered.clause,
+        answered.reason,
+        answered.mode,
     )
 
 
@@ -541,13 +633,3 @@ def _matching(candidates: Sequence[Candidate], action: str, args: Mapping[str, A
         if candidate.action == action and all(candidate.args.get(k) == v for k, v in args.items()):
             return index
     return None
-
-
-def _facts_dict(program: tiki.Program, facts: tuple[Any, ...]) -> dict[str, Any]:
-    return {
-        fact.name: None if value is tiki.ABSENT else value
-        for fact, value in zip(program.point.facts, facts, strict=True)
-        if value is not tiki.UNKNOWN
-    }
-
-

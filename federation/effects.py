@@ -75,7 +75,9 @@ class Executor:
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
-        self._db.execute("CREATE TABLE IF NOT EXISTS fence (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER, incarnation INTEGER)")
+        self._db.execute(
+            "CREATE TABLE IF NOT EXISTS fence (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER, incarnation INTEGER)"
+        )
         self._db.execute("INSERT OR IGNORE INTO fence VALUES (1, 0, 0)")
         self._db.execute(
             "CREATE TABLE IF NOT EXISTS effects (number INTEGER PRIMARY KEY, id TEXT UNIQUE, wish BLOB NOT NULL, outcome BLOB)"
@@ -87,7 +89,8 @@ class Executor:
     def greet(self, epoch: int, incarnation: int) -> bool:
         """Take note of who is in charge; False if somebody newer already is."""
         changed = self._db.execute(
-            "UPDATE fence SET epoch = ?, incarnation = ? WHERE (epoch, incarnation) <= (?, ?)", (epoch, incarnation, epoch, incarnation)
+            "UPDATE fence SET epoch = ?, incarnation = ? WHERE (epoch, incarnation) <= (?, ?)",
+            (epoch, incarnation, epoch, incarnation),
         )
         return changed.rowcount == 1
 

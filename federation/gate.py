@@ -45,10 +45,17 @@ WITHHELD = DecisionPoint(
         doc="Effects of one action were withheld by a cap, a window, the brake or a freeze: one case for all of them.",
         facts=(
             Fact(name="action", type=Type.NAME, doc="point/action that wants to act"),
-            Fact(name="reason", type=Type.NAME, doc="what withheld the first one", values=("cap", "window", "brake", "freeze")),
+            Fact(
+                name="reason",
+                type=Type.NAME,
+                doc="what withheld the first one",
+                values=("cap", "window", "brake", "freeze"),
+            ),
         ),
         actions=(
-            Action(name="release", doc="let all of them act, past the caps, after their manager has checked each again"),
+            Action(
+                name="release", doc="let all of them act, past the caps, after their manager has checked each again"
+            ),
             Action(name="hold", doc="discard all of them"),
         ),
         terminal="hold",
@@ -204,11 +211,20 @@ class Gate(Manager):
         action = f"{entry.point}/{body.action}"
         if body.verdict == "approval":
             data = {"action": action, "args": body.args, "decision": entry.decision, "node": body.node}
-            yield Event(_approval_event(entry.decision, body.at), "elias/gate", "elias.effect.approval", entry.subject, None, data)
+            yield Event(
+                _approval_event(entry.decision, body.at),
+                "elias/gate",
+                "elias.effect.approval",
+                entry.subject,
+                None,
+                data,
+            )
         elif body.verdict == "withheld" and self.state.cases.get(action) == entry.decision:
             reason = body.reason.partition(":")[0]
             data = {"action": action, "reason": reason, "first": entry.decision}
-            yield Event(f"withheld {entry.decision} {body.at}", "elias/gate", "elias.effect.withheld", action, None, data)
+            yield Event(
+                f"withheld {entry.decision} {body.at}", "elias/gate", "elias.effect.withheld", action, None, data
+            )
 
     # -- verdicts ----------------------------------------------------------------------------------------------------
 
@@ -220,7 +236,9 @@ class Gate(Manager):
             if wish is None:
                 del state.discarded[decision]
             else:
-                yield Emission(Kind.OUTCOME, wish.point, wish.subject, decision, Outcome("refused", f"not confirmed: {reason}"))
+                yield Emission(
+                    Kind.OUTCOME, wish.point, wish.subject, decision, Outcome("refused", f"not confirmed: {reason}")
+                )
         for decision in list(state.approved):
             wish = state.waiting.get(decision)
             if wish is None:
@@ -267,7 +285,10 @@ def judge(settings: GateSettings, state: GateState, wish: Wish, now: int) -> tup
     if full is not None:
         return "withheld", f"cap: {full.at_most} per {full.per} within {full.within:g} s are reached"
     if effect.disruptive and _braked(settings, state, action, now):
-        return "withheld", f"brake: {settings.brake.count} subjects within {settings.brake.within:g} s look like one failure"
+        return (
+            "withheld",
+            f"brake: {settings.brake.count} subjects within {settings.brake.within:g} s look like one failure",
+        )
     return "released", ""
 
 

@@ -38,7 +38,7 @@ class LocalFederation:
         executors: Mapping[str, Executor] | None = None,
     ) -> None:
         self.clock, self.store, self.settings = clock, store, settings
-        self.executors = dict(executors or {})
+        self.executors: Mapping[str, Executor] = executors if executors is not None else {}
         self.appender = Appender(store, clock, "local")
         self.epoch = self.appender.open(force=True)
         self.gate = Gate(settings)
@@ -76,7 +76,9 @@ class LocalFederation:
             self._commit(name, desk.tick(self.clock.now()))
         self.settle()
 
-    def answer(self, manager: str, decision: str, action: str, by: str = "operator", words: str = "", **args: Any) -> Reply:
+    def answer(
+        self, manager: str, decision: str, action: str, by: str = "operator", words: str = "", **args: Any
+    ) -> Reply:
         reply, entries = self.desks[manager].answer(decision, action, args, by, words, self.clock.now())
         self._commit(manager, entries)
         self.settle()
@@ -96,7 +98,9 @@ class LocalFederation:
             new = list(self.store.read(after=self._cursor))
             self._cursor = new[-1].header.seq
             for name, desk in self.desks.items():
-                mine = [r for r in new if r.header.writer != name and hears(desk.manager, r.header.kind, r.header.point)]
+                mine = [
+                    r for r in new if r.header.writer != name and hears(desk.manager, r.header.kind, r.header.point)
+                ]
                 if mine:
                     self._commit(name, desk.follow(mine, self.clock.now()))
 

@@ -77,7 +77,10 @@ class DecisionPoint:
             "facts": self.schema.facts_schema(),
             "actions": [a.model_dump() for a in self.schema.actions],
             "settings": [s.model_dump() for s in self.schema.settings],
-            "effects": {a: {"executor": d.executor, "shipped_mode": d.mode.value, "expires_s": d.expires} for a, d in self.effects.items()},
+            "effects": {
+                a: {"executor": d.executor, "shipped_mode": d.mode.value, "expires_s": d.expires}
+                for a, d in self.effects.items()
+            },
             "outcome": {"due_s": self.outcome.seconds, "unit": self.outcome.unit, "silence": self.outcome.silence},
         }
 
@@ -88,4 +91,3 @@ def schemas(points: Mapping[str, DecisionPoint]) -> dict[str, Point]:
 
 def versions(points: Mapping[str, DecisionPoint]) -> dict[str, int]:
     return {name: point.schema.version for name, point in sorted(points.items())}
-

@@ -79,7 +79,7 @@ def _compare(record: Record, asked: Asked, bundles: Mapping[str, tiki.Bundle], f
     answered: Answered = decode(Kind.ANSWERED, record.body)
     found.decisions += 1
     program = bundles[asked.bundle].programs[record.header.point]
-    facts, held = facts_of(program, asked), tuple(asked.held)
+    facts, held = program.facts_from(asked.facts), tuple(asked.held)
     if asked.waits:
         found.by_others += 1
         again = _by_others(program, asked, answered, facts, held)
@@ -103,22 +103,3 @@ def _by_others(
     if terminal or answered.choice in decide.offered(program, facts, held, asked.candidates):
         return encode(answered)
     return b"not offered"
-
-
-def facts_of(program: tiki.Program, asked: Asked) -> tuple[Any, ...]:
-    """The facts of an asked record, positional: null is absent, a missing key unknown."""
-    known = asked.facts
-    return tuple(
-        tiki.UNKNOWN if f.name not in known else tiki.ABSENT if known[f.name] is None else _typed(f.type, known[f.name])
-        for f in program.point.facts
-    )
-
-
-def _typed(kind: tiki.Type, value: Any) -> Any:
-    """JSON has one kind of list and drops the float of a whole number; facts have tuples and floats."""
-    if kind is tiki.Type.LIST:
-        return tuple(value)
-    return float(value) if kind in _FLOATS else value
-
-
-_FLOATS = (tiki.Type.PERCENT, tiki.Type.NUMBER, tiki.Type.DURATION, tiki.Type.RATE)

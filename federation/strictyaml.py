@@ -64,5 +64,7 @@ def load(path: Path) -> Any:
     except UnicodeDecodeError:
         raise Refused("not-text", "not UTF-8 text", place=str(path), cure="save the file as UTF-8") from None
     except OSError as error:
-        raise Refused("unreadable", error.strerror or str(error), place=str(path), cure="check its permissions") from None
+        raise Refused(
+            "unreadable", error.strerror or str(error), place=str(path), cure="check its permissions"
+        ) from None
     return loads(text, str(path))

@@ -77,8 +77,16 @@ class AgentService(Service):
             more = getattr(doer, "figures", None)
             if more is not None:
                 extra.update(more())
-        report = {"node": self.node, "actor": actor_name(self.name), "ray_node": ray.get_runtime_context().get_node_id(), **figures, **extra}
+        report = {
+            "node": self.node,
+            "actor": actor_name(self.name),
+            "ray_node": ray.get_runtime_context().get_node_id(),
+            **figures,
+            **extra,
+        }
         self.reports += 1
         for listener in self.listeners:
-            with contextlib.suppress(ValueError, ray.exceptions.RayError):  # it is being restarted and will hear the next one
+            with contextlib.suppress(
+                ValueError, ray.exceptions.RayError
+            ):  # it is being restarted and will hear the next one
                 ray.get_actor(actor_name(listener), NAMESPACE).report.remote(report)

@@ -91,7 +91,13 @@ class AppenderService(Service):
 
     async def health(self) -> dict[str, Any]:
         head = self.appender.head
-        return {**self.vitals(), "epoch": head.epoch, "records": head.size, "commits": self._commits, "waiting": len(self._queue)}
+        return {
+            **self.vitals(),
+            "epoch": head.epoch,
+            "records": head.size,
+            "commits": self._commits,
+            "waiting": len(self._queue),
+        }
 
     async def drain(self) -> None:
         await self.stop_tasks()
@@ -188,12 +194,19 @@ def _matching(batch: Batch, receipt: Receipt, wanted: Filter) -> list[Record]:
     return [
         Record(
             Header(
-                receipt.first + i, receipt.time, receipt.epoch, batch.writer, batch.incarnation, e.kind, e.point, e.subject, e.decision, e.attempt
+                receipt.first + i,
+                receipt.time,
+                receipt.epoch,
+                batch.writer,
+                batch.incarnation,
+                e.kind,
+                e.point,
+                e.subject,
+                e.decision,
+                e.attempt,
             ),
             e.body,
         )
         for i, e in enumerate(batch.entries)
         if wanted.wants(e.kind, e.point)
     ]
-
-

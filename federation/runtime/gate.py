@@ -146,7 +146,14 @@ class GateService(ManagerService):
     async def supervision_exceeded(self, what: Mapping[str, Any]) -> None:
         """The root supervisor gave up on a child: a case for a person."""
         data = {"child": str(what["child"]), "restarts": int(what["restarts"]), "supervisor": str(what["supervisor"])}
-        event = Event(f"exceeded {what['child']} {self.clock.now()}", "elias/root", SUPERVISION.events[0], str(what["child"]), None, data)
+        event = Event(
+            f"exceeded {what['child']} {self.clock.now()}",
+            "elias/root",
+            SUPERVISION.events[0],
+            str(what["child"]),
+            None,
+            data,
+        )
         await self.do(lambda now: self.desk.handle([event], now))
 
     # -- effects -----------------------------------------------------------------------------------------------------
@@ -181,7 +188,9 @@ class GateService(ManagerService):
         try:
             await self.do(work)
         except EliasError as error:
-            self.log.warning("the outcome of %s is not on record yet, its executor will be asked again: %s", wish.decision, error)
+            self.log.warning(
+                "the outcome of %s is not on record yet, its executor will be asked again: %s", wish.decision, error
+            )
         finally:
             self._sent.discard(wish.decision)
 
@@ -197,7 +206,9 @@ class GateService(ManagerService):
             actor = self._actor_of(wish.effect.node)
             if actor is not None:
                 try:
-                    return msgspec.msgpack.decode(await ray.get_actor(actor, NAMESPACE).perform.remote(raw), type=Outcome)
+                    return msgspec.msgpack.decode(
+                        await ray.get_actor(actor, NAMESPACE).perform.remote(raw), type=Outcome
+                    )
                 except (ray.exceptions.RayError, ValueError) as error:
                     self.log.warning("%s does not answer: %s", actor, type(error).__name__)
             if self.clock.now() > order.expires + round(GRACE * SECOND):

@@ -103,7 +103,10 @@ class ManagerService(Service):
         """Fold what the ledger holds beyond what was folded; the events that it raises are decided with the next job."""
         kinds, pairs = self._wanted()
         points = [p.name for p in self.desk.manager.points]
-        streams = [self.store.read(after=self._own, points=points), self.store.read(after=self._followed, kinds=sorted(kinds))]
+        streams = [
+            self.store.read(after=self._own, points=points),
+            self.store.read(after=self._followed, kinds=sorted(kinds)),
+        ]
         for kind, point in sorted(pairs):
             streams.append(self.store.read(after=self._followed, kinds=[kind], points=[point]))
         last = 0
@@ -145,7 +148,9 @@ class ManagerService(Service):
         kinds, pairs = self._wanted()
         while True:
             self._pushes = 0
-            self.epoch, _ = await self._appender("follow", self.name, actor_name(self.name), sorted(kinds), sorted(pairs))
+            self.epoch, _ = await self._appender(
+                "follow", self.name, actor_name(self.name), sorted(kinds), sorted(pairs)
+            )
             await self.do(self._catching_up)
             self.followed_anew()
             self._following.set()
@@ -159,7 +164,9 @@ class ManagerService(Service):
 
     def _wanted(self) -> tuple[set[str], set[tuple[str, str]]]:
         manager = self.desk.manager
-        kinds = {Kind.MODE.value, Kind.FREEZE.value, Kind.BUNDLE.value} | {f.kind.value for f in manager.follows if not f.point}
+        kinds = {Kind.MODE.value, Kind.FREEZE.value, Kind.BUNDLE.value} | {
+            f.kind.value for f in manager.follows if not f.point
+        }
         pairs = {(f.kind.value, f.point) for f in manager.follows if f.point}
         pairs |= {(k.value, p.name) for k in (Kind.EFFECT, Kind.OUTCOME) for p in manager.points}
         return kinds, pairs
@@ -253,7 +260,9 @@ class ManagerService(Service):
             kept = sending is None or await sending
             sending = None
             if entries is None or not kept:
-                self._lost([job for job, _ in done], Temporary(f"{self.name} is catching up with the ledger; send it again"))
+                self._lost(
+                    [job for job, _ in done], Temporary(f"{self.name} is catching up with the ledger; send it again")
+                )
                 self._restore()
                 continue
             sending = asyncio.get_running_loop().create_task(self._send(entries, done))
@@ -361,5 +370,3 @@ class ManagerService(Service):
             if loop.time() > deadline:
                 raise problem
             await asyncio.sleep(0.1)
-
-

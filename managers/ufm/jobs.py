@@ -71,7 +71,9 @@ class Jobs:
     async def stop(self, order: Order) -> Outcome:
         client = await self.client()
         stopped = await asyncio.to_thread(client.stop_job, submission_id(order.args["job"]))
-        return Outcome("done" if stopped else "failed", "" if stopped else "it had ended before", {"job": order.args["job"]})
+        return Outcome(
+            "done" if stopped else "failed", "" if stopped else "it had ended before", {"job": order.args["job"]}
+        )
 
 
 class Start:
@@ -122,4 +124,3 @@ def _outcome(info: Any) -> Outcome:
         return Outcome("done", "", data, reward=1.0)
     detail = (info.message or "").strip().splitlines()
     return Outcome("failed", detail[-1][:500] if detail else str(info.status), data, reward=0.0)
-

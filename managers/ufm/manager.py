@@ -55,7 +55,10 @@ class Ufm(Manager):
 
     name = "ufm"
     points = POINTS
-    follows: ClassVar[tuple[Follow, ...]] = (Follow(Kind.ASKED, "urm.admission"), Follow(Kind.ANSWERED, "urm.admission"))
+    follows: ClassVar[tuple[Follow, ...]] = (
+        Follow(Kind.ASKED, "urm.admission"),
+        Follow(Kind.ANSWERED, "urm.admission"),
+    )
     State = UfmState
 
     def __init__(self, settings: Settings, typical: Sequence[Typical] | None = None) -> None:
@@ -85,7 +88,9 @@ class Ufm(Manager):
         node = _node_of(report)
         known = self.fleet.nodes.get(node.name)
         if known is None or msgspec.structs.replace(known, schedulable=True) != node:
-            event = Event(f"{node.name} {now}", "elias/agent", "elias.node.joined", node.name, None, msgspec.to_builtins(node))
+            event = Event(
+                f"{node.name} {now}", "elias/agent", "elias.node.joined", node.name, None, msgspec.to_builtins(node)
+            )
             self._news.append(Emission(Kind.EVENT, NODE_HEALTH.name, node.name, "", event))
         health = self.health.get(node.name)
         if health is None:
@@ -175,7 +180,8 @@ class Ufm(Manager):
             return [*routes, Candidate("hold")]
         job = {"job.gpu": request.total_gpu_milli / WHOLE}
         places = [
-            Candidate("place", {"node": p.node, "gpus": list(p.gpus)}, _attributes(self.fleet.free(p.node)) | job) for p in best
+            Candidate("place", {"node": p.node, "gpus": list(p.gpus)}, _attributes(self.fleet.free(p.node)) | job)
+            for p in best
         ]
         return [*places, Candidate("hold")]
 
@@ -305,7 +311,9 @@ def request_of(data: Mapping[str, Any]) -> Request:
             labels=tuple(data.get("labels", ())),
         )
     except (TypeError, ValueError) as error:
-        raise Refused("bad-request", f"what the job asks for makes no sense: {error}", cure="see docs/placement.md") from None
+        raise Refused(
+            "bad-request", f"what the job asks for makes no sense: {error}", cure="see docs/placement.md"
+        ) from None
 
 
 def _node_of(report: Mapping[str, Any]) -> Node:
@@ -335,6 +343,3 @@ def _urgency(job: Job) -> tuple[int, str]:
 
 def _placement_event(job: Job, source: str) -> Event:
     return Event(f"{job.id} {job.attempt}", source, PLACEMENT.events[0], job.id, None, job.data)
-
-
-

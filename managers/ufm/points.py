@@ -24,26 +24,35 @@ PLACEMENT = DecisionPoint(
         facts=(
             Fact(name="feasible", type=Type.COUNT, doc="nodes that the job fits now"),
             Fact(name="gpus", type=Type.COUNT, doc="GPUs asked for"),
-            Fact(name="gpu_share", type=Type.PERCENT, doc="share of one GPU that a sharing job takes; absent without GPU"),
+            Fact(
+                name="gpu_share", type=Type.PERCENT, doc="share of one GPU that a sharing job takes; absent without GPU"
+            ),
             Fact(name="cpus", type=Type.NUMBER, doc="cores asked for"),
             Fact(name="memory", type=Type.BYTES, doc="memory asked for"),
             Fact(name="priority", type=Type.COUNT, doc="of the job; higher goes first"),
         ),
-        settings=(
-            Setting(name="algorithm", type=Type.NAME, doc=_ALGORITHM, default="fgd", values=_ALGORITHMS),
-        ),
+        settings=(Setting(name="algorithm", type=Type.NAME, doc=_ALGORITHM, default="fgd", values=_ALGORITHMS),),
         actions=(
             Action(
                 name="place",
                 doc="run the job on this node",
-                args=(Arg(name="node", type=Type.NAME, doc="where"), Arg(name="gpus", type=Type.LIST, doc="which of its GPUs")),
+                args=(
+                    Arg(name="node", type=Type.NAME, doc="where"),
+                    Arg(name="gpus", type=Type.LIST, doc="which of its GPUs"),
+                ),
             ),
             Action(name="hold", doc="leave the job waiting until there is room"),
         ),
         attributes=(
-            Attribute(name="target.cpu_free", type=Type.NUMBER, doc="cores not reserved on the node", actions=("place",)),
-            Attribute(name="target.memory_free", type=Type.BYTES, doc="memory not reserved on the node", actions=("place",)),
-            Attribute(name="target.gpu_free", type=Type.NUMBER, doc="GPUs not reserved on the node", actions=("place",)),
+            Attribute(
+                name="target.cpu_free", type=Type.NUMBER, doc="cores not reserved on the node", actions=("place",)
+            ),
+            Attribute(
+                name="target.memory_free", type=Type.BYTES, doc="memory not reserved on the node", actions=("place",)
+            ),
+            Attribute(
+                name="target.gpu_free", type=Type.NUMBER, doc="GPUs not reserved on the node", actions=("place",)
+            ),
             Attribute(name="job.gpu", type=Type.NUMBER, doc="GPUs that the job takes", actions=("place",)),
         ),
         terminal="hold",
@@ -69,13 +78,21 @@ ROUTING = DecisionPoint(
             Setting(name="algorithm", type=Type.NAME, doc=_ALGORITHM, default="consistent_hashing", values=_ALGORITHMS),
         ),
         actions=(
-            Action(name="route", doc="send the request to this node", args=(Arg(name="node", type=Type.NAME, doc="where"),)),
+            Action(
+                name="route", doc="send the request to this node", args=(Arg(name="node", type=Type.NAME, doc="where"),)
+            ),
             Action(name="hold", doc="send it nowhere"),
         ),
         attributes=(
-            Attribute(name="target.cpu_free", type=Type.NUMBER, doc="cores not reserved on the node", actions=("route",)),
-            Attribute(name="target.memory_free", type=Type.BYTES, doc="memory not reserved on the node", actions=("route",)),
-            Attribute(name="target.gpu_free", type=Type.NUMBER, doc="GPUs not reserved on the node", actions=("route",)),
+            Attribute(
+                name="target.cpu_free", type=Type.NUMBER, doc="cores not reserved on the node", actions=("route",)
+            ),
+            Attribute(
+                name="target.memory_free", type=Type.BYTES, doc="memory not reserved on the node", actions=("route",)
+            ),
+            Attribute(
+                name="target.gpu_free", type=Type.NUMBER, doc="GPUs not reserved on the node", actions=("route",)
+            ),
         ),
         terminal="hold",
         titles=("UFM Load Balancing", "UFM Routing"),
@@ -97,8 +114,18 @@ NODE_HEALTH = DecisionPoint(
             Fact(name="silence", type=Type.DURATION, doc="since its last report"),
         ),
         settings=(
-            Setting(name="health_check_interval", type=Type.DURATION, doc="between two health checks of a node", default="30s"),
-            Setting(name="failure_threshold", type=Type.COUNT, doc="missed checks after which it counts as failed", default="3_consecutive"),
+            Setting(
+                name="health_check_interval",
+                type=Type.DURATION,
+                doc="between two health checks of a node",
+                default="30s",
+            ),
+            Setting(
+                name="failure_threshold",
+                type=Type.COUNT,
+                doc="missed checks after which it counts as failed",
+                default="3_consecutive",
+            ),
             Setting(
                 name="recovery_validation",
                 type=Type.COUNT,
@@ -106,11 +133,18 @@ NODE_HEALTH = DecisionPoint(
                 default="2_successful_health_checks",
             ),
             Setting(
-                name="circuit_breaker", type=Type.RATE, doc="failures at which a flapping node is taken out", default="5_failures_per_minute"
+                name="circuit_breaker",
+                type=Type.RATE,
+                doc="failures at which a flapping node is taken out",
+                default="5_failures_per_minute",
             ),
         ),
         actions=(
-            Action(name="drain", doc="place nothing more on it; run its restartable jobs elsewhere if it is gone", undo="readmit"),
+            Action(
+                name="drain",
+                doc="place nothing more on it; run its restartable jobs elsewhere if it is gone",
+                undo="readmit",
+            ),
             Action(name="readmit", doc="place on it again", undo="drain"),
             Action(name="hold", doc="leave it as it is"),
         ),

@@ -106,5 +106,3 @@ def _event(seed: int, at: int, request: Request) -> Event:
     if request.models:
         data["models"] = list(request.models)
     return Event(f"{seed}/{at}", "openb", PLACEMENT.events[0], f"{seed}/{at}", None, data)
-
-
