@@ -41,13 +41,13 @@ class Backoff:
 
     def delay(self, earlier: int) -> int:
         """Nanoseconds to wait after `earlier` restarts in the window."""
-        if earlier == 0 or self.initial == 0:
+        if earlier == 0:
             return 0
-        # In logarithms, for a factor to the power of a thousand restarts is no float.
-        steps = (earlier - 1) * math.log(self.factor)
-        if steps >= math.log(self.maximum / self.initial):
-            return round(self.maximum * SECOND)
-        return round(self.initial * math.exp(steps) * SECOND)
+        try:
+            wait = self.initial * self.factor ** (earlier - 1)
+        except OverflowError:
+            wait = self.maximum
+        return round(min(wait, self.maximum) * SECOND)
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,6 +188,10 @@ class Cluster:
         ray._private.worker.listen_error_messages = lambda worker, threads_stopped: None
         ray.init(self.address, namespace=NAMESPACE, log_to_driver=False, configure_logging=False)
 
+    def environment(self) -> dict[str, str]:
+        """What another program needs to join or ask the cluster: where its token is."""
+        return _auth(self.state_dir)
+
     def processes(self) -> list[psutil.Process]:
         """Every living process of the cluster on this machine, for measuring."""
         session = _read(self.state_dir)
