@@ -1,9 +1,11 @@
 """The desk of one manager: every event becomes a decision here, every record is folded here.
 
-The desk folds a record as soon as it has made it and hands it to the appender; nobody outside sees the result before the commit. If the
-commit fails, the desk is thrown away and built anew from the ledger, so state never outlives a record that did not happen.
+The desk folds a record as soon as it has made it and hands it to the appender; nobody outside sees the result before
+the commit. If the commit fails, the desk is thrown away and built anew from the ledger, so state never outlives a
+record that did not happen.
 """
 
+import heapq
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -136,6 +138,7 @@ class Desk:
         self.state = DeskState(modes={p.name: {a: d.mode.value for a, d in p.effects.items()} for p in manager.points})
         self.recent: OrderedDict[str, tuple[Event, Reply]] = OrderedDict()
         self._memories: OrderedDict[tuple[str, str], tiki.Memory] = OrderedDict()
+        self._deadlines: list[tuple[int, str]] = []
         self._entries: list[Entry] = []
         self._raised: deque[Event] = deque()
         self.use(bundle)
@@ -158,7 +161,9 @@ class Desk:
     # -- deciding ----------------------------------------------------------------------------------------------------
 
     def handle(self, events: Sequence[Event], now: int) -> Work:
-        """Decide these events. Each is asked at every point that its type names; a repeat gets the first answer again."""
+        """Decide these events. Each is asked at every point that its type names; a repeat gets the first answer
+        again.
+        """
         replies: list[list[Reply] | Rejected] = []
         known = self._known(events)
         for event in events:
@@ -187,7 +192,10 @@ class Desk:
 
     def tick(self, now: int) -> list[Entry]:
         """Time has passed: overdue cases are answered, and what the manager finds due is decided."""
-        for case in [c for c in self.state.cases.values() if c.until <= now]:
+        while self._deadlines and self._deadlines[0][0] <= now:
+            case = self.state.cases.get(heapq.heappop(self._deadlines)[1])
+            if case is None or case.until > now:
+                continue  # it was answered, or asked again
             asked = self._asked(case)
             program = self.programs[case.point]
             modes = self.state.modes[case.point]
@@ -199,11 +207,11 @@ class Desk:
         return self._taken()
 
     def wake(self) -> int | None:
-        times = [c.until for c in self.state.cases.values()]
-        own = self.manager.wake()
-        if own is not None:
-            times.append(own)
-        return min(times, default=None)
+        """Ledger time (ns) at which a tick is wanted; None: no sooner than the next regular one."""
+        while self._deadlines and self._deadlines[0][1] not in self.state.cases:
+            heapq.heappop(self._deadlines)
+        times = [self.manager.wake(), self._deadlines[0][0] if self._deadlines else None]
+        return min((t for t in times if t is not None), default=None)
 
     def answer(
         self, decision: str, action: str, args: Mapping[str, Any], by: str, words: str, now: int
@@ -281,6 +289,8 @@ class Desk:
     def restore(self, body: bytes) -> None:
         self.state, state = msgspec.json.decode(body, type=tuple[DeskState, self.manager.State])  # type: ignore[name-defined]
         self.manager.load(state)
+        self._deadlines = [(case.until, case.decision) for case in self.state.cases.values()]
+        heapq.heapify(self._deadlines)
 
     def _fold(self, entry: Entry, body: Any) -> None:
         if entry.kind == Kind.ASKED and entry.point in self.points:
@@ -303,6 +313,7 @@ class Desk:
         else:
             latches[entry.subject] = body.latched
         if body.waits:
+            heapq.heappush(self._deadlines, (body.until, entry.decision))
             self.state.cases[entry.decision] = Case(
                 entry.decision, entry.point, entry.subject, body.attempt, body.at, body.until, body.clause, body.reason
             )
@@ -412,7 +423,7 @@ class Desk:
             node=node,
             mode=answered.mode,
             lifetime=does.expires,
-            payload=payload,
+            payload=dict(payload),
             groups=groups,
             disruptive=does.disruptive,
             confirmed=confirmed,
