@@ -11,8 +11,8 @@ from federation.errors import EliasError, Refused
 from federation.records import Outcome
 from federation.runtime.manager import ManagerService
 from federation.settings import Listen
-from managers.uim import logs
-from managers.uim.api import app, guard
+from managers.uim import logs, tokens
+from managers.uim.api import app
 from managers.uim.api.context import Context
 from managers.uim.link import RayLink
 from managers.uim.manager import Uim
@@ -34,7 +34,7 @@ class UimService(ManagerService):
             link=RayLink(),
             store=self.store,
             clock=self.clock,
-            token=guard.token(self.settings.state),
+            token=tokens.make(self.settings.state),
             logs=lambda job: logs.follow(self.settings.state, job),
             refused=self._refused,
             blocked=self._blocked,

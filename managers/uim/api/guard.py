@@ -1,12 +1,8 @@
 """Who may in: the token, by header or cookie, under which names; and the headers that keep a browser safe."""
 
-import hashlib
 import hmac
-import os
-import secrets
 from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -16,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from federation.errors import Refused
 from federation.settings import Listen
+from managers.uim import tokens
 from managers.uim.api import envelope
 
 COOKIE = "elias"
@@ -38,36 +35,6 @@ _HEADERS = {
 }
 
 
-def token(state: Path) -> str:
-    """The token of this installation: 32 random bytes in `STATE/token`, made at the first start, mode 0600."""
-    path = state / "token"
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return _read(path)
-    made = secrets.token_urlsafe(32)
-    with os.fdopen(handle, "w") as file:
-        file.write(made + "\n")
-    return made
-
-
-def _read(path: Path) -> str:
-    if path.stat().st_mode & 0o077:
-        cure = f"run `chmod 600 {path}`; if others could read it, remove it and start again for a new one"
-        raise Refused("token-mode", "the token can be read by other users", place=str(path), cure=cure)
-    text = path.read_text().strip()
-    if len(text) < 32:
-        cure = "remove the file and start again for a new one"
-        raise Refused("token-file", "the token is too short to be one", place=str(path), cure=cure)
-    return text
-
-
-def cookie_of(token: str) -> str:
-    """What a browser keeps instead of the token: proof that it was shown, and useless in an Authorization header."""
-    return hmac.new(token.encode(), b"elias cookie", hashlib.sha256).hexdigest()
-
-
 class Guard:
     """ASGI middleware. `refused` is told the address of each wrong token; `blocked` says whom not to answer."""
 
@@ -77,7 +44,7 @@ class Guard:
         self.app = app
         self.hosts = _LOOPBACK | {listen.host, *listen.hosts}
         self.bearer = f"Bearer {token}".encode()
-        self.cookie = cookie_of(token)
+        self.cookie = tokens.cookie_of(token)
         self.large = frozenset({"/v1/events"})
         self.refused = refused
         self.blocked = blocked

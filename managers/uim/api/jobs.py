@@ -18,7 +18,7 @@ ADMISSION, PLACEMENT = "urm.admission", "ufm.placement"
 
 
 class Job(BaseModel):
-    """state: case (a person decides on it), held, waiting (for room), running, or its outcome. exit_code: once it ended."""
+    """state: case (a person decides on it), held, waiting (for room), running, or its outcome."""
 
     id: str
     state: str

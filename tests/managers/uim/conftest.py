@@ -25,7 +25,8 @@ from federation.points import DecisionPoint, Does, Mode
 from federation.records import Event, Kind, encode
 from federation.records import Mode as ModeBody
 from federation.settings import Listen, Settings, shipped_specs
-from managers.uim.api import app, guard
+from managers.uim import tokens
+from managers.uim.api import app
 from managers.uim.api.context import Context
 from managers.uim.manager import Uim
 
@@ -147,7 +148,7 @@ class House:
         managers = [Demo(self.settings), self.uim]
         self.federation = LocalFederation(managers, bundle, self.store, self.clock, self.settings)
         self.link = LocalLink(self.federation)
-        self.token = guard.token(state)
+        self.token = tokens.make(state)
         self.refused: list[str] = []
         context = Context(
             settings=self.settings,

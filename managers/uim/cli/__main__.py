@@ -1,0 +1,3 @@
+from managers.uim.cli.main import main
+
+main()

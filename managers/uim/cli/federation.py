@@ -1,0 +1,199 @@
+"""up, down, status: the federation as a whole."""
+
+import json
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from federation.errors import Refused, Temporary
+from managers.uim import tokens
+from managers.uim.cli.client import Api, Unreachable, settings_of, url_of
+from managers.uim.cli.output import Json, emit, say, table
+
+if TYPE_CHECKING:
+    from federation.settings import Settings
+
+START = 120.0  # seconds for a detached start
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(up)
+    app.command()(down)
+    app.command()(status)
+    app.command()(apps)
+
+
+def up(
+    context: typer.Context,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Return once it serves, and leave it running.")
+    ] = False,
+) -> None:
+    """Start ELIAS on this machine, or find it running.
+
+    It stays in the foreground until Ctrl-C, which drains it. A second `elias up` finds the first and ends.
+
+    Examples:
+
+        elias up
+
+        elias --config /etc/elias/elias.yaml up --detach
+    """
+    from managers.uim import launch  # noqa: PLC0415 - what starts Ray
+
+    settings = settings_of(context)
+    if detach:
+        _detached(context, settings)
+        return
+    drain = launch.up(settings, say)
+    if drain is None:
+        _greet(settings, "ELIAS runs already")
+        return
+    try:
+        _greet(settings, "ELIAS is up")
+        say("Ctrl-C drains and ends it")
+        launch.wait_for_signal()
+        say("draining")
+    finally:
+        drain()
+
+
+def _detached(context: typer.Context, settings: "Settings") -> None:
+    from managers.uim import launch  # noqa: PLC0415
+
+    arguments = ["--config", str(context.obj.resolve())] if context.obj else []
+    process = launch.detach([*arguments, "up"], settings)
+    deadline = time.monotonic() + START
+    while not _ready(settings):
+        code = process.poll()
+        if code:
+            log = settings.state / "elias.log"
+            last = log.read_text(errors="replace").strip().splitlines()[-4:]
+            raise Refused("start", "it did not start: " + " / ".join(last), place=str(log), cure="correct that")
+        if time.monotonic() > deadline:
+            raise Temporary(f"it does not serve after {START:g} s; {settings.state / 'elias.log'} may say why")
+        time.sleep(0.2)
+    _greet(settings, "ELIAS is up")
+
+
+def _ready(settings: "Settings") -> bool:
+    try:
+        Api(settings).get("/readyz")
+    except Temporary:
+        return False
+    return True
+
+
+def _greet(settings: "Settings", words: str) -> None:
+    print(f"{words}: {url_of(settings)}/login?token={tokens.read(settings.state)}", flush=True)
+
+
+def down(context: typer.Context) -> None:
+    """Drain and end ELIAS: what was accepted is finished, the ledger is closed.
+
+    Exit code 0 also when nothing ran.
+
+    Example:
+
+        elias down
+    """
+    from managers.uim import launch  # noqa: PLC0415
+
+    say("ELIAS is down" if launch.down(settings_of(context), say) else "nothing was running")
+
+
+def status(context: typer.Context, json_: Json = False) -> None:
+    """What runs, on which nodes, and what waits for you.
+
+    Examples:
+
+        elias status
+
+        elias status --json | jq '.members[] | select(.status != "running")'
+    """
+    settings = settings_of(context)
+    api = Api(settings)
+    here = {"url": api.url, "state": str(settings.state), "logs": _logs(settings)}
+    try:
+        members = api.get("/v1/managers")["members"]
+    except Unreachable:
+        if (settings.state / "frozen").exists():
+            say("effects are frozen on this node")
+        raise
+    nodes, cases = _or_none(api, "/v1/nodes"), _or_none(api, "/v1/cases")
+    frozen = api.get("/v1/freeze")
+    found = {**here, "frozen": frozen["frozen"], "members": members}
+    found |= {"nodes": nodes["nodes"] if nodes else None, "cases": cases["cases"] if cases else None}
+    if json_:
+        emit(found)
+        return
+    if frozen["frozen"]:
+        print(f"FROZEN by {frozen['by'] or 'somebody'}: no effect acts; `elias unfreeze` ends it")
+    rows = [
+        [m["name"], m["status"], m["pid"] or "", m["restarts"], _load(m)] for m in members if not _is_group(m, members)
+    ]
+    table(("process", "status", "pid", "restarts", ""), rows, "no process")
+    print()
+    table(
+        ("node", "status", "cpu", "memory", "disk", "gpu"), map(_node, found["nodes"] or ()), "no node has reported yet"
+    )
+    print()
+    waiting = found["cases"]
+    print(
+        "the cases are not known now"
+        if waiting is None
+        else f"{len(waiting)} open cases" + ("; `elias cases`" if waiting else "")
+    )
+
+
+def _or_none(api: Api, path: str) -> Any:
+    try:
+        return api.get(path)
+    except Temporary:
+        return None
+
+
+def _is_group(member: dict[str, Any], members: list[dict[str, Any]]) -> bool:
+    return any(other["supervisor"] == member["name"] for other in members) or not member["supervisor"]
+
+
+def _load(member: dict[str, Any]) -> str:
+    health = member["health"]
+    return f"{health['rss'] / 1e6:.0f} MB" if "rss" in health else ""
+
+
+def _node(node: dict[str, Any]) -> list[str]:
+    report = node.get("report", {})
+    shares = ("" if report.get(key) is None else f"{report[key]:.0f} %" for key in ("cpu", "memory", "disk", "gpu"))
+    return [str(node.get("name", "")), str(node.get("status", "")), *shares]
+
+
+def _logs(settings: "Settings") -> str:
+    """Where the processes write their logs; empty while Ray is down."""
+    try:
+        return str(json.loads((settings.state / "ray.json").read_text())["temp_dir"]) + "/session_latest/logs"
+    except (OSError, ValueError, KeyError):
+        return ""
+
+
+def apps(context: typer.Context, json_: Json = False) -> None:
+    """The applications that ELIAS runs: what `apps.yaml` declares, and how each does.
+
+    Example:
+
+        elias apps
+    """
+    found = Api(settings_of(context)).get("/v1/apps")
+    if json_:
+        emit(found)
+        return
+    declared = found.get("apps", [])
+    columns = list(
+        dict.fromkeys(key for app in declared for key, value in app.items() if not isinstance(value, dict | list))
+    )
+    table(
+        columns,
+        [[app.get(c, "") for c in columns] for app in declared],
+        "no applications; docs/apps.md shows how to declare one",
+    )

@@ -1,0 +1,192 @@
+"""ledger: the log itself, read directly: all of this works with everything down."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from managers.uim.cli.client import settings_of
+from managers.uim.cli.output import Json, complain, emit, progress, say
+
+if TYPE_CHECKING:
+    from federation.ledger.store import Head, Store
+    from federation.records import Record
+
+app = typer.Typer(
+    help="The log of everything: look, verify, export, replay. Works with everything down.", no_args_is_help=True
+)
+
+Url = Annotated[str, typer.Option("--url", help="Another ledger: a file or a database URL.")]
+
+
+def add_to(parent: typer.Typer) -> None:
+    parent.add_typer(app, name="ledger")
+
+
+@contextmanager
+def _open(context: typer.Context, url: str) -> "Iterator[Store]":
+    from federation.ledger.store import Store  # noqa: PLC0415 - SQLAlchemy takes a quarter of a second
+
+    store = Store.open(url or settings_of(context).ledger_url, read_only=True)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@app.command()
+def tail(
+    context: typer.Context,
+    number: Annotated[int, typer.Option("--number", "-n", min=1, max=100_000, help="How many records.")] = 20,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones, until Ctrl-C.")] = False,
+    point: Annotated[str, typer.Option(help="Only of this decision point.")] = "",
+    url: Url = "",
+    json_: Json = False,
+) -> None:
+    """The newest records, oldest first.
+
+    Examples:
+
+        elias ledger tail -f
+
+        elias ledger tail -n 1000 --point ufm.placement --json | jq .body.choice
+    """
+    points = [point] if point else []
+    with _open(context, url) as store:
+        last = store.head().size
+        for record in reversed(store.latest(number, points=points, before=last + 1)):
+            _show(record, json_)
+        while follow:
+            time.sleep(0.5)
+            head = store.head().size
+            for record in store.read(after=last, upto=head, points=points):
+                _show(record, json_)
+            last = head
+
+
+def _show(record: "Record", json_: bool) -> None:
+    from managers.uim.reading import iso  # noqa: PLC0415
+
+    header = record.header
+    if json_:
+        fields = {name: getattr(header, name) for name in header.__struct_fields__}
+        print(json.dumps({**fields, "body": json.loads(record.body)}, ensure_ascii=False), flush=True)
+        return
+    about = " ".join(filter(None, (header.point, header.subject, header.decision)))
+    body = record.body.decode()
+    print(
+        f"{header.seq} {iso(header.time)} {header.writer} {header.kind} {about} {body[:160]}".replace("  ", " "),
+        flush=True,
+    )
+
+
+@app.command()
+def verify(
+    context: typer.Context,
+    witness: Annotated[str, typer.Option(help="SIZE:ROOT as an earlier verify printed it, kept elsewhere.")] = "",
+    url: Url = "",
+    json_: Json = False,
+) -> None:
+    """Compute every hash again and check every rule of the log. Exit code 1 names the first record that is wrong.
+
+    A ledger can only prove that it was not changed since somebody noted its head elsewhere: keep the last line.
+
+    Examples:
+
+        elias ledger verify
+
+        elias ledger verify --witness 5120:9f2c...
+    """
+    from federation.ledger.verify import verify as check  # noqa: PLC0415
+
+    with _open(context, url) as store, progress("records") as shown:
+        report = check(store, shown, witness=_head(witness) if witness else None)
+    fault = report.fault._asdict() if report.fault else None
+    if json_:
+        emit({"size": report.head.size, "root": report.head.root.hex(), "epoch": report.head.epoch, "fault": fault})
+    elif report:
+        print(str(report))
+        print(f"witness: {report.head.size}:{report.head.root.hex()}")
+    else:
+        complain(str(report), cure="restore the ledger from a copy; what is before that record is sound")
+    if fault:
+        raise typer.Exit(1)
+
+
+def _head(text: str) -> "Head":
+    from federation.errors import Refused  # noqa: PLC0415
+    from federation.ledger.store import Head  # noqa: PLC0415
+
+    size, _, root = text.partition(":")
+    try:
+        return Head(int(size), 0, bytes.fromhex(root), 0)
+    except ValueError:
+        raise Refused("bad-witness", f"`{text}` is no witness", place="--witness", cure="write SIZE:ROOT") from None
+
+
+@app.command()
+def export(
+    context: typer.Context,
+    output: Annotated[Path, typer.Argument(help="A file; `-` is standard output.")] = Path("-"),
+    format: Annotated[
+        Literal["jsonl", "audit"], typer.Option(help="Lines to read, or with a proof for each.")
+    ] = "jsonl",
+    decision: Annotated[str, typer.Option(help="Only the records of this decision.")] = "",
+    url: Url = "",
+) -> None:
+    """The log for others: JSON lines, or an audit bundle that proves itself without the ledger.
+
+    Examples:
+
+        elias ledger export ledger.jsonl
+
+        elias ledger export --format audit --decision 3f9a1c0b5d2e4f60718293a4b5c6d7e8 proof.jsonl
+    """
+    from federation.ledger import export as exporting  # noqa: PLC0415
+
+    with _open(context, url) as store, progress("records") as shown:
+        if str(output) == "-":
+            count = exporting.export(store, sys.stdout, format, shown, decision=decision or None)
+        else:
+            with output.open("w", encoding="utf-8") as file:
+                count = exporting.export(store, file, format, shown, decision=decision or None)
+    say(f"{count} records")
+
+
+@app.command()
+def replay(context: typer.Context, url: Url = "", json_: Json = False) -> None:
+    """Decide everything again from the records, and compare byte for byte. Exit code 1 when something differs.
+
+    Example:
+
+        elias ledger replay
+    """
+    from federation.replay import replay as again  # noqa: PLC0415
+    from federation.runtime.roster import Roster  # noqa: PLC0415
+    from managers.uim.launch import ROSTER  # noqa: PLC0415
+
+    with _open(context, url) as store, progress("records") as shown:
+        found = again(store, Roster(ROSTER).points, shown)
+    counts = {
+        "decisions": found.decisions,
+        "by_rule": found.by_rule,
+        "by_others": found.by_others,
+        "waiting": found.waiting,
+    }
+    if json_:
+        differences = [
+            {"seq": d.seq, "decision": d.decision, "recorded": d.recorded, "replayed": d.replayed}
+            for d in found.differences
+        ]
+        emit({**counts, "identical": found.identical, "differences": differences})
+    else:
+        print(f"{found.decisions} decisions, {found.by_rule} judged anew; {len(found.differences)} differ")
+        for d in found.differences[:10]:
+            complain(f"record {d.seq}: recorded {d.recorded}, replayed {d.replayed}", f"decision {d.decision}")
+    if not found.identical:
+        raise typer.Exit(1)

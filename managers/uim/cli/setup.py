@@ -1,0 +1,63 @@
+"""settings, token: this installation."""
+
+from typing import Annotated
+
+import typer
+
+from managers.uim import tokens
+from managers.uim.cli.client import settings_of, url_of
+from managers.uim.cli.output import Json, emit, table
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(settings)
+    app.command()(token)
+
+
+def settings(context: typer.Context, json_: Json = False) -> None:
+    """Every setting of `elias.yaml` with its value and what it means; those that differ from the default are marked.
+
+    Examples:
+
+        elias settings
+
+        elias --config /etc/elias/elias.yaml settings --json
+    """
+    from federation.settings import Settings  # noqa: PLC0415
+
+    chosen = settings_of(context)
+    if json_:
+        emit(chosen.model_dump(mode="json"))
+        return
+    table(("setting", "value", ""), _rows(chosen, Settings(), ""), "")
+
+
+def _rows(chosen: object, default: object, prefix: str) -> list[tuple[str, str, str]]:
+    from pydantic import BaseModel  # noqa: PLC0415
+
+    rows = []
+    assert isinstance(chosen, BaseModel)
+    for name in type(chosen).model_fields:
+        value, usual = getattr(chosen, name), getattr(default, name)
+        if isinstance(value, BaseModel):
+            rows += _rows(value, usual, f"{prefix}{name}.")
+        else:
+            rows.append((f"{prefix}{name}", str(value), "" if value == usual else "set"))
+    return rows
+
+
+def token(
+    context: typer.Context,
+    link: Annotated[bool, typer.Option("--link", help="As a link that opens the page.")] = False,
+) -> None:
+    """The token that every request needs. Whoever has it may do everything: do not paste it where others read.
+
+    Examples:
+
+        curl -H "Authorization: Bearer $(elias token)" http://127.0.0.1:8600/v1/nodes
+
+        elias token --link
+    """
+    chosen = settings_of(context)
+    found = tokens.read(chosen.state)
+    print(f"{url_of(chosen)}/login?token={found}" if link else found)
