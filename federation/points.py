@@ -1,4 +1,5 @@
-"""A decision point as the federation sees it: the language's declaration, the events that ask it, and what its actions do.
+"""A decision point as the federation sees it: the language's declaration, the events that ask it, and what its
+actions do.
 
 Declared once by the manager that owns it; nothing else in the federation names a manager.
 """
@@ -23,9 +24,9 @@ class Mode(StrEnum):
 class Does:
     """What an action does to the world.
 
-    executor: the name under which a node agent (or outbound delivery) knows how to do it. mode: as shipped; a person changes it with
-    `elias mode`. expires: seconds after its release in which it may still start. disruptive: it takes something away from a running
-    cluster, so the default blast-radius caps and the brake count it.
+    executor: the name under which a node agent (or outbound delivery) knows how to do it. mode: as shipped; a person
+    changes it with `elias mode`. expires: seconds after its release in which it may still start. disruptive: it takes
+    something away from a running cluster, so the default blast-radius caps and the brake count it.
     """
 
     executor: str
@@ -45,25 +46,23 @@ class Due:
 
 @dataclass(frozen=True)
 class DecisionPoint:
-    """events: CloudEvents types that ask this point. effects: action name -> what it does; an action without one does nothing."""
+    """events: CloudEvents types that ask this point. effects: action name -> what it does; an action without one does
+    nothing.
+    """
 
     schema: Point
     events: tuple[str, ...]
     effects: Mapping[str, Does] = field(default_factory=dict)
     outcome: Due = field(default=Due(60.0, "done"))
+    name: str = field(init=False)
+    terminal: str = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.schema.name)
+        object.__setattr__(self, "terminal", self.schema.terminal)
         unknown = set(self.effects) - {a.name for a in self.schema.actions}
         if unknown or self.schema.terminal in self.effects:
             raise ValueError(f"{self.name}: effects for {sorted(unknown) or self.schema.terminal}")
-
-    @property
-    def name(self) -> str:
-        return self.schema.name
-
-    @property
-    def terminal(self) -> str:
-        return self.schema.terminal
 
     def describe(self) -> dict[str, Any]:
         """What a reader of the API needs to know of this point."""

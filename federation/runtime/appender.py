@@ -1,7 +1,7 @@
 """The appender as an actor: one commit for all batches that came while the one before was on its way to the disk.
 
-It also carries committed records to the managers that follow them, and makes time pass. A follower that missed a push notices by the number
-of the next one and reads the ledger instead.
+It also carries committed records to the managers that follow them, and makes time pass. A follower that missed a push
+notices by the number of the next one and reads the ledger instead.
 """
 
 import asyncio
@@ -25,7 +25,9 @@ _push = msgspec.msgpack.Encoder()
 
 
 class Filter(msgspec.Struct, frozen=True):
-    """The records that a follower wants: of these kinds from anybody, of those (kind, point) pairs, and of these points."""
+    """The records that a follower wants: of these kinds from anybody, of those (kind, point) pairs, and of these
+    points.
+    """
 
     kinds: frozenset[str]
     pairs: frozenset[tuple[str, str]]
@@ -55,7 +57,9 @@ class AppenderService(Service):
         self._records = 0
 
     async def start(self) -> None:
-        """Take the epoch. By force: the supervisor has ended whoever held it, and the database refuses the old epoch anyhow."""
+        """Take the epoch. By force: the supervisor has ended whoever held it, and the database refuses the old epoch
+        anyhow.
+        """
         self.clock = SystemClock()
         self.store = Store.open(self.settings.ledger_url)
         lease = round(self.settings.ledger.lease * SECOND)
@@ -77,7 +81,9 @@ class AppenderService(Service):
         return self.appender.epoch, self.appender.head.size
 
     async def append(self, raw: bytes, wake: int) -> tuple[int, int, int]:
-        """Commit one batch; (first, last, time) of its records. wake: ledger time (ns) at which its writer wants a tick; 0: none."""
+        """Commit one batch; (first, last, time) of its records. wake: ledger time (ns) at which its writer wants a
+        tick; 0: none.
+        """
         future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         self._queue.append((_batches.decode(raw), future))
         self._woken.set()
@@ -134,11 +140,12 @@ class AppenderService(Service):
         self._carry(committed)
 
     def _carry(self, committed: list[tuple[Batch, Receipt]]) -> None:
+        kinds = [{(e.kind, e.point) for e in batch.entries} for batch, _ in committed]
         for name, follower in self._followers.items():
             records = [
                 record
-                for batch, receipt in committed
-                if batch.writer != name
+                for (batch, receipt), there in zip(committed, kinds, strict=True)
+                if batch.writer != name and any(follower.wanted.wants(*pair) for pair in there)
                 for record in _matching(batch, receipt, follower.wanted)
             ]
             if records:
