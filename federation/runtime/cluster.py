@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ _SYSTEM_CONFIG = {
 }
 
 # What is switched off has a counterpart of ours: metrics, task events, logs that are copied to the driver.
-_QUIET = {
+_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_enable_metrics_collection": "false",
     "RAY_enable_open_telemetry": "false",
@@ -53,7 +53,7 @@ _QUIET = {
     "RAY_LOGGER_LEVEL": "warning",
     "RAY_ROTATION_MAX_BYTES": str(8 << 20),
     "RAY_ROTATION_BACKUP_COUNT": "1",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # who asked for no GPU sees none
     "RAY_START_HOOK": "federation.runtime.cluster.lean",
 }
 
@@ -138,7 +138,12 @@ class Cluster:
     address: str
     dashboard: str
     pid: int
-    owner: bool
+    leader: "subprocess.Popen[bytes] | None" = field(default=None, repr=False, compare=False)
+
+    @property
+    def owner(self) -> bool:
+        """Whether this process started it, so that it ends with this process."""
+        return self.leader is not None
 
     @classmethod
     def up(cls, state_dir: Path, settings: ClusterSettings | None = None) -> "Cluster":
@@ -153,18 +158,18 @@ class Cluster:
                 return found
             if left := _read(state_dir):
                 left.end()
-            session = _start(state_dir, settings or ClusterSettings())
-            return cls._of(state_dir, session, owner=True)
+            session, leader = _start(state_dir, settings or ClusterSettings())
+            return cls._of(state_dir, session, leader)
 
     @classmethod
     def attach(cls, state_dir: Path) -> "Cluster | None":
         """The running cluster of this state directory, if there is one; the address file of a dead one counts not."""
         session = _read(state_dir)
-        return cls._of(state_dir, session, owner=False) if session and session.serves() else None
+        return cls._of(state_dir, session) if session and session.serves() else None
 
     @classmethod
-    def _of(cls, state_dir: Path, session: _Session, owner: bool) -> "Cluster":
-        return cls(state_dir, session.address, session.dashboard, session.pid, owner)
+    def _of(cls, state_dir: Path, session: _Session, leader: "subprocess.Popen[bytes] | None" = None) -> "Cluster":
+        return cls(state_dir, session.address, session.dashboard, session.pid, leader)
 
     def alive(self) -> bool:
         session = _read(self.state_dir)
@@ -204,6 +209,8 @@ class Cluster:
             if session is None or session.pid != self.pid:
                 return
             session.end()
+            if self.leader is not None:
+                self.leader.wait()
             _address_file(self.state_dir).unlink(missing_ok=True)
 
 
@@ -214,7 +221,7 @@ def lean(params: Any, head: bool) -> None:
         params.ray_client_server_port = None
 
 
-def _start(state_dir: Path, settings: ClusterSettings) -> _Session:
+def _start(state_dir: Path, settings: ClusterSettings) -> "tuple[_Session, subprocess.Popen[bytes]]":
     host = _node_ip(settings.node_ip)
     port = _port(host, settings.port, "ray.port")
     dashboard = _port("127.0.0.1", settings.dashboard_port, "ray.dashboard_port")
@@ -245,7 +252,7 @@ def _start(state_dir: Path, settings: ClusterSettings) -> _Session:
     with log.open("wb") as out:
         leader = subprocess.Popen(
             [sys.executable, "-m", "federation.runtime.cluster", str(os.getpid()), *flags],
-            env={**os.environ, **_QUIET, **_auth(state_dir), MARK: mark, "ELIAS_LOGS": str(logs)},
+            env={**os.environ, **_ENVIRONMENT, **_auth(state_dir), MARK: mark, "ELIAS_LOGS": str(logs)},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
@@ -261,11 +268,12 @@ def _start(state_dir: Path, settings: ClusterSettings) -> _Session:
         if leader.poll() is not None or time.monotonic() > deadline:
             words = log.read_text(errors="replace").strip().splitlines()[-1:] or ["no word of why"]
             session.end()
+            leader.wait()
             _address_file(state_dir).unlink(missing_ok=True)
             cure = "see that ports and memory are free, then start again"
             raise Refused("ray-start", f"Ray did not start: {words[0]}", place="ray", cure=cure)
         time.sleep(0.02)
-    return session
+    return session, leader
 
 
 def _lead() -> None:

@@ -21,13 +21,6 @@ from federation.runtime.processes import ActorSpec
 from federation.runtime.root import Heartbeat, Member, launch
 from federation.supervision import Backoff, Child, Supervisor
 
-pytestmark = [
-    # Ray leaves sockets and files to the end of the process, and warns of GPUs that are not there.
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
 PATIENCE = 30.0
 SETTINGS = ClusterSettings(num_cpus=2, num_gpus=0)
 
