@@ -19,6 +19,7 @@ MANAGERS = {
 }
 
 SERVICES = {
+    "uam": "managers.uam.service:UamService",
     "ucm": "managers.ucm.service:UcmService",
     "uim": "managers.uim.service:UimService",
 }

@@ -1,0 +1,82 @@
+"""What node agents report of the applications' processes. Telemetry: kept in memory, gone with the manager."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from federation.clock import SECOND
+from managers.uam.points import FRESH
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """A process in its node's newest report. effect: the decision that started it. since: of its start or end, ns."""
+
+    node: str
+    effect: str
+    digest: str
+    running: bool
+    since: int
+    pid: int = 0
+    exit_code: int | None = None
+    memory: int | None = None
+    failed_checks: int | None = None
+
+    @property
+    def status(self) -> str:
+        if not self.running:
+            return "exited"
+        return "unhealthy" if self.failed_checks else "running"
+
+
+class Sight:
+    """processes: by instance (`web/0`). now: ledger time of the newest look, ns."""
+
+    def __init__(self) -> None:
+        self.processes: dict[str, Seen] = {}
+        self.now = 0
+        self._reported: dict[str, int] = {}
+        self._outdated: dict[str, str] = {}
+
+    def take(self, report: Mapping[str, Any], now: int, homes: Mapping[str, str]) -> None:
+        """A node's report. homes: where instances were started; what another node shows of one is not taken."""
+        node = str(report["node"])
+        self.now = self._reported[node] = now
+        theirs = {f"{p['app']}/{p['instance']}": _seen(node, p, now) for p in report.get("processes", ())}
+        kept = {key: seen for key, seen in self.processes.items() if seen.node != node}
+        self.processes = kept | {key: seen for key, seen in theirs.items() if homes.get(key, node) in ("", node)}
+        self._outdated = {key: where for key, where in self._outdated.items() if where != node}
+
+    def outdate(self, key: str, node: str) -> None:
+        """Something was done to an instance: what was seen of it counts no more, until its node reports again."""
+        self.processes.pop(key, None)
+        self._outdated[key] = node
+
+    def outdated(self, key: str) -> bool:
+        return key in self._outdated
+
+    def runs(self, key: str) -> bool:
+        return key in self.processes and self.processes[key].running
+
+    def fresh(self, node: str) -> bool:
+        return node in self._reported and self.now - self._reported[node] <= round(FRESH * SECOND)
+
+    def nodes(self) -> list[str]:
+        """Those that reported lately, by name."""
+        return sorted(node for node in self._reported if self.fresh(node))
+
+
+def _seen(node: str, process: Mapping[str, Any], now: int) -> Seen:
+    running = process["status"] == "running"
+    since = now - round(float(process["uptime" if running else "ended"]) * SECOND)
+    return Seen(
+        node,
+        process["effect"],
+        process["digest"],
+        running,
+        since,
+        process.get("pid", 0),
+        process.get("exit_code"),
+        process.get("memory"),
+        process.get("failed_checks"),
+    )
