@@ -37,14 +37,25 @@ def main() -> None:
         rates = [_batches(elias, options.seconds, number) for number in range(options.rounds)]
         latencies = _singles(elias, options.singles)
         elias.stop()
-        verified = subprocess.run([*elias.command, "ledger", "verify", "--json"], cwd=folder, check=True, capture_output=True)
+        verified = subprocess.run(
+            [*elias.command, "ledger", "verify", "--json"], cwd=folder, check=True, capture_output=True
+        )
     cuts = statistics.quantiles(latencies, n=100)
     result = {
         "machine": machine(),
         "batch": BATCH,
         "clients": CLIENTS,
-        "decisions_per_s": {"median": round(statistics.median(rates)), "min": round(min(rates)), "max": round(max(rates))},
-        "single_ms": {"p50": round(cuts[49], 2), "p99": round(cuts[98], 2), "max": round(max(latencies), 2), "n": len(latencies)},
+        "decisions_per_s": {
+            "median": round(statistics.median(rates)),
+            "min": round(min(rates)),
+            "max": round(max(rates)),
+        },
+        "single_ms": {
+            "p50": round(cuts[49], 2),
+            "p99": round(cuts[98], 2),
+            "max": round(max(latencies), 2),
+            "n": len(latencies),
+        },
         "verified": json.loads(verified.stdout),
     }
     if options.json:
@@ -52,7 +63,9 @@ def main() -> None:
         return
     rate, single = result["decisions_per_s"], result["single_ms"]
     print(machine())
-    print(f"batches of {BATCH}, {CLIENTS} clients: {rate['median']:,} decisions/s (of {options.rounds}: {rate['min']:,} to {rate['max']:,})")
+    print(
+        f"batches of {BATCH}, {CLIENTS} clients: {rate['median']:,} decisions/s (of {options.rounds}: {rate['min']:,} to {rate['max']:,})"
+    )
     print(f"single events, one client: p50 {single['p50']} ms, p99 {single['p99']} ms, longest {single['max']} ms")
     print(f"every answer was right; the ledger of {elias.posted:,} decisions verifies")
 
@@ -60,7 +73,9 @@ def main() -> None:
 def _event(number: str, at: int) -> tuple[dict[str, Any], str]:
     """An event and its right answer under the shipped specs: one in 20 is of a node past every threshold."""
     hot = at % 20 == 0
-    figures = {"memory": 97.0, "cpu": 95.0, "disk": 40.0} if hot else {"memory": 35.0 + at % 40, "cpu": 20.0, "disk": 40.0}
+    figures = (
+        {"memory": 97.0, "cpu": 95.0, "disk": 40.0} if hot else {"memory": 35.0 + at % 40, "cpu": 20.0, "disk": 40.0}
+    )
     event = {
         "specversion": "1.0",
         "id": f"{number}-{at}",

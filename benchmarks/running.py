@@ -32,7 +32,9 @@ class Running:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     @property
@@ -47,7 +49,9 @@ class Running:
         """Seconds until it was ready. Raises RuntimeError with the end of its output when it does not start."""
         begun = time.monotonic()
         with self.log.open("ab") as out:
-            self.process = subprocess.Popen([*self.command, "up"], cwd=self.folder, stdout=out, stderr=out, start_new_session=True)
+            self.process = subprocess.Popen(
+                [*self.command, "up"], cwd=self.folder, stdout=out, stderr=out, start_new_session=True
+            )
         while time.monotonic() - begun < START:
             if self.process.poll() is not None:
                 break
@@ -77,7 +81,9 @@ class Running:
     def connect(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection(self.host, self.port, timeout=30)
 
-    def request(self, method: str, path: str, body: Any = None, connection: http.client.HTTPConnection | None = None) -> tuple[int, Any]:
+    def request(
+        self, method: str, path: str, body: Any = None, connection: http.client.HTTPConnection | None = None
+    ) -> tuple[int, Any]:
         """Status and decoded JSON of one request."""
         used = connection or self.connect()
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}

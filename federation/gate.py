@@ -1,7 +1,8 @@
 """The effect gate: every effect in the system passes here, or it does not happen.
 
-A manager among managers: it folds what others want, gives a verdict on each wish, and opens cases for what a person must confirm. Acting
-is left to executors on the nodes (`federation.effects`); the gate's host sends them what is released.
+A manager among managers: it folds what others want, gives a verdict on each wish, and opens cases for what a person
+must confirm. Acting is left to executors on the nodes (`federation.effects`); the gate's host sends them what is
+released.
 """
 
 from collections.abc import Iterable, Iterator
@@ -271,7 +272,9 @@ class Gate(Manager):
 
 
 def judge(settings: GateSettings, state: GateState, wish: Wish, now: int) -> tuple[str, str]:
-    """The verdict on a wish, with its reason. A confirmed wish passes everything but a freeze: a person has looked at it."""
+    """The verdict on a wish, with its reason. A confirmed wish passes everything but a freeze: a person has looked at
+    it.
+    """
     effect, action = wish.effect, f"{wish.point}/{wish.effect.action}"
     if state.frozen:
         return "withheld", "freeze: effects are frozen"
@@ -284,7 +287,7 @@ def judge(settings: GateSettings, state: GateState, wish: Wish, now: int) -> tup
     full = next((cap for cap in settings.caps if _full(cap, state.releases, action, effect, now)), None)
     if full is not None:
         return "withheld", f"cap: {full.at_most} per {full.per} within {full.within:g} s are reached"
-    if effect.disruptive and _braked(settings, state, action, now):
+    if effect.disruptive and _braked(settings, state, wish, action, now):
         return (
             "withheld",
             f"brake: {settings.brake.count} subjects within {settings.brake.within:g} s look like one failure",
@@ -303,9 +306,11 @@ def _full(cap: Cap, releases: list[Release], action: str, effect: Effect, now: i
     return any(sum(g in r.groups for r in counted) >= cap.at_most for g in mine)
 
 
-def _braked(settings: GateSettings, state: GateState, action: str, now: int) -> bool:
+def _braked(settings: GateSettings, state: GateState, wish: Wish, action: str, now: int) -> bool:
+    """Whether so many others wished for the same before that it looks like one failure; the first few still pass."""
     since = now - round(settings.brake.within * SECOND)
-    return len({subject for at, subject in state.wishes.get(action, []) if at > since}) > settings.brake.count
+    subjects = dict.fromkeys(subject for at, subject in state.wishes.get(action, []) if at > since)
+    return wish.subject not in list(subjects)[: settings.brake.count]
 
 
 def _open(windows: tuple[Window, ...], action: str, now: int) -> bool:

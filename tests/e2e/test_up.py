@@ -1,0 +1,122 @@
+"""`elias up` on this machine: live figures, real decisions, jobs that run, and what a newcomer does first."""
+
+import json
+import stat
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.running import Running
+from tests.e2e.waiting import until
+
+
+def cli(elias: Running, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*elias.command, *arguments], cwd=elias.folder, check=check, capture_output=True, text=True, timeout=120
+    )
+
+
+def sample(id: str, subject: str = "probe", **figures: Any) -> dict[str, Any]:
+    data = {"memory": 35.0, "cpu": 20.0, "gpu": None, "disk": 40.0} | figures
+    return {
+        "specversion": "1.0",
+        "id": id,
+        "source": "test",
+        "type": "elias.resource.sample",
+        "subject": subject,
+        "data": data,
+    }
+
+
+def test_this_machine_appears_as_a_node_with_its_live_figures(elias: Running) -> None:
+    def node() -> Any:
+        _, answer = elias.get("/v1/nodes")
+        nodes = answer["nodes"]
+        return nodes if nodes and nodes[0].get("report") else None
+
+    (found,) = until(node)
+    assert found["status"] == "up"
+    assert 0 < found["report"]["memory"] < 100
+    assert found["cpus"] >= 1
+
+
+def test_an_event_is_decided_and_can_be_explained(elias: Running) -> None:
+    status, answer = elias.request("POST", "/v1/events", sample("explain-me"))
+    assert status == 200
+    (decision,) = [d for d in answer["decisions"] if d["point"] == "urm.resource_pressure"]
+    assert decision["action"] == "hold"
+    status, explained = elias.get(f"/v1/decisions/{decision['id']}/explain")
+    assert status == 200
+    assert "memory" in json.dumps(explained)
+
+
+def test_the_token_is_for_its_owner_alone_and_is_asked_for(elias: Running) -> None:
+    assert stat.S_IMODE((elias.state / "token").stat().st_mode) == 0o600
+    connection = elias.connect()
+    connection.request("GET", "/v1/nodes")
+    assert connection.getresponse().status == 401
+
+
+def test_a_job_runs_on_the_node_and_its_end_is_the_outcome(elias: Running) -> None:
+    done = cli(elias, "run", "--cpu", "0.5", "--memory", "10MB", "--", "sh", "-c", "echo hello from $ELIAS_JOB")
+    assert "hello from" in done.stdout
+    failed = cli(elias, "run", "--", "sh", "-c", "exit 3", check=False)
+    assert failed.returncode == 3
+
+
+def test_up_again_attaches_to_what_runs(elias: Running) -> None:
+    before = elias.get("/v1/managers")[1]
+    again = cli(elias, "up")
+    assert again.returncode == 0
+    assert str(elias.port) in again.stdout
+    assert elias.get("/v1/managers")[0] == 200
+    assert before["managers"] if "managers" in before else before
+
+
+def test_an_edited_spec_is_in_force_for_the_next_event_and_a_broken_edit_is_not(own_elias: Running) -> None:
+    specs = own_elias.folder / "specs"
+    shipped = Path(__file__).resolve().parents[2] / "tiki_specs"
+    subprocess.run(["cp", "-r", str(shipped), str(specs)], check=True)
+    with (own_elias.folder / "elias.yaml").open("a") as settings:
+        settings.write("specs: specs\n")
+    own_elias.start()
+    first = own_elias.get("/v1/bundle")[1]["digest"]
+    path = specs / "urm" / "resource_pressure.tiki"
+    path = path if path.exists() else next((specs / "urm").glob("*pressure*.tiki"))
+    text = path.read_text()
+    path.write_text(text.replace("- otherwise: hold", "- otherwise: hlod"))
+    until(lambda: own_elias.get("/v1/bundle")[1].get("problem"))
+    assert own_elias.get("/v1/bundle")[1]["digest"] == first
+    path.write_text(text.replace("disk > 95%", "disk > 94%"))
+    until(lambda: own_elias.get("/v1/bundle")[1]["digest"] != first)
+    _, answer = own_elias.request("POST", "/v1/events", sample("after-the-edit"))
+    explained = own_elias.get(f"/v1/decisions/{answer['decisions'][0]['id']}/explain")[1]
+    assert "94" in json.dumps(explained)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"{", 400),
+        (b"[]", 400),
+        (b'{"id": 7}', 422),
+        (json.dumps(sample("x") | {"type": "elias.resource.smaple"}).encode(), 422),
+        (json.dumps(sample("x", memory="97 furlongs")).encode(), 422),
+        (b"[" + b"1," * 3_000_000 + b"1]", 413),
+    ],
+)
+def test_bad_input_is_told_what_to_do(elias: Running, body: bytes, status: int) -> None:
+    connection = elias.connect()
+    headers = {"Authorization": f"Bearer {elias.token}", "Content-Type": "application/json"}
+    connection.request("POST", "/v1/events", body, headers)
+    response = connection.getresponse()
+    error = json.loads(response.read())["error"]
+    assert (response.status, bool(error["message"]), bool(error["cure"])) == (status, True, True)
+
+
+def test_the_ledger_verifies_and_replays_while_everything_runs(elias: Running) -> None:
+    assert cli(elias, "ledger", "verify").returncode == 0
+    replayed = json.loads(cli(elias, "ledger", "replay", "--json").stdout.strip().splitlines()[-1])
+    assert replayed["differences"] in (0, [])

@@ -1,0 +1,205 @@
+"""UFM on simulated nodes: health by the spec's counts, storms, placement and its undo."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tiki
+from federation.clock import VirtualClock
+from federation.effects import Executor, FreezeFlag, Order
+from federation.ledger.store import Store
+from federation.local import LocalFederation, points_of
+from federation.manager import Emission
+from federation.points import schemas
+from federation.records import Event, Kind, Mode, Outcome
+from federation.settings import Settings, shipped_specs
+from managers.ufm.cordon import Cordon, Cordons
+from managers.ufm.manager import Ufm
+
+GIB = 1 << 30
+
+
+class Runs:
+    """Starts jobs by name only."""
+
+    def __init__(self) -> None:
+        self.orders: list[Order] = []
+
+    async def do(self, order: Order) -> Outcome:
+        self.orders.append(order)
+        return Outcome("done", "", {"exit_code": 0}, 1.0)
+
+    async def probe(self, order: Order) -> Outcome:
+        return Outcome("unknown")
+
+
+class Cluster:
+    """Simulated nodes that report every 10 seconds of virtual time as long as they live."""
+
+    def __init__(self, folder: Path, nodes: int, gpus: int = 2) -> None:
+        self.clock, self.settings = VirtualClock(), Settings(state=folder)
+        self.store = Store.open(f"sqlite:///{folder / 'ledger.db'}")
+        self.ufm = Ufm(self.settings)
+        self.runs = Runs()
+        cordons = Cordons(folder / "cordons")
+        doers: dict[str, Any] = {
+            "job.start": self.runs,
+            "node.cordon": Cordon(cordons, True),
+            "node.uncordon": Cordon(cordons, False),
+        }
+        self.executor = Executor(folder / "effects.db", doers, self.clock, FreezeFlag(folder))
+        self.alive = {f"n{i:03}" for i in range(nodes)}
+        self.gpus = gpus
+        sources = [s for s in tiki.read_directory(shipped_specs()) if s.path.partition("/")[0] in ("ufm", "gate")]
+        bundle = tiki.build(sources, schemas(points_of([Ufm])))
+        self.federation = LocalFederation([self.ufm], bundle, self.store, self.clock, self.settings, _Living(self))
+        self.federation.report("ufm", [self._report(n) for n in sorted(self.alive)])
+
+    def close(self) -> None:
+        self.executor.close()
+        self.store.close()
+
+    async def pass_time(self, tens: int) -> None:
+        """So many times ten seconds, with reports, ticks and whatever is released."""
+        for _ in range(tens):
+            self.federation.report("ufm", [self._report(n) for n in sorted(self.alive)])
+            self.clock.advance(10)
+            self.federation.tick()
+            await self.federation.act()
+
+    def mode(self, action: str, mode: str) -> None:
+        self.federation.note(Emission(Kind.MODE, "", "", "", Mode(action, mode, "test")))
+
+    def place(self, job: str, **needs: Any) -> Any:
+        data = {"command": ["true"], "cpus": 1, "memory": GIB} | needs
+        (replies,) = self.federation.post([Event(job, "test", "elias.job.placement", job, None, data)])
+        assert isinstance(replies, list)
+        return replies[0]
+
+    def answers(self, action: str) -> list[str]:
+        return [
+            r.header.subject
+            for r in self.store.read(kinds=[Kind.ANSWERED], points=["ufm.node_health"])
+            if f'"action":"{action}"'.encode() in r.body
+        ]
+
+    def _report(self, node: str) -> dict[str, Any]:
+        return {"node": node, "cpus": 16, "memory_total": 64 * GIB, "gpus": [{"name": "T4"}] * self.gpus}
+
+
+class _Living(dict[str, Executor]):
+    """Only nodes that are alive act."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        super().__init__()
+        self.cluster = cluster
+
+    def get(self, node: str, default: Any = None) -> Any:
+        return self.cluster.executor if node in self.cluster.alive else default
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Iterator[Cluster]:
+    cluster = Cluster(tmp_path, 3)
+    yield cluster
+    cluster.close()
+
+
+async def test_a_healthy_cluster_writes_no_decisions(three: Cluster) -> None:
+    await three.pass_time(60)
+    assert list(three.store.read(kinds=[Kind.ASKED])) == []
+
+
+async def test_a_node_that_misses_three_checks_would_be_drained_and_by_default_is_not(three: Cluster) -> None:
+    three.alive.discard("n001")
+    await three.pass_time(8)
+    assert three.answers("drain") == []
+    await three.pass_time(6)
+    assert three.answers("drain") == ["n001"]
+    assert three.place("j").action == "place"
+    assert three.ufm.fleet.nodes["n001"].schedulable
+
+
+async def test_in_mode_act_it_is_drained_and_readmitted_after_two_passed_checks(three: Cluster) -> None:
+    three.mode("ufm.node_health/drain", "act")
+    three.mode("ufm.node_health/readmit", "act")
+    three.alive.discard("n001")
+    await three.pass_time(15)
+    assert not three.ufm.fleet.nodes["n001"].schedulable
+    three.alive.add("n001")
+    await three.pass_time(12)
+    assert three.answers("readmit") == ["n001"]
+    assert three.ufm.fleet.nodes["n001"].schedulable
+
+
+async def test_the_last_node_is_never_drained(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path, 1)
+    cluster.mode("ufm.node_health/drain", "act")
+    cluster.alive.clear()
+    await cluster.pass_time(30)
+    assert cluster.answers("drain") == []
+    cluster.close()
+
+
+async def test_of_40_nodes_that_vanish_together_three_are_drained_and_the_rest_are_one_case(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path, 200)
+    cluster.mode("ufm.node_health/drain", "act")
+    lost = {f"n{i:03}" for i in range(40, 80)}
+    cluster.alive -= lost
+    await cluster.pass_time(30)
+    assert set(cluster.answers("drain")) == lost
+    drained = {n for n, node in cluster.ufm.fleet.nodes.items() if not node.schedulable}
+    assert len(drained) == 3
+    cases = [c for d in cluster.federation.desks.values() for c in d.state.cases.values()]
+    assert [(c.point, c.subject) for c in cases] == [("gate.withheld", "ufm.node_health/drain")]
+    assert len(cluster.federation.gate.state.withheld["ufm.node_health/drain"]) == 37
+    cluster.close()
+
+
+async def test_a_job_holds_its_gpus_until_its_outcome(three: Cluster) -> None:
+    first = [three.place(f"j{i}", gpus=2) for i in range(3)]
+    assert [r.action for r in first] == ["place"] * 3
+    assert three.place("late", gpus=1).action == "hold"
+    await three.federation.act()
+    assert three.place("next", gpus=1).action == "place"
+    assert {o.subject for o in three.runs.orders} >= {"j0", "j1", "j2"}
+
+
+async def test_a_job_that_waited_is_placed_when_room_appears(three: Cluster) -> None:
+    for i in range(3):
+        three.place(f"j{i}", gpus=2)
+    assert three.place("late", gpus=1).action == "hold"
+    await three.federation.act()
+    await three.pass_time(1)
+    await three.federation.act()
+    assert "late" in {o.subject for o in three.runs.orders}
+
+
+async def test_restartable_jobs_of_a_node_that_is_gone_run_elsewhere(three: Cluster) -> None:
+    three.mode("ufm.node_health/drain", "act")
+    reply = three.place("j", gpus=1, restartable=True)
+    three.alive.discard(reply.args["node"])
+    await three.pass_time(15)
+    (ran,) = [order for order in three.runs.orders if order.subject == "j"]
+    assert ran.args["node"] != reply.args["node"]
+
+
+def test_a_request_with_the_same_key_is_routed_to_the_same_node(three: Cluster) -> None:
+    def route(key: str, id: str) -> str:
+        event = Event(id, "test", "elias.request.route", key, None, {})
+        (replies,) = three.federation.post([event])
+        assert isinstance(replies, list)
+        return str(replies[0].args["node"])
+
+    assert {route("alice", str(i)) for i in range(5)} == {route("alice", "again")}
+    assert len({route(f"user{i}", f"u{i}") for i in range(30)}) == 3
+
+
+def test_nonsense_in_a_request_is_refused(three: Cluster) -> None:
+    (refused,) = three.federation.post(
+        [Event("x", "test", "elias.job.placement", "x", None, {"cpus": "many", "command": ["true"]})]
+    )
+    assert not isinstance(refused, list)
+    assert refused.status == 422
