@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 from managers.uim.api import cases, cluster, decisions, envelope, events, health, jobs
 from managers.uim.api.context import Context
 from managers.uim.api.guard import Guard
+from managers.uim.web import pages
 
 
 def create(context: Context) -> ASGIApp:
@@ -22,7 +23,7 @@ def create(context: Context) -> ASGIApp:
     )
     app.state.context = context
     app.router.routes.append(events.ROUTE)
-    for router in (decisions.router, cases.router, cluster.router, jobs.router, health.router):
+    for router in (decisions.router, cases.router, cluster.router, jobs.router, health.router, pages.router):
         app.include_router(router)
     envelope.install(app)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]

@@ -18,7 +18,7 @@ from managers.uim.api import envelope
 COOKIE = "elias"
 LARGE = 4 << 20  # bytes of a request that carries events
 SMALL = 64 << 10  # of any other
-OPEN = frozenset({"/healthz", "/login", "/static/style.css"})
+OPEN = frozenset({"/healthz", "/login", "/static/style.css", "/static/icon.svg"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 
