@@ -3,9 +3,9 @@
     python -m benchmarks.nab [--data FOLDER] [--json]
 
 The folder, by default `nab` under $ELIAS_DATA (itself `data/` by default), holds the corpus or a part of it, its
-windows, the profiles and `published_raw_scores.csv` (detector, profile, file, raw_score). The score is that of Lavin and Ahmad,
-"Evaluating Real-time Anomaly Detection Algorithms" (ICMLA 2015): one threshold for the whole corpus, the best one; 100
-for a detector that fires at the start of every window and nowhere else, 0 for one that never fires.
+windows, the profiles and `published_raw_scores.csv` (detector, profile, file, raw_score). The score is that of Lavin
+and Ahmad, "Evaluating Real-time Anomaly Detection Algorithms" (ICMLA 2015): one threshold for the whole corpus, the
+best one; 100 for a detector that fires at the start of every window and nowhere else, 0 for one that never fires.
 """
 
 import argparse
@@ -103,7 +103,7 @@ def _sigmoid(position: float) -> float:
 
 
 def best(found: Iterable[Detection], windows: int, miss: float) -> tuple[float, float]:
-    """The threshold under which the corpus scores most, and that raw score. Of a window's detections the best counts."""
+    """The threshold under which the corpus scores most, and that raw score. In a window the best one counts."""
     ordered = sorted(found, key=lambda detection: -detection.score)
     in_window: dict[tuple[str, int], float] = defaultdict(lambda: -miss)
     total = most = -miss * windows
