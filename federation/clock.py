@@ -1,4 +1,6 @@
-"""One clock for every part. Ledger time is nanoseconds since 1970; tests and simulations drive the same parts with a virtual one."""
+"""One clock for every part. Ledger time is nanoseconds since 1970; tests and simulations drive the same parts with a
+virtual one.
+"""
 
 import time
 from typing import Protocol
@@ -13,7 +15,9 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's time at start, carried on by its monotonic clock: a step of the wall clock does not move ledger time back."""
+    """The machine's time at start, carried on by its monotonic clock: a step of the wall clock does not move ledger
+    time back.
+    """
 
     def __init__(self) -> None:
         self._origin = time.time_ns() - time.monotonic_ns()

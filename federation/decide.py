@@ -1,6 +1,7 @@
 """The one decision path: a pure function from what was asked to what is answered.
 
-`judge` sees nothing but the compiled program and the asked record's contents, so replay gives the same bytes on any node.
+`judge` sees nothing but the compiled program and the asked record's contents, so replay gives the same bytes on any
+node.
 """
 
 from collections.abc import Sequence
@@ -37,8 +38,8 @@ def judge(
 ) -> Judged:
     """Answer by rule, or say which tier is awaited.
 
-    facts: positional, in the order of the point's facts. held: truth of each window. modes: the mode of every action that has an
-    effect. at: ledger time, ns.
+    facts: positional, in the order of the point's facts. held: truth of each window. modes: the mode of every action
+    that has an effect. at: ledger time, ns.
     """
     verdict = program.decide(facts, held)
     latched, fires = program.latch(latch, verdict, at)
@@ -78,7 +79,9 @@ def find(candidates: Sequence[Candidate], action: str, args: dict[str, Any]) -> 
 def offered(
     program: tiki.Program, facts: tuple[Any, ...], held: tuple[bool | None, ...], candidates: Sequence[Candidate]
 ) -> list[int]:
-    """The candidates that whoever answers a case may choose: what the rule consults on, less what a guard took out; always the terminal."""
+    """The candidates that whoever answers a case may choose: what the rule consults on, less what a guard took out;
+    always the terminal.
+    """
     verdict = program.decide(facts, held)
     allowed = set(verdict.actions) if verdict.kind == "consult" else {a.name for a in program.point.actions}
     allowed.add(program.point.terminal)
@@ -99,7 +102,9 @@ def timed_out(
 def by_person(
     candidates: Sequence[Candidate], choice: int, modes: dict[str, str], clause: str, attempt: int, by: str, words: str
 ) -> Answered:
-    """An operator's answer, already checked against the guards of now. It is the confirmation that `approve` asks for."""
+    """An operator's answer, already checked against the guards of now. It is the confirmation that `approve` asks
+    for.
+    """
     candidate = candidates[choice]
     mode = modes.get(candidate.action, "")
     return Answered(

@@ -1,7 +1,8 @@
 """The executor on a node: the only place where an effect touches the world.
 
-It remembers effect ids and the highest fencing token durably, in its own SQLite file beside the node's state, so it refuses repeats and
-late orders even when everything else is down. A frozen node acts on nothing: the flag is a file, and needs no database.
+It remembers effect ids and the highest fencing token durably, in its own SQLite file beside the node's state, so it
+refuses repeats and late orders even when everything else is down. A frozen node acts on nothing: the flag is a file,
+and needs no database.
 """
 
 import sqlite3
@@ -15,6 +16,13 @@ from federation.clock import Clock
 from federation.records import Outcome
 
 REMEMBERED = 100_000  # effect ids kept; the gate re-sends only what has no outcome yet, which is never that old
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS fence (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER, incarnation INTEGER);
+INSERT OR IGNORE INTO fence VALUES (1, 0, 0);
+CREATE TABLE IF NOT EXISTS effects (number INTEGER PRIMARY KEY, id TEXT UNIQUE, wish BLOB NOT NULL, outcome BLOB);
+"""
+_FENCE = "UPDATE fence SET epoch = ?, incarnation = ? WHERE (epoch, incarnation) <= (?, ?)"
 
 
 class Order(msgspec.Struct, frozen=True, gc=False):
@@ -75,23 +83,14 @@ class Executor:
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
-        self._db.execute(
-            "CREATE TABLE IF NOT EXISTS fence (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER, incarnation INTEGER)"
-        )
-        self._db.execute("INSERT OR IGNORE INTO fence VALUES (1, 0, 0)")
-        self._db.execute(
-            "CREATE TABLE IF NOT EXISTS effects (number INTEGER PRIMARY KEY, id TEXT UNIQUE, wish BLOB NOT NULL, outcome BLOB)"
-        )
+        self._db.executescript(_TABLES)
 
     def close(self) -> None:
         self._db.close()
 
     def greet(self, epoch: int, incarnation: int) -> bool:
         """Take note of who is in charge; False if somebody newer already is."""
-        changed = self._db.execute(
-            "UPDATE fence SET epoch = ?, incarnation = ? WHERE (epoch, incarnation) <= (?, ?)",
-            (epoch, incarnation, epoch, incarnation),
-        )
+        changed = self._db.execute(_FENCE, (epoch, incarnation, epoch, incarnation))
         return changed.rowcount == 1
 
     async def perform(self, order: Order) -> Outcome:

@@ -1,7 +1,8 @@
 """The errors of the federation, one meaning each for whoever catches it.
 
-A user's mistake (`Refused`) carries its place and a cure and is shown as it is; what may pass (`Temporary`) is retried; `Fenced`
-ends a process that is no longer the one in charge; anything else that escapes is a bug of ours and says so.
+A user's mistake (`Refused`) carries its place and a cure and is shown as it is; what may pass (`Temporary`) is
+retried; `Fenced` ends a process that is no longer the one in charge; anything else that escapes is a bug of ours and
+says so.
 """
 
 
@@ -37,11 +38,15 @@ class Conflict(Refused):
 
 
 class Temporary(EliasError):
-    """It may pass: a locked database, a full disk, an actor being restarted. The caller retries; nothing was acknowledged."""
+    """It may pass: a locked database, a full disk, an actor being restarted. The caller retries; nothing was
+    acknowledged.
+    """
 
 
 class Fenced(EliasError):
-    """An append or an effect under an old epoch or incarnation. Whoever gets this is no longer in charge and must stop."""
+    """An append or an effect under an old epoch or incarnation. Whoever gets this is no longer in charge and must
+    stop.
+    """
 
 
 class Corrupt(EliasError):

@@ -1,9 +1,11 @@
 """What a manager is: its decision points, the facts and candidates it knows, and the state it folds from the log.
 
-A manager's state changes by records alone. It never writes, calls or sleeps: the desk asks it, the host commits, executors act.
+A manager's state changes by records alone. It never writes, calls or sleeps: the desk asks it, the host commits,
+executors act.
 """
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 import msgspec
@@ -24,11 +26,13 @@ class Follow(NamedTuple):
 
 
 class Target(NamedTuple):
-    """Where an effect acts, the blast-radius groups that it counts against, and what its executor needs beside the arguments."""
+    """Where an effect acts, the blast-radius groups that it counts against, and what its executor needs beside the
+    arguments.
+    """
 
     node: str
     groups: list[str]
-    payload: dict[str, Any] = {}
+    payload: Mapping[str, Any] = MappingProxyType({})
 
 
 class Emission(NamedTuple):
@@ -42,7 +46,8 @@ class Emission(NamedTuple):
 class Manager:
     """Base of the managers; the methods below are the questions that the desk asks.
 
-    A subclass sets `name`, `points`, and `State` (a msgspec Struct with defaults that holds everything that must outlive the process).
+    A subclass sets `name`, `points`, and `State` (a msgspec Struct with defaults that holds everything that must
+    outlive the process).
     """
 
     name: ClassVar[str]
@@ -65,7 +70,9 @@ class Manager:
         self.state = state
 
     def facts(self, point: DecisionPoint, event: Event, now: int) -> Mapping[str, Any]:
-        """The facts for this event: a missing key is unknown, None is absent; numbers in canonical units or text with a unit."""
+        """The facts for this event: a missing key is unknown, None is absent; numbers in canonical units or text with
+        a unit.
+        """
         return event.data
 
     def propose(self, point: DecisionPoint, event: Event, facts: Mapping[str, Any]) -> list[Candidate]:
@@ -76,7 +83,9 @@ class Manager:
         """Take a record, its own or a followed one, into the state. Uses nothing but the record."""
 
     def react(self, entry: Entry, body: Any) -> Iterable[Event]:
-        """Events for its own points that this record raises. Ids must follow from the record, so that a repeat is recognised."""
+        """Events for its own points that this record raises. Ids must follow from the record, so that a repeat is
+        recognised.
+        """
         return ()
 
     def emit(self, now: int) -> Iterable[Emission]:
@@ -92,7 +101,9 @@ class Manager:
         return None
 
     def observe(self, report: Mapping[str, Any], now: int) -> Iterable[Event]:
-        """A node agent's report. Raw telemetry is not on the log; an event returned is decided only if it changes what is in force."""
+        """A node agent's report. Raw telemetry is not on the log; an event returned is decided only if it changes
+        what is in force.
+        """
         return ()
 
     def view(self, now: int) -> dict[str, Any]:
@@ -106,7 +117,9 @@ class Manager:
 
 
 def hears(manager: Manager, kind: str, point: str) -> bool:
-    """Whether a manager folds a record that another writer made. Everybody hears of modes, and of effects and outcomes at his own points."""
+    """Whether a manager folds a record that another writer made. Everybody hears of modes, and of effects and
+    outcomes at his own points.
+    """
     if kind in (Kind.MODE, Kind.FREEZE):
         return True
     if kind in (Kind.EFFECT, Kind.OUTCOME) and any(p.name == point for p in manager.points):

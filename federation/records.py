@@ -1,8 +1,8 @@
 """The records of the ledger: a header that the appender completes, and a body that the writer encoded.
 
-Bodies are JSON with the fields in declaration order, so the same record is the same bytes on every node. msgspec encodes and decodes them: at
-15,000 decisions a second the two bodies of a decision must cost microseconds. Every body carries its schema version `v`; old versions
-stay readable.
+Bodies are JSON with the fields in declaration order, so the same record is the same bytes on every node. msgspec
+encodes and decodes them: at 15,000 decisions a second the two bodies of a decision must cost microseconds. Every body
+carries its schema version `v`; old versions stay readable.
 """
 
 import hashlib
@@ -31,8 +31,9 @@ class Kind(StrEnum):
 
 
 class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Who wrote what, when. `time` is federation time in nanoseconds since 1970; `decision` is empty where there is none; `attempt`
-    counts how often it was asked again."""
+    """Who wrote what, when. `time` is federation time in nanoseconds since 1970; `decision` is empty where there is
+    none; `attempt` counts how often it was asked again.
+    """
 
     seq: int
     time: int
@@ -82,7 +83,9 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
 
 class Candidate(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """One action with its arguments bound. `forbidden` names the guard that took it out; such a candidate is not offered."""
+    """One action with its arguments bound. `forbidden` names the guard that took it out; such a candidate is not
+    offered.
+    """
 
     action: str
     args: dict[str, Any] = {}
@@ -93,10 +96,11 @@ class Candidate(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 class Asked(msgspec.Struct, frozen=True, gc=False):
     """What was known and allowed.
 
-    facts: a missing key is unknown, null is absent. held: the truth of each temporal condition of the program, in its order; null is
-    unknown. at: the ledger time (ns) that the decision was evaluated for. latch, latched: what was in force for the subject before and
-    after. attempt: 0, or how often it was asked again because the world had changed before the effect. waits: the tier that is awaited, and
-    `until` the time (ns) after which `on_timeout` answers; empty: answered in the same commit. reason: why it waits.
+    facts: a missing key is unknown, null is absent. held: the truth of each temporal condition of the program, in its
+    order; null is unknown. at: the ledger time (ns) that the decision was evaluated for. latch, latched: what was in
+    force for the subject before and after. attempt: 0, or how often it was asked again because the world had changed
+    before the effect. waits: the tier that is awaited, and `until` the time (ns) after which `on_timeout` answers;
+    empty: answered in the same commit. reason: why it waits.
     """
 
     event: Event
@@ -120,8 +124,9 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
 class Answered(msgspec.Struct, frozen=True, gc=False):
     """What was chosen.
 
-    choice: index into the asked candidates; None: the terminal action without a candidate of its own. tier: rule, policy, advisor, operator,
-    fallback, timeout. clause: the clause that decided. mode: observe, approve or act for a choice with an effect, else empty.
+    choice: index into the asked candidates; None: the terminal action without a candidate of its own. tier: rule,
+    policy, advisor, operator, fallback, timeout. clause: the clause that decided. mode: observe, approve or act for a
+    choice with an effect, else empty.
     """
 
     choice: int | None
@@ -140,11 +145,11 @@ class Answered(msgspec.Struct, frozen=True, gc=False):
 class Effect(msgspec.Struct, frozen=True, gc=False):
     """One step in the life of an effect; the newest one for a decision is where it stands.
 
-    verdict: wanted (its manager asks for it), approval (a person must confirm), withheld (a cap, a window, the brake or a freeze holds it
-    back; `reason` says which), approved (a person said yes: its manager checks again), released (an executor may act until `expires`, ns).
-    at: ledger time (ns) of this step. node: where it acts. payload:
-    what its executor needs beside the arguments. groups: the blast-radius groups that it counts against. lifetime: seconds from release to `expires`. confirmed: a person
-    confirmed it and the manager has checked it again since.
+    verdict: wanted (its manager asks for it), approval (a person must confirm), withheld (a cap, a window, the brake
+    or a freeze holds it back; `reason` says which), approved (a person said yes: its manager checks again), released
+    (an executor may act until `expires`, ns). at: ledger time (ns) of this step. node: where it acts. payload: what
+    its executor needs beside the arguments. groups: the blast-radius groups that it counts against. lifetime: seconds
+    from release to `expires`. confirmed: a person confirmed it and the manager has checked it again since.
     """
 
     verdict: str
@@ -167,7 +172,9 @@ class Effect(msgspec.Struct, frozen=True, gc=False):
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
-    """What came of an effect. status: done, failed, refused, expired, unknown. reward: in the unit that the point declares."""
+    """What came of an effect. status: done, failed, refused, expired, unknown. reward: in the unit that the point
+    declares.
+    """
 
     status: str
     detail: str = ""

@@ -1,7 +1,8 @@
 """Replays the ledger: every decision is computed again from its asked record, and must come out byte for byte.
 
-A rule's answer is judged anew under the bundle that was in force; a person's or a time-out's answer is checked for what it may be: taken from
-what was asked. Needs the decision points of the versions that the ledger names, and nothing else.
+A rule's answer is judged anew under the bundle that was in force; a person's or a time-out's answer is checked for
+what it may be: taken from what was asked. Needs the decision points of the versions that the ledger names, and
+nothing else.
 """
 
 from collections.abc import Callable, Mapping
@@ -96,7 +97,9 @@ def _compare(record: Record, asked: Asked, bundles: Mapping[str, tiki.Bundle], f
 def _by_others(
     program: tiki.Program, asked: Asked, answered: Answered, facts: tuple[Any, ...], held: tuple[bool | None, ...]
 ) -> bytes:
-    """The answer as it may have been given: the recorded one if it chose what was offered, else what is wrong with it."""
+    """The answer as it may have been given: the recorded one if it chose what was offered, else what is wrong with
+    it.
+    """
     if answered.tier == "timeout":
         return encode(decide.timed_out(program, asked.candidates, asked.modes, asked.clause, asked.attempt))
     terminal = answered.action == program.point.terminal

@@ -61,8 +61,9 @@ class LedgerSettings(_Section):
 
 
 class Cap(_Section):
-    """At most `at_most` effects `within` a sliding window. `action` is `point/action` or `*` (every disruptive one); `per`: the whole
-    fleet, each node, or each group of that prefix (`rack`)."""
+    """At most `at_most` effects `within` a sliding window. `action` is `point/action` or `*` (every disruptive one);
+    `per`: the whole fleet, each node, or each group of that prefix (`rack`).
+    """
 
     action: str = "*"
     per: str = "fleet"
@@ -71,7 +72,9 @@ class Cap(_Section):
 
 
 class Window(_Section):
-    """When an action may act: on these days, from-to in this time zone. An action that no window names may act at any time."""
+    """When an action may act: on these days, from-to in this time zone. An action that no window names may act at any
+    time.
+    """
 
     action: str
     days: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -81,8 +84,10 @@ class Window(_Section):
 
 
 class Brake(_Section):
-    """So many wishes for the same disruptive action on different subjects within a window are one failure, not many: the rest wait for a
-    person, as one case. 5 a minute: a rack switch takes more than that with it, single nodes do not fail so fast."""
+    """So many wishes for the same disruptive action on different subjects within a window are one failure, not many:
+    the rest wait for a person, as one case. 5 a minute: a rack switch takes more than that with it, single nodes
+    do not fail so fast.
+    """
 
     count: int = Field(5, ge=1)
     within: Duration = 60.0

@@ -13,7 +13,9 @@ MAX_DEPTH = 32
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader that counts depth and refuses aliases and duplicate keys: 9 lines of aliases can stand for 10^9 nodes."""
+    """SafeLoader that counts depth and refuses aliases and duplicate keys: 9 lines of aliases can stand for 10^9
+    nodes.
+    """
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.events.AliasEvent):

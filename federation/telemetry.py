@@ -17,7 +17,9 @@ class Probe:
         psutil.cpu_percent()  # the first call only starts the interval
 
     def figures(self) -> dict[str, Any]:
-        """cpu, memory, disk (percent used); *_total and *_free; gpus: a list with name, memory and utilisation, [] where there is none."""
+        """cpu, memory, disk (percent used); *_total and *_free; gpus: a list with name, memory and utilisation, []
+        where there is none.
+        """
         memory, disk = psutil.virtual_memory(), psutil.disk_usage(str(self.folder))
         gpus = [_gpu(handle) for handle in self._gpus]
         return {

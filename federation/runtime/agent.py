@@ -41,7 +41,7 @@ class AgentService(Service):
             self.doers.update(resolve(path)(self))
         self.executor = Executor(self.folder / "effects.db", self.doers, self.clock, self.frozen)
         self.probe = Probe(self.folder)
-        self.address = str(ray.util.get_node_ip_address())
+        self.address = str(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]
         self.spawn(self._report_loop())
 
     async def perform(self, raw: bytes) -> bytes:

@@ -1,4 +1,6 @@
-"""The gate as an actor: it also puts bundles in force, sends released effects to their executors, and records what came of them."""
+"""The gate as an actor: it also puts bundles in force, sends released effects to their executors, and records what
+came of them.
+"""
 
 import asyncio
 import os

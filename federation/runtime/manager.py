@@ -1,7 +1,7 @@
 """A manager as an actor: its desk, its place in the log, and the queue of work between them.
 
-Work is prepared while the batch before is being committed, and sent when that is done: one batch of a manager is on its way at a time, so a
-batch that has to be sent again meets either nothing or itself in the ledger.
+Work is prepared while the batch before is being committed, and sent when that is done: one batch of a manager is on
+its way at a time, so a batch that has to be sent again meets either nothing or itself in the ledger.
 """
 
 import asyncio

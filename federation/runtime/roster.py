@@ -1,7 +1,8 @@
 """Who takes part: the federation is told by import path, and knows no manager's name.
 
-A roster module declares POINTS (all decision points), MANAGERS (name -> "module:Class"), SERVICES (the actor class of a manager that is more than
-its decisions) and DOERS (name -> "module:factory" of what a node agent can do). Points are light to import; managers and doers are imported only where they run.
+A roster module declares POINTS (all decision points), MANAGERS (name -> "module:Class"), SERVICES (the actor class of
+a manager that is more than its decisions) and DOERS (name -> "module:factory" of what a node agent can do). Points
+are light to import; managers and doers are imported only where they run.
 """
 
 import importlib

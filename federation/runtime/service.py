@@ -18,7 +18,9 @@ def actor_name(child: str) -> str:
 
 
 def log_to_file(name: str) -> None:
-    """Send this process's log to `<ELIAS_LOGS>/<name>.log`, rotated at 4 MB; without the variable it goes where Ray puts it."""
+    """Send this process's log to `<ELIAS_LOGS>/<name>.log`, rotated at 4 MB; without the variable it goes where Ray
+    puts it.
+    """
     folder = os.environ.get("ELIAS_LOGS")
     if folder:
         os.makedirs(folder, mode=0o700, exist_ok=True)
@@ -32,7 +34,9 @@ def log_to_file(name: str) -> None:
 
 
 class Service:
-    """Base of the actors under the root supervisor. A task of theirs that fails ends the process: let the supervisor start a clean one."""
+    """Base of the actors under the root supervisor. A task of theirs that fails ends the process: let the supervisor
+    start a clean one.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -1,4 +1,6 @@
-"""The cordon of a node: while it stands, no job is started there. A file, so that it outlives the agent and the database."""
+"""The cordon of a node: while it stands, no job is started there. A file, so that it outlives the agent and the
+database.
+"""
 
 from pathlib import Path
 from typing import Any

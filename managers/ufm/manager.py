@@ -51,7 +51,9 @@ class Health(msgspec.Struct):
 
 
 class Ufm(Manager):
-    """`typical`: the requests that fragmentation is measured against, where they are known beforehand; otherwise learnt."""
+    """`typical`: the requests that fragmentation is measured against, where they are known beforehand; otherwise
+    learnt.
+    """
 
     name = "ufm"
     points = POINTS
@@ -194,7 +196,9 @@ class Ufm(Manager):
         return Target(node, [f"node:{node}", *self.fleet.nodes[node].groups], job)
 
     def _nearest_agent(self, node: str) -> str:
-        """The node itself, or if it is out of sight the first other one that reports: a cordon is kept by whoever can."""
+        """The node itself, or if it is out of sight the first other one that reports: a cordon is kept by whoever
+        can.
+        """
         newest = max((h.reported for h in self.health.values()), default=0)
         horizon = newest - round(SIGHT * self.settings.telemetry.interval * SECOND)
         seen = [name for name, health in sorted(self.health.items()) if health.reported >= horizon]

@@ -1,4 +1,6 @@
-"""The decision points of the federation manager: where a job runs, where a request goes, whether a node is fit to work."""
+"""The decision points of the federation manager: where a job runs, where a request goes, whether a node is fit to
+work.
+"""
 
 from federation.points import DecisionPoint, Does, Due, Mode
 from tiki.schema import Action, Arg, Attribute, Fact, Point, Setting, Type

@@ -37,10 +37,11 @@ def replay(
     ledger: str = "",
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
-    """The final allocation (percent of all GPU-milli, column 130 of the published table), decisions, failures and speed.
+    """The final allocation (percent of all GPU-milli, column 130 of the published table), decisions, failures and
+    speed.
 
-    ledger: a database URL that is kept; by default a SQLite file that is thrown away. progress: called with arrivals done and in all.
-    Raises Refused for an unknown algorithm, workload or seed, and for a trace that cannot be read.
+    ledger: a database URL that is kept; by default a SQLite file that is thrown away. progress: called with arrivals
+    done and in all. Raises Refused for an unknown algorithm, workload or seed, and for a trace that cannot be read.
     """
     if algorithm not in ALGORITHMS:
         raise Refused("no-algorithm", f"`{algorithm}` is not an algorithm", cure=f"one of: {', '.join(ALGORITHMS)}")
