@@ -31,8 +31,9 @@ class Novelty:
 
     def __init__(self, window: int, neighbours: int, resolution: float) -> None:
         self.window, self.neighbours, self.resolution = window, neighbours, resolution
-        self._recent: deque[float] = deque()
+        self._recent = array("d")  # a ring once it is full; `_oldest` is its next place
         self._sorted = array("d")
+        self._oldest = 0
         self._count = 0
         self._mean = self._variance = 0.0
 
@@ -46,11 +47,17 @@ class Novelty:
             deviation = max(math.sqrt(self._variance), self.resolution)
             score = max(0.0, (distance - self._mean) / deviation) if deviation > 0 else 0.0
             self._learn(distance)
-        self._recent.append(value)
-        insort(self._sorted, value)
-        if len(self._recent) > self.window:
-            del self._sorted[bisect_left(self._sorted, self._recent.popleft())]
+        self._keep(value)
         return score
+
+    def _keep(self, value: float) -> None:
+        if len(self._recent) < self.window:
+            self._recent.append(value)
+        else:
+            del self._sorted[bisect_left(self._sorted, self._recent[self._oldest])]
+            self._recent[self._oldest] = value
+            self._oldest = (self._oldest + 1) % self.window
+        insort(self._sorted, value)
 
     def _distance(self, value: float) -> float:
         """Root mean square distance to the nearest neighbours."""
@@ -76,8 +83,8 @@ class Novelty:
 class Anomaly:
     """Scores each value: the novelty of the value itself or of the mean of the last `smooth`, whichever is greater.
 
-    A score counts once: 0 unless it is the highest of the last `quiet` values. `update` takes O(log window) and the
-    memory is about 32 bytes a value of both windows.
+    A score counts once: 0 unless it is the highest of the last `quiet` values. It keeps 32 bytes a value of the
+    window.
     """
 
     def __init__(
