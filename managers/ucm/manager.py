@@ -1,0 +1,286 @@
+"""UCM: delivers messages to the targets that the settings name, each at least once, in order for each subject."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from federation.clock import SECOND
+from federation.errors import Refused
+from federation.manager import Manager, Target
+from federation.points import DecisionPoint
+from federation.records import Answered, Asked, Candidate, Entry, Event, Kind, Outcome
+from managers.ucm.points import DELIVERY, POINTS, PRIORITIES
+from managers.ucm.queue import FAILURES_KEPT, MINUTE, Dead, Message, Queue, backoff, line_of
+
+MOST = 50_000  # messages that may wait at a time: some 20 MB of state
+LARGEST = 256 << 10  # bytes of one body as JSON
+ROUND = 64  # messages of one target that are asked about at one tick
+REPEAT = 60 * SECOND  # what changed nothing (an action that only observes, a refusal) is not asked again before that
+SEND, RESEND = DELIVERY.events
+NODE = "@ucm"
+
+
+class Sent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The data of `elias.message.send`. type: of the CloudEvent that the target gets."""
+
+    target: str
+    body: Any
+    priority: Literal["low", "normal", "high", "critical"] = "normal"
+    type: str = "elias.message"
+
+
+class UcmState(msgspec.Struct):
+    """asks: decision -> the message that it is about, while it is open or its attempt is on its way."""
+
+    queue: Queue = msgspec.field(default_factory=Queue)
+    asks: dict[str, str] = {}
+    asked: int = 0
+    decided: int = 0
+
+
+class Ucm(Manager):
+    name = "ucm"
+    points = POINTS
+    State = UcmState
+    state: UcmState
+    _left = ""  # by the record being folded: the target of a message that it took out of its line,
+    _failed = ""  # or the message whose attempt failed
+
+    # -- folding -----------------------------------------------------------------------------------------------------
+
+    def fold(self, entry: Entry, body: Any) -> None:
+        self._left = self._failed = ""
+        match entry.kind:
+            case Kind.ASKED:
+                self._fold_asked(entry, body)
+            case Kind.ANSWERED:
+                self._fold_answered(entry, body)
+            case Kind.OUTCOME:
+                self._fold_outcome(entry, body)
+            case Kind.MODE:
+                for message in self.state.queue.messages.values():
+                    message.quiet = 0
+
+    def _fold_asked(self, entry: Entry, asked: Asked) -> None:
+        state, event = self.state, asked.event
+        state.asked, state.decided = asked.at, state.decided + 1
+        if event.type == SEND and asked.attempt == 0:
+            sent = _sent(event)
+            priority = PRIORITIES.index(sent.priority)
+            state.queue.add(Message(entry.decision, sent.target, event.subject, priority, asked.at))
+        elif event.type == RESEND and asked.attempt == 0:
+            dead = state.queue.dead.pop(event.data["message"])
+            state.queue.add(Message(dead.id, dead.target, dead.subject, dead.priority, asked.at))
+        message = self._about(event)
+        if message is not None:
+            state.asks[entry.decision] = message.id
+            message.case = entry.decision if asked.waits else ""
+
+    def _fold_answered(self, entry: Entry, answered: Answered) -> None:
+        state = self.state
+        message = self._asked_about(entry.decision)
+        if message is None:
+            return
+        if answered.mode in ("approve", "act"):
+            message.pending = entry.decision
+            state.queue.targets[message.target].in_flight += 1
+        else:
+            del state.asks[entry.decision]
+            if answered.mode == "observe" or message.case:
+                message.quiet = state.asked + REPEAT
+        message.case = ""
+        if answered.action == "dead_letter":
+            state.queue.bury(message, state.asked)
+            self._left = message.target
+
+    def _fold_outcome(self, entry: Entry, outcome: Outcome) -> None:
+        message = self._asked_about(entry.decision)
+        if message is None or message.pending != entry.decision:
+            return
+        queue = self.state.queue
+        target = queue.targets[message.target]
+        del self.state.asks[entry.decision]
+        message.pending = ""
+        target.in_flight -= 1
+        at = int(outcome.data.get("at", self.state.asked))
+        if outcome.status == "done":
+            target.streak, target.delivered = 0, target.delivered + 1
+            queue.remove(message)
+            self._left = message.target
+        elif outcome.status in ("failed", "unknown"):
+            self._failed = message.id
+            message.attempts += 1
+            message.ended = at
+            message.failure = str(outcome.data.get("failure", "lost"))
+            message.status = outcome.data.get("status")
+            message.retry_after = float(outcome.data.get("retry_after", 0.0))
+            if message.failure in ("unreachable", "server"):
+                target.streak += 1
+                target.failures = [*(f for f in target.failures if f > at - MINUTE), at][-FAILURES_KEPT:]
+        elif outcome.status == "refused":
+            message.quiet = at + REPEAT
+
+    def react(self, entry: Entry, body: Any) -> Iterator[Event]:
+        """A failed attempt is judged; a message that left its line makes room for the next one of its target."""
+        queue = self.state.queue
+        message = queue.next(self._left) if self._left else queue.messages.get(self._failed)
+        if message is not None:
+            yield _look_at(message, f"{message.id} after {entry.decision}")
+
+    def _about(self, event: Event) -> Message | None:
+        """The message that an event concerns, if it still waits."""
+        known = event.decision(DELIVERY.name) if event.type == SEND else str(event.data.get("message", ""))
+        return self.state.queue.messages.get(known)
+
+    def _asked_about(self, decision: str) -> Message | None:
+        return self.state.queue.messages.get(self.state.asks.get(decision, ""))
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    def due(self, now: int) -> Iterator[Event]:
+        """The messages that may have their turn: the too old, and as many others as their target has room for."""
+        queue, options = self.state.queue, self.options[DELIVERY.name]
+        oldest = now - round(float(options["max_age"]) * SECOND)
+        for name in list(queue.targets):
+            heads = [m for m in queue.heads(name) if m.quiet <= now and self._waits_until(m) <= now]
+            room = min(self._room(name, now), ROUND)
+            chosen = queue.first(room, iter(heads)) + [m for m in heads if m.accepted < oldest][:ROUND]
+            for message in {m.id: m for m in chosen}.values():
+                yield _look_at(message, f"{message.id} {self.state.decided}")
+
+    @property
+    def waiting(self) -> int:
+        """Messages of which no attempt is on its way."""
+        return sum(t.depth - t.in_flight for t in self.state.queue.targets.values())
+
+    def _room(self, target: str, now: int) -> int:
+        state = self.state.queue.targets[target]
+        breaker = state.breaker(self._limit(), now)
+        if breaker == "open":
+            return 0
+        return (
+            1 if breaker == "half_open" else max(0, int(self.options[DELIVERY.name]["max_in_flight"]) - state.in_flight)
+        )
+
+    def _limit(self) -> int:
+        """Failures within a minute that open a breaker."""
+        return max(1, round(float(self.options[DELIVERY.name]["circuit_breaker"]) * 60))
+
+    def _backoff(self, message: Message) -> float:
+        options = self.options[DELIVERY.name]
+        return backoff(message, float(options["backoff_initial"]), float(options["backoff_max"]))
+
+    def _waits_until(self, message: Message) -> int:
+        return message.ended + round(self._backoff(message) * SECOND) if message.attempts else 0
+
+    # -- facts, candidates, targets ----------------------------------------------------------------------------------
+
+    def facts(self, point: DecisionPoint, event: Event, now: int) -> dict[str, Any]:
+        queue = self.state.queue
+        message = self._about(event)
+        behind = queue.behind(message) if message is not None else 0
+        if message is None:
+            message = self._new(event, now)
+            line = queue.targets[message.target].lines if message.target in queue.targets else {}
+            behind = len(line.get(line_of(message.subject, message.id), ()))
+        target = queue.targets.get(message.target)
+        tried = message.attempts > 0
+        return {
+            "target": message.target,
+            "priority": PRIORITIES[message.priority],
+            "behind": behind,
+            "sending": bool(message.pending),
+            "attempts": message.attempts,
+            "age": max(0, now - message.accepted) / SECOND,
+            "waited": max(0, now - message.ended) / SECOND if tried else None,
+            "backoff": self._backoff(message) if tried else None,
+            "failure": message.failure,
+            "last_status": message.status,
+            "queue_depth": (target.depth if target is not None else 0) + (message.id not in queue.messages),
+            "in_flight": target.in_flight if target is not None else 0,
+            "breaker": target.breaker(self._limit(), now) if target is not None else "closed",
+        }
+
+    def _new(self, event: Event, now: int) -> Message:
+        """The message of an event that is asked for the first time. Raises Refused."""
+        if event.type == SEND:
+            sent = _sent(event)
+            self._check(event, sent)
+            return Message(
+                event.decision(DELIVERY.name), sent.target, event.subject, PRIORITIES.index(sent.priority), now
+            )
+        dead = self.state.queue.dead.get(str(event.data.get("message", "")))
+        if event.type != RESEND or dead is None:
+            cure = "the dead letters are in the view of ucm, with the id to name in `data.message`"
+            raise Refused(
+                "no-message", "there is no such dead letter", place=f"event {event.id}: data.message", cure=cure
+            )
+        return Message(dead.id, dead.target, dead.subject, dead.priority, now)
+
+    def _check(self, event: Event, sent: Sent) -> None:
+        place = f"event {event.id}: data"
+        if sent.target not in self.settings.webhooks:
+            known = ", ".join(sorted(self.settings.webhooks)) or "none"
+            cure = f"name it below `webhooks` in elias.yaml; known are: {known}"
+            raise Refused("no-target", f"there is no target `{sent.target}`", place=f"{place}.target", cure=cure)
+        size = len(msgspec.json.encode(sent.body))
+        if size > LARGEST:
+            cure = "send a reference to it instead"
+            raise Refused("body-too-large", f"{size} bytes, at most {LARGEST} go", place=f"{place}.body", cure=cure)
+        if len(self.state.queue.messages) >= MOST:
+            raise Refused("queue-full", f"{MOST} messages wait already", place=place, cure="send it again later")
+
+    def propose(self, point: DecisionPoint, event: Event, facts: Mapping[str, Any]) -> list[Candidate]:
+        message = self._about(event) or self._new(event, 0)
+        sending = "it_is_on_its_way" if facts["sending"] else None
+        turn = sending or ("not_its_turn" if facts["behind"] else None)
+        args = {"message": message.id, "target": message.target, "attempt": message.attempts + 1}
+        return [
+            Candidate("deliver", args, forbidden=turn),
+            Candidate("retry", args, forbidden=turn),
+            Candidate("dead_letter", {"message": message.id}, forbidden=sending),
+            Candidate("hold"),
+        ]
+
+    def target(self, point: DecisionPoint, asked: Asked, answered: Answered) -> Target:
+        return Target(NODE, [f"target:{answered.args['target']}"])
+
+    # -- telling -----------------------------------------------------------------------------------------------------
+
+    def view(self, now: int) -> dict[str, Any]:
+        """targets: their queues; dead: the dead letters, newest last, to be sent again by `elias.message.resend`."""
+        queue = self.state.queue
+        names = sorted({*self.settings.webhooks, *queue.targets})
+        return {
+            "targets": [self._shown(name, now) for name in names],
+            "dead": [_plain(dead) for dead in queue.dead.values()],
+        }
+
+    def _shown(self, name: str, now: int) -> dict[str, Any]:
+        target = self.state.queue.targets.get(name)
+        if target is None:
+            return {"name": name, "waiting": 0, "in_flight": 0, "delivered": 0, "breaker": "closed"}
+        return {
+            "name": name,
+            "waiting": target.depth - target.in_flight,
+            "in_flight": target.in_flight,
+            "delivered": target.delivered,
+            "breaker": target.breaker(self._limit(), now),
+        }
+
+
+def _plain(dead: Dead) -> dict[str, Any]:
+    return {**msgspec.to_builtins(dead), "priority": PRIORITIES[dead.priority]}
+
+
+def _look_at(message: Message, id_: str) -> Event:
+    return Event(id_, "elias/ucm", DELIVERY.name, message.subject, None, {"message": message.id})
+
+
+def _sent(event: Event) -> Sent:
+    try:
+        return msgspec.convert(event.data, Sent)
+    except msgspec.ValidationError as error:
+        cure = 'data is {"target": NAME, "body": anything, "priority": "low", "normal", "high" or "critical"}'
+        raise Refused("bad-message", str(error), place=f"event {event.id}: data", cure=cure) from None
