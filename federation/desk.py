@@ -126,6 +126,9 @@ class Ledger(Protocol):
         ...
 
 
+_Identified = list[tuple[DecisionPoint, str]]  # the points that an event asks, with the decision's id at each
+
+
 class Desk:
     def __init__(self, manager: Manager, bundle: tiki.Bundle, ledger: Ledger) -> None:
         self.manager = manager
@@ -164,10 +167,9 @@ class Desk:
         """Decide these events. Each is asked at every point that its type names; a repeat gets the first answer
         again.
         """
-        replies: list[list[Reply] | Rejected] = []
-        known = self._known(events)
-        for event in events:
-            replies.append(self._handle(event, now, known))
+        identified = [self._identified(event) for event in events]
+        known = self._known(identified)
+        replies = [self._handle(event, at, now, known) for event, at in zip(events, identified, strict=True)]
         self._drain(now)
         return Work(self._taken(), replies)
 
@@ -326,14 +328,16 @@ class Desk:
             for point in self.by_type[event.type]:
                 self._ask(point, event, now, event.decision(point.name), quiet=True)
 
-    def _known(self, events: Sequence[Event]) -> Mapping[str, bytes]:
-        ids = [d for e in events for p in self.by_type.get(e.type, ()) if (d := e.decision(p.name)) not in self.recent]
+    def _identified(self, event: Event) -> _Identified:
+        return [(point, event.decision(point.name)) for point in self.by_type[event.type]]
+
+    def _known(self, identified: Iterable[_Identified]) -> Mapping[str, bytes]:
+        ids = [decision for at in identified for _, decision in at if decision not in self.recent]
         return self.ledger.known(ids) if ids else {}
 
-    def _handle(self, event: Event, now: int, known: Mapping[str, bytes]) -> list[Reply] | Rejected:
+    def _handle(self, event: Event, at: _Identified, now: int, known: Mapping[str, bytes]) -> list[Reply] | Rejected:
         replies = []
-        for point in self.by_type[event.type]:
-            decision = event.decision(point.name)
+        for point, decision in at:
             repeated = self._repeated(event, point, decision, known)
             if isinstance(repeated, Rejected):
                 return repeated
@@ -563,7 +567,8 @@ class Desk:
                 if event.type == _RECHECK:
                     self._recheck(event, now)
                 else:
-                    refused = self._handle(event, now, self._known([event]))
+                    at = self._identified(event)
+                    refused = self._handle(event, at, now, self._known([at]))
                     if isinstance(refused, Rejected):
                         raise Bug(f"{self.manager.name} raised an event that it refuses: {refused.message}")
             busy = False

@@ -19,6 +19,7 @@ MANAGERS = {
 }
 
 SERVICES = {
+    "ulm": "managers.ulm.service:UlmService",
     "uam": "managers.uam.service:UamService",
     "ucm": "managers.ucm.service:UcmService",
     "uim": "managers.uim.service:UimService",

@@ -62,7 +62,6 @@ class Root:
 
     def __init__(self, spec: Supervisor, actors: tuple[ActorSpec, ...], heartbeat: Heartbeat, hook: str) -> None:
         log_to_file("root")
-        log_to_file("root")
         self._clock = SystemClock()
         self._heartbeat, self._hook = heartbeat, hook
         self._tree = Tree(spec)

@@ -180,6 +180,8 @@ class Ufm(Manager):
         if point is ROUTING:
             routes = [Candidate("route", {"node": p.node}, _attributes(self.fleet.free(p.node))) for p in best]
             return [*routes, Candidate("hold")]
+        wanted = event.data.get("node")  # a job that was moved on purpose goes there if it fits
+        best.sort(key=lambda proposal: proposal.node != wanted)
         job = {"job.gpu": request.total_gpu_milli / WHOLE}
         places = [
             Candidate("place", {"node": p.node, "gpus": list(p.gpus)}, _attributes(self.fleet.free(p.node)) | job)
@@ -211,8 +213,8 @@ class Ufm(Manager):
             self._fold_admission(entry, body)
         elif entry.point == PLACEMENT.name:
             self._fold_placement(entry, body)
-        elif entry.point == NODE_HEALTH.name:
-            self._fold_health(entry, body)
+        elif entry.point in (NODE_HEALTH.name, "urm.resource_pressure"):
+            self._fold_node(entry, body)
 
     def _fold_admission(self, entry: Entry, body: Any) -> None:
         if entry.kind == Kind.ASKED:
@@ -242,14 +244,14 @@ class Ufm(Manager):
         if self.typical is None and attempt == 0 and self.state.demand.observe(request_of(asked.event.data)):
             self.proposer.learn(self.state.demand.typical)
 
-    def _fold_health(self, entry: Entry, body: Any) -> None:
+    def _fold_node(self, entry: Entry, body: Any) -> None:
         name = entry.subject
         if entry.kind == Kind.EVENT:
             joined = msgspec.convert(body.data, Node)
             self.fleet.put(msgspec.structs.replace(joined, schedulable=not self.state.drained.get(name, False)))
             self._room = True
-        elif entry.kind == Kind.OUTCOME and body.status == "done" and name in self.fleet.nodes:
-            drained = body.data.get("cordoned", False)
+        elif entry.kind == Kind.OUTCOME and "cordoned" in body.data and name in self.fleet.nodes:
+            drained = body.data["cordoned"]
             self.state.drained[name] = drained
             self.fleet.put(msgspec.structs.replace(self.fleet.nodes[name], schedulable=not drained))
             self._room = self._room or not drained
