@@ -60,6 +60,7 @@ class Ufm(Manager):
     follows: ClassVar[tuple[Follow, ...]] = (
         Follow(Kind.ASKED, "urm.admission"),
         Follow(Kind.ANSWERED, "urm.admission"),
+        Follow(Kind.OUTCOME, "urm.resource_pressure"),
     )
     State = UfmState
 
