@@ -12,8 +12,9 @@ from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, insert, text
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, ExceptionContext
 
+from federation.ledger.faults import sqlstate
 from federation.ledger.tables import VERSION, lease, metadata, records, schema
 
 BUSY_SECONDS = 5
@@ -82,6 +83,14 @@ def postgres_engine(url: URL, *, read_only: bool = False) -> Engine:
             cursor.execute("SET default_transaction_read_only = on")
         cursor.close()
         connection.commit()
+
+    @event.listens_for(engine, "handle_error")
+    def lost(context: ExceptionContext) -> None:
+        # Of a session that the server ended pg8000 reports what it met: the server's word, or a socket's error. Either
+        # way the connection is of no more use.
+        error = context.original_exception
+        if isinstance(error, OSError) or sqlstate(error).startswith(("08", "57P", "25P03")):
+            context.is_disconnect = True
 
     return engine
 

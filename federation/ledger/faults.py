@@ -90,9 +90,17 @@ _POSTGRES_ADDRESS = ("28", "3D", "42501")
 _POSTGRES_CORRUPT = ("XX001", "XX002")
 
 
+def sqlstate(error: BaseException) -> str:
+    """The code of an error of PostgreSQL, as pg8000 carries it; empty where there is none."""
+    return _detail(error).get("C", "")
+
+
+def _detail(error: BaseException) -> dict[str, str]:
+    return error.args[0] if error.args and isinstance(error.args[0], dict) else {}
+
+
 def _postgres(error: BaseException, place: str, opening: bool) -> EliasError:
-    detail = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
-    code, said = str(detail.get("C", "")), str(detail.get("M", error))
+    code, said = sqlstate(error), _detail(error).get("M", str(error))
     if not code:
         cure = "the database does not answer; see that it runs and that its address is right"
         return Temporary(f"{place}: {cure} ({said})")

@@ -1,6 +1,7 @@
 import io
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -258,6 +259,16 @@ def test_a_changed_audit_bundle_is_found(ledger: Store, old: str, new: str) -> N
     assert check_bundle([head, lines[0].replace(old, new), lines[1]]).fault == Fault(
         seq, seq, "its path does not lead to the root of the bundle"
     )
+
+
+def test_the_check_in_the_documentation_is_all_that_an_auditor_needs(ledger: Store) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "ledger.md").read_text()
+    names: dict[str, Callable[[list[str]], bool]] = {}
+    exec(page.split("```python")[1].split("```")[0], names)  # type: ignore[arg-type]
+    lines = exported(ledger, "audit")
+    assert names["holds"](lines)
+    assert not names["holds"]([line.replace("d7", "d8") for line in lines])
+    assert all(f"`{table}`" in page for table in tables.metadata.tables)
 
 
 @pytest.mark.parametrize(
