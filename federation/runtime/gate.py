@@ -3,6 +3,7 @@ came of them.
 """
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -24,6 +25,7 @@ from federation.runtime.service import NAMESPACE, actor_name
 from federation.settings import Settings
 
 RESCAN = 1.0  # seconds between looks at the spec folder
+ADOPTION = 5.0  # seconds for a manager to take a new bundle; one that is being restarted reads it from the ledger
 GRACE = 5.0  # seconds past its expiry that an executor is still asked what came of an effect
 
 
@@ -50,6 +52,7 @@ class GateService(ManagerService):
         path = self.settings.state / "nodes" / self.node / "gate.db"
         self._executor = Executor(path, {"supervision.resume": _Resume()}, self.clock, self.frozen)
         await super().start()
+        self._in_force = self.desk.bundle
         self._executor.greet(self.epoch, self.incarnation)
         self.spawn(self._watch_specs())
         self.committed()
@@ -96,12 +99,23 @@ class GateService(ManagerService):
                 continue
             self._problem = {}
             if bundle.digest != self.desk.bundle.digest:
-                entry = self._bundle_entry(bundle)
-                await self.do(lambda now, b=bundle, e=entry: (self._put_in_force(b, e), None))  # type: ignore[misc]
+                await self._put_in_force(bundle)
 
-    def _put_in_force(self, bundle: tiki.Bundle, entry: Entry) -> list[Entry]:
-        self.desk.use(bundle)
-        return [entry]
+    async def _put_in_force(self, bundle: tiki.Bundle) -> None:
+        """Record the bundle, and say that it is in force once every manager that answers has it."""
+
+        def work(now: int) -> tuple[list[Entry], Any]:
+            self.desk.use(bundle)
+            return [self._bundle_entry(bundle)], None
+
+        await self.do(work)
+        for name in self.roster.managers:
+            with contextlib.suppress(ray.exceptions.RayError, ValueError, TimeoutError):
+                manager = ray.get_actor(actor_name(name), NAMESPACE)
+                async with asyncio.timeout(ADOPTION):
+                    while (await manager.health.remote())["bundle"] != bundle.digest:
+                        await asyncio.sleep(0.02)
+        self._in_force = bundle
 
     def _stamp(self) -> list[tuple[str, int, int]]:
         stamps = []
@@ -114,7 +128,7 @@ class GateService(ManagerService):
 
     async def bundle(self) -> dict[str, Any]:
         """The bundle in force, and what is wrong with the folder if it is not the same."""
-        bundle = self.desk.bundle
+        bundle = self._in_force
         return {"digest": bundle.digest, "sources": bundle.texts, "problem": self._problem}
 
     # -- a person's word ---------------------------------------------------------------------------------------------

@@ -41,6 +41,7 @@ class Flow(threading.Thread):
                 at += 1
             else:
                 assert status == 503, answer
+        connection.close()
 
     def finish(self, more: int = 20) -> dict[str, str]:
         """Stops once `more` further events were acknowledged."""

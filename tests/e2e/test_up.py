@@ -1,5 +1,6 @@
 """`elias up` on this machine: live figures, real decisions, jobs that run, and what a newcomer does first."""
 
+import contextlib
 import json
 import stat
 import subprocess
@@ -54,9 +55,9 @@ def test_an_event_is_decided_and_can_be_explained(elias: Running) -> None:
 
 def test_the_token_is_for_its_owner_alone_and_is_asked_for(elias: Running) -> None:
     assert stat.S_IMODE((elias.state / "token").stat().st_mode) == 0o600
-    connection = elias.connect()
-    connection.request("GET", "/v1/nodes")
-    assert connection.getresponse().status == 401
+    with contextlib.closing(elias.connect()) as connection:
+        connection.request("GET", "/v1/nodes")
+        assert connection.getresponse().status == 401
 
 
 def test_a_job_runs_on_the_node_and_its_end_is_the_outcome(elias: Running) -> None:
@@ -100,7 +101,7 @@ def test_an_edited_spec_is_in_force_for_the_next_event_and_a_broken_edit_is_not(
     ("body", "status"),
     [
         (b"{", 400),
-        (b"[]", 400),
+        (b"[]", 422),
         (b'{"id": 7}', 422),
         (json.dumps(sample("x") | {"type": "elias.resource.smaple"}).encode(), 422),
         (json.dumps(sample("x", memory="97 furlongs")).encode(), 422),
@@ -108,11 +109,11 @@ def test_an_edited_spec_is_in_force_for_the_next_event_and_a_broken_edit_is_not(
     ],
 )
 def test_bad_input_is_told_what_to_do(elias: Running, body: bytes, status: int) -> None:
-    connection = elias.connect()
     headers = {"Authorization": f"Bearer {elias.token}", "Content-Type": "application/json"}
-    connection.request("POST", "/v1/events", body, headers)
-    response = connection.getresponse()
-    error = json.loads(response.read())["error"]
+    with contextlib.closing(elias.connect()) as connection:
+        connection.request("POST", "/v1/events", body, headers)
+        response = connection.getresponse()
+        error = json.loads(response.read())["error"]
     assert (response.status, bool(error["message"]), bool(error["cure"])) == (status, True, True)
 
 
