@@ -1,6 +1,7 @@
 """The output of a job, as Ray's job interface streams it."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from federation.runtime.cluster import Cluster
 
 START = 0.2  # seconds between two looks for a job that is placed but not started yet
 PATIENCE = 60.0
+_PREAMBLE = re.compile(r"[-\d]+ [:,\d]+\tINFO job_manager\.py|Running entrypoint for job ")
 
 
 async def follow(state: Path, job: str) -> AsyncIterator[str]:
@@ -25,8 +27,20 @@ async def follow(state: Path, job: str) -> AsyncIterator[str]:
         if asyncio.get_running_loop().time() > deadline:
             raise Temporary(f"job {job} was not started within {PATIENCE:g} s")
         await asyncio.sleep(START)
+    begun = False
     async for lines in client.tail_job_logs(name):
-        yield lines
+        own = lines if begun else without_preamble(lines)
+        begun = begun or bool(own)
+        if own:
+            yield own
+
+
+def without_preamble(text: str) -> str:
+    """Without the lines that Ray puts before the output of a job."""
+    lines = text.splitlines(keepends=True)
+    while lines and _PREAMBLE.match(lines[0]):
+        lines.pop(0)
+    return "".join(lines)
 
 
 def _known(client: JobSubmissionClient, name: str) -> bool:

@@ -8,12 +8,12 @@ import uvicorn
 
 from federation.effects import Executor, FreezeFlag, Order
 from federation.errors import EliasError, Refused
-from federation.records import Outcome
 from federation.runtime.manager import ManagerService
 from federation.settings import Listen
 from managers.uim import logs, tokens
 from managers.uim.api import app
 from managers.uim.api.context import Context
+from managers.uim.blocks import Access
 from managers.uim.link import RayLink
 from managers.uim.manager import Uim
 
@@ -82,16 +82,6 @@ class UimService(ManagerService):
             await self.do(lambda now: (self.desk.watch([{"refused": address}], now), None))
         except EliasError as error:
             self.log.warning("a wrong token from %s is not on record: %s", address, error)
-
-
-class Access:
-    """Blocks and unblocks: the guard asks the folded state, so the outcome is the act."""
-
-    async def do(self, order: Order) -> Outcome:
-        return Outcome("done", f"{order.action} {order.subject}")
-
-    async def probe(self, order: Order) -> Outcome:
-        return Outcome("done", f"{order.action} {order.subject}")
 
 
 def listening(listen: Listen) -> socket.socket:

@@ -23,6 +23,8 @@ _RFC3339 = r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)
 _JSON = r"^application/([\w.+-]+\+)?json\s*(;.*)?$"
 _INT64 = 1 << 63
 
+_UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+
 Words = Annotated[str, msgspec.Meta(min_length=1, max_length=256, pattern=_PRINTABLE)]
 
 
@@ -74,16 +76,22 @@ def read(body: bytes, content_type: str, headers: Mapping[str, str]) -> Intake:
 
 def _batch(body: bytes) -> list[Event | Rejected]:
     try:
-        posted: list[CloudEvent | Rejected] = list(_many.decode(body))
-    except msgspec.ValidationError:
-        posted = [_each(raw, f"[{i}]") for i, raw in enumerate(_raw.decode(body))]
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        posted = _many_or_each(body)
+    except _UNREADABLE as error:
         raise _malformed(error) from None
     if not 1 <= len(posted) <= EVENTS:
         cure = f"send 1 to {EVENTS} at a time"
         raise Refused("batch-size", f"{len(posted)} events in one batch", place="body", cure=cure)
     weigh = len(body) > DATA
     return [one if isinstance(one, Rejected) else _event(one, f"[{i}]", weigh) for i, one in enumerate(posted)]
+
+
+def _many_or_each(body: bytes) -> list[CloudEvent | Rejected]:
+    """All at once; one by one where something is wrong with one of them."""
+    try:
+        return list(_many.decode(body))
+    except msgspec.ValidationError:
+        return [_each(raw, f"[{i}]") for i, raw in enumerate(_raw.decode(body))]
 
 
 def _each(raw: msgspec.Raw, place: str) -> CloudEvent | Rejected:
@@ -98,7 +106,7 @@ def _single(body: bytes) -> Event | Rejected:
         posted = _one.decode(body)
     except msgspec.ValidationError as error:
         return _invalid(error, "")
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise _malformed(error) from None
     return _event(posted, "", len(body) > DATA)
 
@@ -116,7 +124,7 @@ def _binary(body: bytes, kind: str, headers: Mapping[str, str]) -> Event | Rejec
         posted = msgspec.convert(attributes, CloudEvent)
     except msgspec.ValidationError as error:
         return _invalid(error, "")
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise _malformed(error) from None
     return _event(posted, "", len(body) > DATA)
 

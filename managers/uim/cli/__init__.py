@@ -1,5 +1,5 @@
 """`elias`: one file a group of commands. Imports nothing heavy, so that `elias --help` is there at once."""
 
-from managers.uim.cli.main import main
+from managers.uim.cli.app import main
 
 __all__ = ["main"]

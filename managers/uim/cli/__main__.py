@@ -1,3 +1,3 @@
-from managers.uim.cli.main import main
+from managers.uim.cli.app import main
 
 main()

@@ -85,7 +85,7 @@ def run(
         emit(ended)
     code = ended["exit_code"]
     if ended["state"] != "done":
-        say(f"{job}: {ended['state']}{': ' + ended['detail'] if ended['detail'] else ''}")
+        say(f"{job}: {state_words(ended)}")
     raise typer.Exit(code if code is not None else 1)
 
 
@@ -99,8 +99,7 @@ def _followed(api: Api, job: str) -> dict[str, Any]:
             if now["exit_code"] is not None and not streamed:
                 _stream(api, job)
             return now
-        where = f" on {now['node']}" if now["node"] else ""
-        words = f"{job}: {state}{where}{'' if state == 'running' else ': ' + now['detail']}"
+        words = f"{job}: {state_words(now)}"
         if words != shown:
             say(words)
             shown = words
@@ -108,6 +107,15 @@ def _followed(api: Api, job: str) -> dict[str, Any]:
             _stream(api, job)
             streamed = True
         time.sleep(LOOK)
+
+
+def state_words(job: dict[str, Any]) -> str:
+    """Where a job stands: `running on n1`, `failed on n1 with exit code 7`, `waiting: no room`."""
+    where = f" on {job['node']}" if job["node"] else ""
+    if job["exit_code"]:
+        return f"{job['state']}{where} with exit code {job['exit_code']}"
+    detail = f": {job['detail']}" if job["detail"] and job["state"] not in ("running", "done") else ""
+    return f"{job['state']}{where}{detail}"
 
 
 def _stream(api: Api, job: str) -> None:

@@ -16,7 +16,7 @@ import uvicorn
 import tiki
 from federation.clock import VirtualClock
 from federation.effects import FreezeFlag
-from federation.errors import Refused, Temporary
+from federation.errors import Bug, Refused, Temporary
 from federation.gate import freeze_entry
 from federation.ledger.store import Store
 from federation.local import LocalFederation, points_of
@@ -59,6 +59,22 @@ SPEC = """## DEMO Load Spec
 """
 
 
+NODE = {
+    "name": "gpu-1",
+    "status": "up",
+    "report": {
+        "cpu": 37.0,
+        "cpus": 16,
+        "memory": 81.5,
+        "memory_total": 128 * 10**9,
+        "disk": 12.0,
+        "disk_free": 900 * 10**9,
+        "gpu": 93.0,
+        "gpus": [{"name": "RTX 5060 Ti", "busy": 93.0, "memory_total": 16 * 10**9, "memory_free": 2 * 10**9}],
+    },
+}
+
+
 class Demo(Manager):
     name = "demo"
     points = (LOAD,)
@@ -88,7 +104,10 @@ class LocalLink:
 
     def _locked(self, method: Callable[..., Any], *args: Any) -> Any:
         with self.lock:
-            return method(*args)
+            try:
+                return method(*args)
+            except ZeroDivisionError as error:
+                raise Bug(str(error)) from None
 
     def on_submit(self, child: str, raw: bytes) -> bytes:
         events = _events.decode(raw)
@@ -112,6 +131,8 @@ class LocalLink:
         return {"pid": 7, "node": "here"}
 
     def on_view(self, child: str) -> dict[str, Any]:
+        if child == "ufm":
+            return {"nodes": [NODE]}
         return self.federation.desks[child].manager.view(self.federation.clock.now())
 
     def on_tree(self, child: str) -> list[Any]:

@@ -1,0 +1,45 @@
+import httpx
+
+from .conftest import House, event
+
+
+def _case(client: httpx.Client, id: str = "1") -> str:
+    answer = client.post("/v1/events", json=event(id, data={"load": 50, "gpu": 95}))
+    return str(answer.json()["decisions"][0]["id"])
+
+
+def test_open_cases_say_what_may_be_answered(client: httpx.Client) -> None:
+    id = _case(client)
+    (case,) = client.get("/v1/cases").json()["cases"]
+    assert (case["id"], case["point"], case["clause"]) == (id, "demo.load", "odd")
+    assert [o["action"] for o in case["options"]] == ["relieve", "hold"]
+
+
+def test_an_answer_is_the_decision_and_closes_the_case(client: httpx.Client) -> None:
+    id = _case(client)
+    body = {"action": "relieve", "by": "ada", "words": "it is too hot"}
+    (decision,) = client.post(f"/v1/cases/{id}/answer", json=body).json()["decisions"]
+    assert (decision["action"], decision["tier"]) == ("relieve", "operator")
+    assert client.get("/v1/cases").json()["cases"] == []
+    found = client.get(f"/v1/decisions/{id}").json()
+    assert (found["by"], found["words"]) == ("ada", "it is too hot")
+
+
+def test_a_second_answer_is_told_who_was_first(client: httpx.Client) -> None:
+    id = _case(client)
+    client.post(f"/v1/cases/{id}/answer", json={"action": "hold", "by": "ada"})
+    answer = client.post(f"/v1/cases/{id}/answer", json={"action": "relieve", "by": "bob"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "already-answered")
+    assert "ada" in answer.json()["error"]["message"]
+
+
+def test_what_was_not_offered_cannot_be_answered(client: httpx.Client) -> None:
+    answer = client.post(f"/v1/cases/{_case(client)}/answer", json={"action": "explode"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "not-offered")
+    assert len(client.get("/v1/cases").json()["cases"]) == 1
+
+
+def test_cases_of_a_manager_that_is_away_are_said_to_be_missing(client: httpx.Client, house: House) -> None:
+    _case(client)
+    house.link.away.add("demo")
+    assert client.get("/v1/cases").json() == {"cases": [], "away": ["demo"]}
