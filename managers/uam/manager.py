@@ -335,7 +335,8 @@ class Uam(Manager):
         """apps: every instance, declared or found running; problem: what is wrong with the file, empty if nothing."""
         problem = self.problem
         told = {"message": problem.message, "place": problem.place, "cure": problem.cure} if problem is not None else {}
-        return {"apps": [self._shown(key, now) for key in self._keys()], "problem": told}
+        keys = [key for key in self._keys() if self._is_declared(key) or self.sight.runs(key)]
+        return {"apps": [self._shown(key, now) for key in keys], "problem": told}
 
     def _shown(self, key: str, now: int) -> dict[str, Any]:
         instance, seen = self.state.instances.get(key) or Instance(), self.sight.processes.get(key)

@@ -10,8 +10,9 @@ from federation.errors import Refused
 from federation.manager import Manager, Target
 from federation.points import DecisionPoint
 from federation.records import Answered, Asked, Candidate, Entry, Event, Kind, Outcome
+from federation.settings import Settings
 from managers.ucm.points import DELIVERY, POINTS, PRIORITIES
-from managers.ucm.queue import FAILURES_KEPT, MINUTE, Dead, Message, Queue, backoff, line_of
+from managers.ucm.queue import FAILURES_KEPT, MINUTE, Dead, Message, Queue, backoff, first, line_of
 
 MOST = 50_000  # messages that may wait at a time: some 20 MB of state
 LARGEST = 256 << 10  # bytes of one body as JSON
@@ -44,13 +45,17 @@ class Ucm(Manager):
     points = POINTS
     State = UcmState
     state: UcmState
-    _left = ""  # by the record being folded: the target of a message that it took out of its line,
-    _failed = ""  # or the message whose attempt failed
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.moved = True
+        """Something was folded since `due` was called last: what waits may have its turn."""
+        self._judged: dict[str, int] = {}
 
     # -- folding -----------------------------------------------------------------------------------------------------
 
     def fold(self, entry: Entry, body: Any) -> None:
-        self._left = self._failed = ""
+        self.moved = True
         match entry.kind:
             case Kind.ASKED:
                 self._fold_asked(entry, body)
@@ -92,7 +97,7 @@ class Ucm(Manager):
         message.case = ""
         if answered.action == "dead_letter":
             state.queue.bury(message, state.asked)
-            self._left = message.target
+            self._judged.pop(message.id, None)
 
     def _fold_outcome(self, entry: Entry, outcome: Outcome) -> None:
         message = self._asked_about(entry.decision)
@@ -107,9 +112,8 @@ class Ucm(Manager):
         if outcome.status == "done":
             target.streak, target.delivered = 0, target.delivered + 1
             queue.remove(message)
-            self._left = message.target
+            self._judged.pop(message.id, None)
         elif outcome.status in ("failed", "unknown"):
-            self._failed = message.id
             message.attempts += 1
             message.ended = at
             message.failure = str(outcome.data.get("failure", "lost"))
@@ -120,13 +124,6 @@ class Ucm(Manager):
                 target.failures = [*(f for f in target.failures if f > at - MINUTE), at][-FAILURES_KEPT:]
         elif outcome.status == "refused":
             message.quiet = at + REPEAT
-
-    def react(self, entry: Entry, body: Any) -> Iterator[Event]:
-        """A failed attempt is judged; a message that left its line makes room for the next one of its target."""
-        queue = self.state.queue
-        message = queue.next(self._left) if self._left else queue.messages.get(self._failed)
-        if message is not None:
-            yield _look_at(message, f"{message.id} after {entry.decision}")
 
     def _about(self, event: Event) -> Message | None:
         """The message that an event concerns, if it still waits."""
@@ -139,14 +136,21 @@ class Ucm(Manager):
     # -- looking -----------------------------------------------------------------------------------------------------
 
     def due(self, now: int) -> Iterator[Event]:
-        """The messages that may have their turn: the too old, and as many others as their target has room for."""
+        """The messages that may have their turn.
+
+        As many as their target has room for; those that are too old; and each once after an attempt that failed, for a
+        rule may put it aside at once.
+        """
+        self.moved = False
         queue, options = self.state.queue, self.options[DELIVERY.name]
         oldest = now - round(float(options["max_age"]) * SECOND)
         for name in list(queue.targets):
-            heads = [m for m in queue.heads(name) if m.quiet <= now and self._waits_until(m) <= now]
-            room = min(self._room(name, now), ROUND)
-            chosen = queue.first(room, iter(heads)) + [m for m in heads if m.accepted < oldest][:ROUND]
-            for message in {m.id: m for m in chosen}.values():
+            heads = [m for m in queue.heads(name) if m.quiet <= now]
+            ready = first(min(self._room(name, now), ROUND), (m for m in heads if self._waits_until(m) <= now))
+            judged = [m for m in heads if m.attempts > self._judged.get(m.id, 0) or m.accepted < oldest][:ROUND]
+            for message in {m.id: m for m in (*judged, *ready)}.values():
+                if message.attempts:
+                    self._judged[message.id] = message.attempts
                 yield _look_at(message, f"{message.id} {self.state.decided}")
 
     @property

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
@@ -30,7 +30,7 @@ CONNECTIONS = 256
 class Outbound:
     """The doer of `message.deliver`. read: the event that sent a message, by the message's id."""
 
-    def __init__(self, webhooks: Mapping[str, Webhook], read: Callable[[str], Event], clock: Clock) -> None:
+    def __init__(self, webhooks: Mapping[str, Webhook], read: Callable[[str], Awaitable[Event]], clock: Clock) -> None:
         self.webhooks, self.read, self.clock = webhooks, read, clock
         limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
         self._client = httpx.AsyncClient(follow_redirects=False, timeout=None, limits=limits)  # noqa: S113 - see _send
@@ -62,7 +62,7 @@ class Outbound:
         secret = os.environ.get(hook.secret_env, "") if hook.secret_env else ""
         if hook.secret_env and not secret:
             return self._failed("unreachable", f"`{hook.secret_env}` is not set: the message cannot be signed")
-        event = await asyncio.to_thread(self.read, message)
+        event = await self.read(message)
         body = msgspec.json.encode(event.data["body"])
         began = time.monotonic()
         try:

@@ -2,7 +2,7 @@
 
 import hashlib
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -128,13 +128,10 @@ class Queue(msgspec.Struct):
             if message.free:
                 yield message
 
-    def next(self, target: str) -> Message | None:
-        """The head that matters most of those that were never tried."""
-        fresh = (m for m in self.heads(target) if m.attempts == 0 and not m.quiet)
-        return min(fresh, key=lambda m: m.rank, default=None)
 
-    def first(self, count: int, heads: Iterator[Message]) -> list[Message]:
-        return heapq.nsmallest(count, heads, key=lambda m: m.rank)
+def first(count: int, messages: Iterable[Message]) -> list[Message]:
+    """Those that matter most, older ones before newer."""
+    return heapq.nsmallest(count, messages, key=lambda m: m.rank)
 
 
 def line_of(subject: str, message: str) -> str:

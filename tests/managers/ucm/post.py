@@ -89,7 +89,7 @@ class Post:
         self.federation.executors["@ucm"] = self.executor
         self.sent = 0
 
-    def read(self, message: str) -> Event:
+    async def read(self, message: str) -> Event:
         records = self.store.decision(message)
         event: Event = desk.decode(Kind.ASKED, records[0].body).event
         return event
@@ -113,7 +113,7 @@ class Post:
     async def act(self) -> None:
         """Deliver until nothing more is released."""
         while await self.federation.act():
-            pass
+            self.federation.tick()
 
     async def pass_time(self, seconds: float, step: float = 0.25) -> None:
         while seconds > 0:
