@@ -50,6 +50,7 @@ class AppenderService(Service):
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self._queue: list[tuple[Batch, asyncio.Future[Receipt]]] = []
         self._woken = asyncio.Event()
+        self._opened = asyncio.Event()
         self._followers: dict[str, _Follower] = {}
         self._tick_at = 0
         self._alarm = asyncio.Event()
@@ -65,17 +66,20 @@ class AppenderService(Service):
         lease = round(self.settings.ledger.lease * SECOND)
         self.appender = Appender(self.store, self.clock, f"pid {os.getpid()}", lease_ttl=lease)
         await self._in_thread(lambda: self.appender.open(force=True))
+        self._opened.set()
         self.spawn(self._commit_loop())
         self.spawn(self._tick_loop())
         self.spawn(self._renew_loop())
 
     async def register(self, writer: str, info: dict[str, Any]) -> tuple[int, int]:
         """A new incarnation of a writer, and the epoch."""
+        await self._opened.wait()
         incarnation = await self._in_thread(lambda: self.appender.register(writer, info))
         return incarnation, self.appender.epoch
 
     async def follow(self, writer: str, actor: str, kinds: list[str], pairs: list[tuple[str, str]]) -> tuple[int, int]:
         """Push what matches to `actor` from now on; the epoch and the size of the ledger at this moment."""
+        await self._opened.wait()
         wanted = Filter(frozenset(kinds), frozenset(pairs))
         self._followers[writer] = _Follower(ray.get_actor(actor), wanted)
         return self.appender.epoch, self.appender.head.size
@@ -87,6 +91,7 @@ class AppenderService(Service):
         future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         self._queue.append((_batches.decode(raw), future))
         self._woken.set()
+        await self._opened.wait()
         if wake:
             self._wake(wake)
         receipt = await future
@@ -96,6 +101,7 @@ class AppenderService(Service):
         await self._in_thread(lambda: self.store.snapshot_save(writer, seq, body))
 
     async def health(self) -> dict[str, Any]:
+        await self._opened.wait()
         head = self.appender.head
         return {
             **self.vitals(),

@@ -219,16 +219,20 @@ class ManagerService(Service):
         return encode(await self.do(work))
 
     async def cases(self) -> bytes:
+        await self._following.wait()
         return encode(list(self.desk.state.cases.values()))
 
     async def modes(self) -> dict[str, dict[str, str]]:
+        await self._following.wait()
         return self.desk.state.modes
 
     async def view(self) -> Any:
         """What the manager shows of its state, as plain data."""
+        await self._following.wait()
         return self.desk.manager.view(self.clock.now())
 
     async def health(self) -> dict[str, Any]:
+        await self._following.wait()
         return {
             **self.vitals(),
             "incarnation": self.incarnation,
