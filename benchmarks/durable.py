@@ -71,20 +71,12 @@ def main() -> None:
 
 
 def _event(number: str, at: int) -> tuple[dict[str, Any], str]:
-    """An event and its right answer under the shipped specs: one in 20 is of a node past every threshold."""
-    hot = at % 20 == 0
-    figures = (
-        {"memory": 97.0, "cpu": 95.0, "disk": 40.0} if hot else {"memory": 35.0 + at % 40, "cpu": 20.0, "disk": 40.0}
-    )
-    event = {
-        "specversion": "1.0",
-        "id": f"{number}-{at}",
-        "source": "benchmark",
-        "type": "elias.resource.sample",
-        "subject": f"bench-{number}-{at}",
-        "data": figures,
-    }
-    return event, "hold"
+    """An event and its right answer under the shipped specs: nine samples of nodes at ease, then a request to route."""
+    event: dict[str, Any] = {"specversion": "1.0", "id": f"{number}-{at}", "source": "benchmark"}
+    if at % 10 == 9:
+        return event | {"type": "elias.request.route", "subject": f"user-{at % 1000}", "data": {}}, "route"
+    figures = {"memory": 35.0 + at % 40, "cpu": 20.0, "gpu": None, "disk": 40.0}
+    return event | {"type": "elias.resource.sample", "subject": f"node-{at % 1000}", "data": figures}, "hold"
 
 
 def _batches(elias: Running, seconds: float, round_: int) -> float:
@@ -120,9 +112,9 @@ def _wrong(answer: Any, pairs: list[tuple[dict[str, Any], str]]) -> str:
     results = answer["results"] if isinstance(answer, dict) and "results" in answer else answer
     if len(results) != len(pairs):
         return f"{len(results)} results for {len(pairs)} events"
-    for result, (event, _) in zip(results, pairs, strict=True):
+    for result, (event, right) in zip(results, pairs, strict=True):
         decision = result["decisions"][0]
-        if decision["subject"] != event["subject"] or decision["status"] != "answered":
+        if (decision["subject"], decision["action"]) != (event["subject"], right):
             return json.dumps(result)
     return ""
 
