@@ -4,7 +4,7 @@
 node.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import tiki
@@ -72,6 +72,14 @@ def find(candidates: Sequence[Candidate], action: str, args: dict[str, Any]) -> 
             and candidate.forbidden is None
             and all(candidate.args.get(k) == v for k, v in args.items())
         ):
+            return index
+    return None
+
+
+def matching(candidates: Sequence[Candidate], action: str, args: Mapping[str, Any]) -> int | None:
+    """The first candidate of that action that carries these arguments, offered or not."""
+    for index, candidate in enumerate(candidates):
+        if candidate.action == action and all(candidate.args.get(k) == v for k, v in args.items()):
             return index
     return None
 

@@ -5,7 +5,6 @@ the commit. If the commit fails, the desk is thrown away and built anew from the
 record that did not happen.
 """
 
-import heapq
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -14,6 +13,7 @@ import msgspec
 
 import tiki
 from federation import decide
+from federation.cases import Case, Cases
 from federation.clock import SECOND
 from federation.errors import Bug, Refused
 from federation.manager import Manager
@@ -21,71 +21,22 @@ from federation.points import DecisionPoint
 from federation.records import (
     Answered,
     Asked,
-    BundleText,
     Candidate,
     Effect,
     Entry,
     Event,
-    Freeze,
     Kind,
-    Mode,
     Outcome,
     Record,
+    decode,
     encode,
 )
+from federation.replies import Rejected, Reply, answered_reply, reply_of
+from federation.situation import Situation, Situations
 from tiki import Latch
 
 ATTEMPTS = 3  # an answer that no longer holds is asked again twice before the terminal action answers
 RECENT = 4096  # decisions whose reply is kept for a sender that repeats itself; older ones are read from the ledger
-MEMORIES = (
-    20_000  # subjects per manager whose temporal conditions are remembered; the longest silent one is forgotten first
-)
-CANDIDATES = 16
-
-BODIES: Mapping[str, type[msgspec.Struct]] = {
-    Kind.ASKED: Asked,
-    Kind.ANSWERED: Answered,
-    Kind.EFFECT: Effect,
-    Kind.OUTCOME: Outcome,
-    Kind.MODE: Mode,
-    Kind.FREEZE: Freeze,
-    Kind.EVENT: Event,
-    Kind.BUNDLE: BundleText,
-}
-_DECODERS = {kind: msgspec.json.Decoder(body) for kind, body in BODIES.items()}
-
-
-def decode(kind: str, body: bytes) -> Any:
-    """The body of a record as its type; None for kinds that carry nothing to fold."""
-    decoder = _DECODERS.get(kind)
-    return None if decoder is None else decoder.decode(body)
-
-
-class Reply(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """What the sender of an event hears of one decision. status: answered, or waiting while its case is open."""
-
-    id: str
-    point: str
-    subject: str
-    status: str
-    action: str = ""
-    args: dict[str, Any] = {}
-    tier: str = ""
-    clause: str = ""
-    reason: str = ""
-    mode: str = ""
-    until: int = 0
-    duplicate: bool = False
-
-
-class Rejected(msgspec.Struct, frozen=True, gc=False):
-    """An event that is refused: the sender's mistake, with a cure. status is the HTTP status that fits."""
-
-    status: int
-    code: str
-    message: str
-    place: str = ""
-    cure: str = ""
 
 
 class Work(NamedTuple):
@@ -93,19 +44,6 @@ class Work(NamedTuple):
 
     entries: list[Entry]
     replies: list[list[Reply] | Rejected]
-
-
-class Case(msgspec.Struct, gc=False):
-    """An asked decision that waits. The evidence is in its asked record."""
-
-    decision: str
-    point: str
-    subject: str
-    attempt: int
-    opened: int
-    until: int
-    clause: str
-    reason: str
 
 
 class DeskState(msgspec.Struct):
@@ -139,9 +77,9 @@ class Desk:
             for kind in (point.name, *point.events):
                 self.by_type[kind] = (*self.by_type.get(kind, ()), point)
         self.state = DeskState(modes={p.name: {a: d.mode.value for a, d in p.effects.items()} for p in manager.points})
+        self.cases = Cases(self.state.cases)
         self.recent: OrderedDict[str, tuple[Event, Reply]] = OrderedDict()
-        self._memories: OrderedDict[tuple[str, str], tiki.Memory] = OrderedDict()
-        self._deadlines: list[tuple[int, str]] = []
+        self.situations = Situations(manager)
         self._entries: list[Entry] = []
         self._raised: deque[Event] = deque()
         self.use(bundle)
@@ -149,17 +87,11 @@ class Desk:
     # -- specs -------------------------------------------------------------------------------------------------------
 
     def use(self, bundle: tiki.Bundle) -> None:
-        """Put a bundle in force for the next event. Windows of a program that changed start cold."""
-        before = getattr(self, "programs", {})
+        """Put a bundle in force for the next event."""
         self.bundle = bundle
         self.programs = {name: bundle.programs[name] for name in self.points}
         self.manager.options = {name: program.settings for name, program in self.programs.items()}
-        for key in [
-            k
-            for k in self._memories
-            if before.get(k[0]) is not None and before[k[0]].windows != self.programs[k[0]].windows
-        ]:
-            del self._memories[key]
+        self.situations.use(self.programs)
 
     # -- deciding ----------------------------------------------------------------------------------------------------
 
@@ -194,10 +126,7 @@ class Desk:
 
     def tick(self, now: int) -> list[Entry]:
         """Time has passed: overdue cases are answered, and what the manager finds due is decided."""
-        while self._deadlines and self._deadlines[0][0] <= now:
-            case = self.state.cases.get(heapq.heappop(self._deadlines)[1])
-            if case is None or case.until > now:
-                continue  # it was answered, or asked again
+        for case in self.cases.overdue(now):
             asked = self._asked(case)
             program = self.programs[case.point]
             modes = self.state.modes[case.point]
@@ -210,9 +139,7 @@ class Desk:
 
     def wake(self) -> int | None:
         """Ledger time (ns) at which a tick is wanted; None: no sooner than the next regular one."""
-        while self._deadlines and self._deadlines[0][1] not in self.state.cases:
-            heapq.heappop(self._deadlines)
-        times = [self.manager.wake(), self._deadlines[0][0] if self._deadlines else None]
+        times = (self.manager.wake(), self.cases.next_deadline())
         return min((t for t in times if t is not None), default=None)
 
     def answer(
@@ -222,52 +149,27 @@ class Desk:
 
         Raises Refused when there is no such case or the choice was not offered.
         """
-        case = self.state.cases.get(decision)
+        case = self.cases.open.get(decision)
         if case is None:
             raise Refused(
                 "no-case",
                 f"no open case `{decision}`",
                 cure="`elias cases` lists the open ones; it may have been answered or timed out",
             )
-        point, program = self.points[case.point], self.programs[case.point]
+        point = self.points[case.point]
         before = self._asked(case)
-        wanted = _matching(before.candidates, action, args)
+        wanted = decide.matching(before.candidates, action, args)
         if wanted is None:
             names = ", ".join(sorted({c.action for c in before.candidates if c.forbidden is None}))
             raise Refused(
                 "not-offered", f"`{action}` was not offered in case `{decision}`", cure=f"choose one of: {names}"
             )
-        asked, facts, held = self._asked_now(point, program, before.event, now, case.attempt, before.latch)
+        objection = "" if action == point.terminal else self._objection(point, before.event, action, args, now)
+        if objection:
+            return self._again(case, before, now, objection), self._taken()
         modes = self.state.modes[point.name]
-        if action == point.terminal:
-            answered = decide.by_person(before.candidates, wanted, modes, case.clause, case.attempt, by, words)
-            return self._answer(case, before, answered, now), self._taken()
-        still = _matching(asked.candidates, action, args)
-        if (
-            still is not None
-            and asked.candidates[still].forbidden is None
-            and still in decide.offered(program, facts, held, asked.candidates)
-        ):
-            answered = decide.by_person(before.candidates, wanted, modes, case.clause, case.attempt, by, words)
-            return self._answer(case, before, answered, now), self._taken()
-        why = (
-            "it is no longer possible"
-            if still is None
-            else f"{asked.candidates[still].forbidden or 'the spec'} forbids it now"
-        )
-        return self._again(case, before, now, why), self._taken()
-
-    def recheck(self, decision: str, effect: Effect, now: int) -> str:
-        """Whether an effect that waited for a person still holds now: empty, or why not."""
-        records = self.ledger.decision(decision)
-        before = next(decode(r.header.kind, r.body) for r in reversed(records) if r.header.kind == Kind.ASKED)
-        point = next(p for p in self.manager.points if p.name == records[0].header.point)
-        asked, _, _ = self._asked_now(point, self.programs[point.name], before.event, now, before.attempt, before.latch)
-        index = _matching(asked.candidates, effect.action, effect.args)
-        if index is None:
-            return "the action is no longer possible"
-        guard = asked.candidates[index].forbidden
-        return f"{guard} forbids it now" if guard else ""
+        answered = decide.by_person(before.candidates, wanted, modes, case.clause, case.attempt, by, words)
+        return self._answer(case, before, answered, now), self._taken()
 
     # -- folding -----------------------------------------------------------------------------------------------------
 
@@ -291,14 +193,13 @@ class Desk:
     def restore(self, body: bytes) -> None:
         self.state, state = msgspec.json.decode(body, type=tuple[DeskState, self.manager.State])  # type: ignore[name-defined]
         self.manager.load(state)
-        self._deadlines = [(case.until, case.decision) for case in self.state.cases.values()]
-        heapq.heapify(self._deadlines)
+        self.cases = Cases(self.state.cases)
 
     def _fold(self, entry: Entry, body: Any) -> None:
         if entry.kind == Kind.ASKED and entry.point in self.points:
             self._fold_asked(entry, body)
-        elif entry.kind == Kind.ANSWERED and entry.decision in self.state.cases:
-            del self.state.cases[entry.decision]
+        elif entry.kind == Kind.ANSWERED:
+            self.cases.close(entry.decision)
         elif entry.kind == Kind.MODE:
             point, _, action = body.action.partition("/")
             if point in self.state.modes and action in self.state.modes[point]:
@@ -315,10 +216,8 @@ class Desk:
         else:
             latches[entry.subject] = body.latched
         if body.waits:
-            heapq.heappush(self._deadlines, (body.until, entry.decision))
-            self.state.cases[entry.decision] = Case(
-                entry.decision, entry.point, entry.subject, body.attempt, body.at, body.until, body.clause, body.reason
-            )
+            fields = (body.attempt, body.at, body.until, body.clause, body.reason)
+            self.cases.add(Case(entry.decision, entry.point, entry.subject, *fields))
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -369,30 +268,36 @@ class Desk:
 
     def _ask(self, point: DecisionPoint, event: Event, now: int, decision: str, *, quiet: bool = False) -> Reply | None:
         program = self.programs[point.name]
-        given, facts, held = self._situation(point, program, event, now)
+        situation = self.situations.look(point, event, now)
         latch = self.state.latches.get(point.name, {}).get(event.subject)
-        if quiet and self._in_force(program, facts, held, latch, now):
+        if quiet and _in_force(program, situation, latch, now):
             return None
-        candidates = self._candidates(point, program, event, given, facts, held)
+        candidates = self.situations.candidates(point, event, situation)
+        _, facts, held = situation
         modes = self.state.modes[point.name]
         verdict, latched = decide.judge(program, facts, held, latch, candidates, modes, now)
-        asked = Asked(
-            event,
-            program.to_mapping(facts),
-            list(held),
-            latch,
-            latched,
-            candidates,
-            self.bundle.digest,
-            point.schema.version,
-            now,
-            modes,
-        )
+        asked = self._asked_of(point, event, situation, candidates, now, latch, latched)
         reply = self._record(point, program, decision, asked, verdict)
         self.recent[decision] = (event, reply)
         if len(self.recent) > RECENT:
             self.recent.popitem(last=False)
         return reply
+
+    def _asked_of(
+        self,
+        point: DecisionPoint,
+        event: Event,
+        situation: Situation,
+        candidates: list[Candidate],
+        now: int,
+        latch: Latch | None,
+        latched: Latch | None,
+        attempt: int = 0,
+    ) -> Asked:
+        facts = self.programs[point.name].to_mapping(situation.facts)
+        held, modes = list(situation.held), self.state.modes[point.name]
+        version = point.schema.version
+        return Asked(event, facts, held, latch, latched, candidates, self.bundle.digest, version, now, modes, attempt)
 
     def _record(
         self, point: DecisionPoint, program: tiki.Program, decision: str, asked: Asked, verdict: Answered | decide.Waits
@@ -410,7 +315,7 @@ class Desk:
         self._add(Kind.ASKED, point.name, subject, decision, asked)
         self._add(Kind.ANSWERED, point.name, subject, decision, verdict)
         self._want(point, decision, asked, verdict)
-        return _reply(decision, point.name, subject, verdict)
+        return answered_reply(decision, point.name, subject, verdict)
 
     def _want(
         self, point: DecisionPoint, decision: str, asked: Asked, answered: Answered, *, confirmed: bool = False
@@ -441,7 +346,7 @@ class Desk:
         self._want(point, case.decision, asked, answered, confirmed=answered.tier == "operator")
         self.recent.pop(case.decision, None)
         self._drain(now)
-        return _reply(case.decision, case.point, case.subject, answered)
+        return answered_reply(case.decision, case.point, case.subject, answered)
 
     def _again(self, case: Case, before: Asked, now: int, why: str) -> Reply:
         point, program = self.points[case.point], self.programs[case.point]
@@ -458,7 +363,10 @@ class Desk:
                 case.attempt,
             )
             return self._answer(case, before, answered, now)
-        asked, _, _ = self._asked_now(point, program, before.event, now, case.attempt + 1, before.latch)
+        situation = self.situations.look(point, before.event, now)
+        candidates = self.situations.candidates(point, before.event, situation)
+        latched = self.state.latches.get(point.name, {}).get(case.subject)
+        asked = self._asked_of(point, before.event, situation, candidates, now, before.latch, latched, case.attempt + 1)
         closing = Answered(None, point.terminal, {}, "fallback", case.clause, f"asked again: {why}", "", case.attempt)
         self._add(Kind.ANSWERED, case.point, case.subject, case.decision, closing)
         reply = self._record(
@@ -467,85 +375,15 @@ class Desk:
         self.recent.pop(case.decision, None)
         return reply
 
-    def _asked_now(
-        self, point: DecisionPoint, program: tiki.Program, event: Event, now: int, attempt: int, latch: Latch | None
-    ) -> tuple[Asked, tuple[Any, ...], tuple[bool | None, ...]]:
-        given, facts, held = self._situation(point, program, event, now)
-        candidates = self._candidates(point, program, event, given, facts, held)
-        latched = self.state.latches.get(point.name, {}).get(event.subject)
-        asked = Asked(
-            event,
-            program.to_mapping(facts),
-            list(held),
-            latch,
-            latched,
-            candidates,
-            self.bundle.digest,
-            point.schema.version,
-            now,
-            self.state.modes[point.name],
-            attempt,
-        )
-        return asked, facts, held
-
-    def _situation(
-        self, point: DecisionPoint, program: tiki.Program, event: Event, now: int
-    ) -> tuple[Mapping[str, Any], tuple[Any, ...], tuple[bool | None, ...]]:
-        given = self.manager.facts(point, event, now)
-        try:
-            facts = program.facts_from(given)
-        except ValueError as error:
-            cure = f"`elias tiki schema {point.name}` lists the facts with their units"
-            raise Refused("bad-facts", str(error), place=f"event {event.id}: data", cure=cure) from None
-        held = program.sample(self._memory(point.name, event.subject), now, facts) if program.windows else ()
-        return given, facts, held
-
-    def _candidates(
-        self,
-        point: DecisionPoint,
-        program: tiki.Program,
-        event: Event,
-        given: Mapping[str, Any],
-        facts: tuple[Any, ...],
-        held: tuple[bool | None, ...],
-    ) -> list[Candidate]:
-        candidates = self.manager.propose(point, event, given)
-        if len(candidates) > CANDIDATES:
-            raise Bug(f"{point.name} proposed {len(candidates)} candidates; at most {CANDIDATES} are allowed")
-        if not program.guards:
-            return candidates
-        return [
-            candidate if guard is None else msgspec.structs.replace(candidate, forbidden=guard)
-            for candidate in candidates
-            for guard in (
-                candidate.forbidden
-                or program.forbids(facts, held, candidate.action, candidate.args, candidate.attributes),
-            )
-        ]
-
-    def _in_force(
-        self,
-        program: tiki.Program,
-        facts: tuple[Any, ...],
-        held: tuple[bool | None, ...],
-        latch: Latch | None,
-        now: int,
-    ) -> bool:
-        verdict = program.decide(facts, held)
-        after, fires = program.latch(latch, verdict, now)
-        settled = verdict.kind == "act" and verdict.action == program.point.terminal
-        return after == latch and (not fires or settled)
-
-    def _memory(self, point: str, subject: str) -> tiki.Memory:
-        key = (point, subject)
-        memory = self._memories.get(key)
-        if memory is None:
-            memory = self._memories[key] = tiki.Memory()
-            if len(self._memories) > MEMORIES:
-                self._memories.popitem(last=False)
-        else:
-            self._memories.move_to_end(key)
-        return memory
+    def _objection(self, point: DecisionPoint, event: Event, action: str, args: Mapping[str, Any], now: int) -> str:
+        """Why an action that was chosen a while ago must not be done now; empty if nothing speaks against it."""
+        situation = self.situations.look(point, event, now)
+        candidates = self.situations.candidates(point, event, situation)
+        index = decide.matching(candidates, action, args)
+        if index is None:
+            return "it is no longer possible"
+        guard = candidates[index].forbidden
+        return f"{guard} forbids it now" if guard else ""
 
     def _asked(self, case: Case) -> Asked:
         for record in reversed(self.ledger.decision(case.decision)):
@@ -565,7 +403,7 @@ class Desk:
             while self._raised:
                 event = self._raised.popleft()
                 if event.type == _RECHECK:
-                    self._recheck(event, now)
+                    self._recheck(event.id, now)
                 else:
                     at = self._identified(event)
                     refused = self._handle(event, at, now, self._known([at]))
@@ -577,20 +415,22 @@ class Desk:
                 busy = True
             busy = busy or bool(self._raised)
 
-    def _recheck(self, event: Event, now: int) -> None:
-        records = self.ledger.decision(event.id)
-        effects = [decode(r.header.kind, r.body) for r in records if r.header.kind == Kind.EFFECT]
-        if not effects or effects[-1].verdict != "approved":
-            return
-        effect, header = effects[-1], records[0].header
-        why = self.recheck(event.id, effect, now)
-        if why:
-            self._add(Kind.OUTCOME, header.point, header.subject, event.id, Outcome("refused", why))
+    def _recheck(self, decision: str, now: int) -> None:
+        """An effect that a person confirmed goes back to the gate if it still holds in the state of now."""
+        records = self.ledger.decision(decision)
+        bodies = [(record.header.kind, decode(record.header.kind, record.body)) for record in reversed(records)]
+        effect: Effect = next(body for kind, body in bodies if kind == Kind.EFFECT)
+        if effect.verdict != "approved":
+            return  # it went on before a restart
+        asked: Asked = next(body for kind, body in bodies if kind == Kind.ASKED)
+        header = records[0].header
+        objection = self._objection(self.points[header.point], asked.event, effect.action, effect.args, now)
+        if objection:
+            self._add(Kind.OUTCOME, header.point, header.subject, decision, Outcome("refused", objection))
         else:
-            again = msgspec.structs.replace(
-                effect, verdict="wanted", confirmed=True, at=now, reason="confirmed and checked again"
-            )
-            self._add(Kind.EFFECT, header.point, header.subject, event.id, again)
+            reason = "confirmed and checked again"
+            again = msgspec.structs.replace(effect, verdict="wanted", confirmed=True, at=now, reason=reason)
+            self._add(Kind.EFFECT, header.point, header.subject, decision, again)
 
     def _taken(self) -> list[Entry]:
         entries, self._entries = self._entries, []
@@ -600,52 +440,13 @@ class Desk:
 _RECHECK = "elias.effect.recheck"
 
 
+def _in_force(program: tiki.Program, situation: Situation, latch: Latch | None, now: int) -> bool:
+    """Whether deciding now would change nothing: the same clause stays in force, or nothing is and nothing is done."""
+    verdict = program.decide(situation.facts, situation.held)
+    after, fires = program.latch(latch, verdict, now)
+    settled = verdict.kind == "act" and verdict.action == program.point.terminal
+    return after == latch and (not fires or settled)
+
+
 def _recheck_event(entry: Entry) -> Event:
     return Event(entry.decision, "elias", _RECHECK, entry.subject)
-
-
-def reply_of(records: Sequence[Record]) -> Reply | None:
-    """What a sender would hear of a decision, from its records."""
-    asked: Asked | None = None
-    answered: Answered | None = None
-    for record in records:
-        if record.header.kind == Kind.ASKED:
-            asked, answered = decode(Kind.ASKED, record.body), None
-        elif record.header.kind == Kind.ANSWERED:
-            answered = decode(Kind.ANSWERED, record.body)
-    if asked is None:
-        return None
-    header = records[0].header
-    if answered is None:
-        return Reply(
-            header.decision,
-            header.point,
-            header.subject,
-            "waiting",
-            clause=asked.clause,
-            reason=asked.reason,
-            until=asked.until,
-        )
-    return _reply(header.decision, header.point, header.subject, answered)
-
-
-def _reply(decision: str, point: str, subject: str, answered: Answered) -> Reply:
-    return Reply(
-        decision,
-        point,
-        subject,
-        "answered",
-        answered.action,
-        answered.args,
-        answered.tier,
-        answered.clause,
-        answered.reason,
-        answered.mode,
-    )
-
-
-def _matching(candidates: Sequence[Candidate], action: str, args: Mapping[str, Any]) -> int | None:
-    for index, candidate in enumerate(candidates):
-        if candidate.action == action and all(candidate.args.get(k) == v for k, v in args.items()):
-            return index
-    return None

@@ -8,7 +8,7 @@ from typing import Any
 
 import tiki
 from federation.clock import Clock
-from federation.desk import Desk, Rejected, Reply
+from federation.desk import Desk
 from federation.effects import Executor
 from federation.gate import Gate, order_of
 from federation.ledger.appender import Appender, Batch
@@ -16,6 +16,7 @@ from federation.ledger.store import Store
 from federation.manager import Emission, Manager, hears
 from federation.points import DecisionPoint, versions
 from federation.records import BundleText, Entry, Event, Kind, Outcome, encode
+from federation.replies import Rejected, Reply
 from federation.settings import Settings
 
 

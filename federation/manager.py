@@ -89,7 +89,7 @@ class Manager:
         return ()
 
     def emit(self, now: int) -> Iterable[Emission]:
-        """Records that the folded state calls for beside decisions (the gate's verdicts). Called until it gives none."""
+        """Records that the state calls for beside decisions (the gate's verdicts). Called until it gives none."""
         return ()
 
     def due(self, now: int) -> Iterable[Event]:

@@ -6,6 +6,7 @@ carries its schema version `v`; old versions stay readable.
 """
 
 import hashlib
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -209,3 +210,23 @@ class BundleText(msgspec.Struct, frozen=True, gc=False):
 
 
 encode = msgspec.json.Encoder().encode
+
+_DECODERS: Mapping[str, msgspec.json.Decoder[Any]] = {
+    kind: msgspec.json.Decoder(body)
+    for kind, body in {
+        Kind.ASKED: Asked,
+        Kind.ANSWERED: Answered,
+        Kind.EFFECT: Effect,
+        Kind.OUTCOME: Outcome,
+        Kind.MODE: Mode,
+        Kind.FREEZE: Freeze,
+        Kind.EVENT: Event,
+        Kind.BUNDLE: BundleText,
+    }.items()
+}
+
+
+def decode(kind: str, body: bytes) -> Any:
+    """The body of a record as its type; None for kinds that carry nothing to fold."""
+    decoder = _DECODERS.get(kind)
+    return None if decoder is None else decoder.decode(body)

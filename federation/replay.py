@@ -12,11 +12,10 @@ import msgspec
 
 import tiki
 from federation import decide
-from federation.desk import decode
 from federation.errors import Refused
 from federation.ledger.store import Store
 from federation.points import DecisionPoint, schemas, versions
-from federation.records import Answered, Asked, BundleText, Kind, Record, encode
+from federation.records import Answered, Asked, BundleText, Kind, Record, decode, encode
 
 
 class Difference(msgspec.Struct, frozen=True):

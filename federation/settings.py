@@ -157,7 +157,7 @@ def shipped_specs() -> Path:
 
 
 def load(path: Path | None = None) -> Settings:
-    """Settings from a file, `./elias.yaml` by default; without one, the defaults. Raises Refused with place and cure."""
+    """Settings from a file, by default `./elias.yaml` if it is there. Raises Refused with place and cure."""
     chosen = path or Path("elias.yaml")
     if path is None and not chosen.exists():
         return _absolute(Settings(), Path.cwd())

@@ -16,13 +16,13 @@ import ray
 
 import tiki
 from federation.clock import SystemClock
-from federation.desk import Desk, decode
+from federation.desk import Desk
 from federation.errors import Bug, EliasError, Fenced, Refused, Temporary
 from federation.ledger.appender import Batch
 from federation.ledger.store import Store
 from federation.manager import Manager
 from federation.points import schemas
-from federation.records import Entry, Event, Kind, Record, encode
+from federation.records import Entry, Event, Kind, Record, decode, encode
 from federation.runtime.roster import Roster, resolve
 from federation.runtime.service import NAMESPACE, Service, actor_name
 from federation.settings import Settings
@@ -100,7 +100,7 @@ class ManagerService(Service):
         self._catch_up()
 
     def _catch_up(self) -> None:
-        """Fold what the ledger holds beyond what was folded; the events that it raises are decided with the next job."""
+        """Fold what the ledger holds beyond what was folded; events that it raises are decided with the next job."""
         kinds, pairs = self._wanted()
         points = [p.name for p in self.desk.manager.points]
         streams = [

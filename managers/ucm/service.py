@@ -5,10 +5,9 @@ import contextlib
 
 import msgspec
 
-from federation.desk import decode
 from federation.effects import Executor, FreezeFlag, Order
 from federation.errors import EliasError, Refused
-from federation.records import Event, Kind
+from federation.records import Event, Kind, decode
 from federation.runtime.manager import ManagerService
 from managers.ucm.manager import Ucm
 from managers.ucm.outbound import Outbound

@@ -195,7 +195,7 @@ class Ufm(Manager):
             node = asked.event.subject
             return Target(self._nearest_agent(node), [f"node:{node}", *self.fleet.nodes[node].groups])
         node, data = str(answered.args["node"]), asked.event.data
-        job = {key: data[key] for key in ("command", "cwd") if key in data}
+        job: dict[str, Any] = {key: data[key] for key in ("command", "cwd") if key in data}
         return Target(node, [f"node:{node}", *self.fleet.nodes[node].groups], job)
 
     def _nearest_agent(self, node: str) -> str:

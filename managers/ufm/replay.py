@@ -11,12 +11,12 @@ from typing import Any
 
 import tiki
 from federation.clock import VirtualClock
-from federation.desk import Rejected
 from federation.errors import Bug, Refused
 from federation.ledger.store import Store
 from federation.local import LocalFederation, points_of
 from federation.points import schemas
 from federation.records import Event
+from federation.replies import Rejected
 from federation.settings import Settings, shipped_specs
 from managers.ufm import openb
 from managers.ufm.manager import Ufm

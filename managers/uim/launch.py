@@ -66,7 +66,7 @@ def tree(settings: Settings) -> tuple[Any, tuple[Any, ...]]:
 
     Each child has a supervisor of its own, so one that keeps failing stays down alone and the others go on.
     """
-    from federation.runtime.root import ActorSpec  # noqa: PLC0415
+    from federation.runtime.processes import ActorSpec  # noqa: PLC0415
     from federation.runtime.roster import Roster  # noqa: PLC0415
     from federation.supervision import Child, Supervisor  # noqa: PLC0415
 

@@ -11,11 +11,10 @@ from pydantic import BaseModel
 import tiki
 from federation import decide
 from federation.clock import SECOND
-from federation.desk import decode
 from federation.errors import Refused
 from federation.ledger.store import Store
 from federation.points import DecisionPoint, schemas
-from federation.records import Answered, Asked, BundleText, Candidate, Effect, Kind, Outcome, Record
+from federation.records import Answered, Asked, BundleText, Candidate, Effect, Kind, Outcome, Record, decode
 
 PAGE = 500  # asked records read at a time
 SCANNED = 10_000  # asked records that one request looks through before it hands out a cursor

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from federation.desk import Rejected
 from federation.errors import Refused
 from federation.records import Event
+from federation.replies import Rejected
 from tests.federation.lab import Laboratory
 
 

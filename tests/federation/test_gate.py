@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from federation.desk import decode
 from federation.gate import freeze_entry
 from federation.manager import Emission
-from federation.records import Kind, Mode
+from federation.records import Kind, Mode, decode
 from federation.settings import Brake, Cap, GateSettings, Settings, Window
 from tests.federation.lab import Laboratory
 

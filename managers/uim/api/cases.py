@@ -7,7 +7,7 @@ import msgspec
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from federation.desk import Case as OpenCase
+from federation.cases import Case as OpenCase
 from federation.errors import Refused, Temporary
 from managers.uim.api import context
 from managers.uim.api.context import Context

@@ -12,11 +12,11 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from federation.desk import Rejected
 from federation.errors import Conflict, Corrupt, EliasError, Refused, Temporary
+from federation.replies import Rejected
 
 RETRY_AFTER = "1"  # seconds
-_STATUS = {
+STATUS = {
     "media-type": 415,
     "too-large": 413,
     "bad-json": 400,
@@ -84,7 +84,7 @@ def of_rejected(rejected: Rejected) -> Json:
 
 def of_elias(problem: EliasError) -> Json:
     if isinstance(problem, Refused):
-        status = 409 if isinstance(problem, Conflict) else _STATUS.get(problem.code, 422)
+        status = 409 if isinstance(problem, Conflict) else STATUS.get(problem.code, 422)
         headers = {"WWW-Authenticate": 'Bearer realm="elias"'} if status == 401 else None
         return error(status, problem.code, problem.message, place=problem.place, cure=problem.cure, headers=headers)
     if isinstance(problem, Temporary):

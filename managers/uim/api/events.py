@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from federation.desk import Rejected, Reply
+from federation.replies import Rejected, Reply
 from managers.uim.api import context, envelope, intake
 from managers.uim.api.lanes import Result
 

@@ -10,9 +10,9 @@ from urllib.parse import unquote
 
 import msgspec
 
-from federation.desk import Rejected
 from federation.errors import Refused
 from federation.records import Event
+from federation.replies import Rejected
 
 EVENTS = 1000  # of a batch
 DATA = 64 << 10  # bytes of one event's data, as JSON

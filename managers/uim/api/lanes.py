@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from federation.desk import Rejected, Reply
 from federation.errors import Bug, EliasError, Refused, Temporary
 from federation.points import DecisionPoint
 from federation.records import Event
+from federation.replies import Rejected, Reply
 from managers.uim.link import Link
 
 FLIGHTS = 2  # calls to one manager at a time: one being decided while another is being committed

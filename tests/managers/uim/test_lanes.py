@@ -3,9 +3,9 @@ from typing import Any
 
 import msgspec
 
-from federation.desk import Rejected, Reply
 from federation.errors import Bug
 from federation.records import Event
+from federation.replies import Rejected, Reply
 from managers.uim.api.lanes import FLIGHTS, Lane, Result
 
 

@@ -7,12 +7,12 @@ import pytest
 
 import tiki
 from federation.clock import VirtualClock
-from federation.desk import Rejected, Reply
 from federation.gate import APPROVAL, SUPERVISION, WITHHELD
 from federation.ledger.store import Store
 from federation.local import LocalFederation
 from federation.points import schemas
 from federation.records import Event, Kind
+from federation.replies import Rejected, Reply
 from federation.settings import Settings, shipped_specs
 from managers.ulm.manager import Ulm
 from managers.ulm.points import SUGGESTION

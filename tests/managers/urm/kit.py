@@ -8,13 +8,12 @@ import msgspec
 
 import tiki
 from federation.clock import VirtualClock
-from federation.desk import decode
 from federation.gate import APPROVAL, SUPERVISION, WITHHELD
 from federation.ledger.store import Store
 from federation.local import LocalFederation
 from federation.manager import Emission, Follow, Manager
 from federation.points import schemas
-from federation.records import Candidate, Entry, Event, Kind, Mode, Outcome
+from federation.records import Candidate, Entry, Event, Kind, Mode, Outcome, decode
 from federation.settings import Settings, shipped_specs
 from managers.ufm.points import PLACEMENT
 from managers.urm.manager import Urm

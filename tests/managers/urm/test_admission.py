@@ -2,8 +2,9 @@ from typing import Any
 
 import pytest
 
-from federation.desk import Desk, Rejected
+from federation.desk import Desk
 from federation.records import Entry, Event, Kind, Outcome, encode
+from federation.replies import Rejected
 from federation.settings import shipped_specs
 from managers.urm.manager import Urm
 
