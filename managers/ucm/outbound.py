@@ -71,7 +71,7 @@ class Outbound:
         except TimeoutError:
             return self._failed("unreachable", f"no answer within {hook.timeout:g} s")
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            return self._failed("unreachable", f"{type(error).__name__}: {error}")
+            return self._failed("unreachable", f"{type(error).__name__} {error}".rstrip())
         return self._judged(response, time.monotonic() - began)
 
     async def _send(self, url: str, headers: dict[str, str], body: bytes) -> httpx.Response:
