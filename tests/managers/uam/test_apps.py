@@ -70,3 +70,9 @@ def test_sizes_and_durations_carry_units(tmp_path: Path) -> None:
     text = "apps: {web: {command: [a], memory: 2GiB, stop: {grace: 2m}}}"
     (app,) = apps.load(write(tmp_path, text)).values()
     assert (app.memory, app.launch["stop"]["grace"]) == (2 * 2**30, 120.0)
+
+
+def test_the_example_of_the_documentation_is_sound(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "applications.md").read_text()
+    text = page.partition("```yaml\n")[2].partition("```")[0]
+    assert list(apps.load(write(tmp_path, text))) == ["database", "web", "backup"]
