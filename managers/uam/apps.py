@@ -31,7 +31,7 @@ Strategy = Literal["one_for_one", "one_for_all", "rest_for_one"]
 
 
 class _Declared(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
 
 
 class Stop(_Declared):
