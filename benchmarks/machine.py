@@ -17,4 +17,5 @@ def machine() -> str:
         ]
         model = named[0] if named else model
     gib = psutil.virtual_memory().total / 2**30
-    return f"{model}, {os.cpu_count()} cores, {gib:.0f} GiB, {platform.system()} {platform.release()}, Python {platform.python_version()}"
+    system = f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
+    return f"{model}, {os.cpu_count()} cores, {gib:.0f} GiB, {system}"

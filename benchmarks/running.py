@@ -92,7 +92,7 @@ class Running:
         raw = response.read()
         if connection is None:
             used.close()
-        return response.status, json.loads(raw) if raw[:1] in b"{[" else raw.decode()
+        return response.status, json.loads(raw) if raw[:1] in (b"{", b"[") else raw.decode()
 
     def get(self, path: str) -> tuple[int, Any]:
         return self.request("GET", path)
