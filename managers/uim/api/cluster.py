@@ -166,10 +166,10 @@ async def all_nodes(here: Context) -> list[dict[str, Any]]:
 
 
 async def tree(here: Context) -> list[Member]:
-    members, *healths = await asyncio.gather(
-        here.link.call("root", "tree", patience=2.0), *(health(here, child) for child in here.children)
-    )
-    by_name = dict(zip(here.children, healths, strict=True))
+    """Every member of the supervision tree, with the health of those that are processes."""
+    members = await here.link.call("root", "tree", patience=2.0)
+    running = [m.name for m in members if m.pid]
+    by_name = dict(zip(running, await asyncio.gather(*(health(here, name) for name in running)), strict=True))
     return [
         Member(**(asdict(m) | {"since": iso(m.since), "health": by_name.get(m.name) or {}, "status": str(m.status)}))
         for m in members

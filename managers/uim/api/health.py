@@ -73,14 +73,25 @@ async def readyz(request: Request) -> Ready:
 @router.get("/metrics", summary="Figures of all processes, for Prometheus", response_class=Response)
 async def metrics(request: Request) -> Response:
     here = context.of(request)
-    healths = await asyncio.gather(*(cluster.health(here, child) for child in here.children))
+    healths = await _healths(here)
     try:
         nodes = await cluster.all_nodes(here)
     except EliasError:
         nodes = []
     registry = CollectorRegistry()
-    registry.register(_Federation(dict(zip(here.children, healths, strict=True)), nodes))
+    registry.register(_Federation(healths, nodes))
     return Response(generate_latest(registry) + generate_latest(here.registry), media_type=_TYPE)
+
+
+async def _healths(here: Context) -> dict[str, dict[str, Any] | None]:
+    """What every process says of itself, node agents too where the root supervisor tells of them; None: no answer."""
+    try:
+        found: dict[str, dict[str, Any] | None] = {m.name: m.health or None for m in await cluster.tree(here) if m.pid}
+    except EliasError:
+        found = dict(
+            zip(here.children, await asyncio.gather(*(cluster.health(here, c) for c in here.children)), strict=True)
+        )
+    return dict.fromkeys(here.children) | found
 
 
 async def _pings(here: Context, child: str) -> bool:

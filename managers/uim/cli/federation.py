@@ -1,6 +1,5 @@
 """up, down, status: the federation as a whole."""
 
-import json
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -114,7 +113,7 @@ def status(context: typer.Context, json_: Json = False) -> None:
     """
     settings = settings_of(context)
     api = Api(settings)
-    here = {"url": api.url, "state": str(settings.state), "logs": _logs(settings)}
+    here = {"url": api.url, "state": str(settings.state), "logs": str(settings.state / "logs")}
     try:
         members = api.get("/v1/managers")["members"]
     except Unreachable:
@@ -167,14 +166,6 @@ def _node(node: dict[str, Any]) -> list[str]:
     report = node.get("report", {})
     shares = ("" if report.get(key) is None else f"{report[key]:.0f} %" for key in ("cpu", "memory", "disk", "gpu"))
     return [str(node.get("name", "")), str(node.get("status", "")), *shares]
-
-
-def _logs(settings: "Settings") -> str:
-    """Where the processes write their logs; empty while Ray is down."""
-    try:
-        return str(json.loads((settings.state / "ray.json").read_text())["temp_dir"]) + "/session_latest/logs"
-    except (OSError, ValueError, KeyError):
-        return ""
 
 
 def apps(context: typer.Context, json_: Json = False) -> None:
