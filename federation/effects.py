@@ -61,6 +61,14 @@ class FreezeFlag:
     def __bool__(self) -> bool:
         return self.path.exists()
 
+    @property
+    def by(self) -> str:
+        """Who froze; empty when nobody did."""
+        try:
+            return self.path.read_text().strip()
+        except FileNotFoundError:
+            return ""
+
     def set(self, on: bool, by: str = "") -> None:
         if on:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -13,12 +13,14 @@ import msgspec
 import ray
 
 from federation.clock import SECOND, SystemClock
-from federation.errors import EliasError, Fenced
+from federation.errors import EliasError, Fenced, Temporary
 from federation.ledger.appender import Appender, Batch, Receipt
 from federation.ledger.store import Store
 from federation.records import Header, Record
 from federation.runtime.service import Service
 from federation.settings import Settings
+
+DATABASE_AWAY = 0.5  # seconds until a database that did not answer is asked again
 
 _batches = msgspec.msgpack.Decoder(Batch)
 _push = msgspec.msgpack.Encoder()
@@ -62,11 +64,16 @@ class AppenderService(Service):
         anyhow.
         """
         self.clock = SystemClock()
-        self.store = Store.open(self.settings.ledger_url)
         lease = round(self.settings.ledger.lease * SECOND)
-        self.appender = Appender(self.store, self.clock, f"pid {os.getpid()}", lease_ttl=lease)
-        await self._in_thread(lambda: self.appender.open(force=True))
-        self._opened.set()
+        while not self._opened.is_set():
+            try:
+                self.store = await self._in_thread(lambda: Store.open(self.settings.ledger_url))
+                self.appender = Appender(self.store, self.clock, f"pid {os.getpid()}", lease_ttl=lease)
+                await self._in_thread(lambda: self.appender.open(force=True))
+                self._opened.set()
+            except Temporary as error:  # a restart would not help, and would use up what the supervisor allows
+                self.log.warning("waiting for the database: %s", error)
+                await asyncio.sleep(DATABASE_AWAY)
         self.spawn(self._commit_loop())
         self.spawn(self._tick_loop())
         self.spawn(self._renew_loop())
@@ -96,6 +103,11 @@ class AppenderService(Service):
             self._wake(wake)
         receipt = await future
         return receipt.first, receipt.last, receipt.time
+
+    async def wake(self, at: int) -> None:
+        """A writer wants a tick at that ledger time (ns), though it has nothing to commit."""
+        await self._opened.wait()
+        self._wake(at)
 
     async def snapshot(self, writer: str, seq: int, body: bytes) -> None:
         await self._in_thread(lambda: self.store.snapshot_save(writer, seq, body))

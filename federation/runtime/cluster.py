@@ -53,6 +53,7 @@ _ENVIRONMENT = {
     "RAY_LOGGER_LEVEL": "warning",
     "RAY_ROTATION_MAX_BYTES": str(8 << 20),
     "RAY_ROTATION_BACKUP_COUNT": "1",
+    "RAY_worker_niceness": "0",  # Ray would run the managers, and what they start, at nice 15
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # who asked for no GPU sees none
     "RAY_START_HOOK": "federation.runtime.cluster.lean",
 }

@@ -18,7 +18,7 @@ from federation.errors import EliasError, Refused
 from federation.gate import SUPERVISION, Gate, Wish, freeze_entry, order_of
 from federation.manager import Emission, Manager
 from federation.points import Mode, schemas, versions
-from federation.records import BundleText, Entry, Event, Kind, Outcome, encode
+from federation.records import BundleText, Entry, Event, Freeze, Kind, Outcome, encode
 from federation.records import Mode as ModeBody
 from federation.runtime.manager import ManagerService
 from federation.runtime.service import NAMESPACE, actor_name
@@ -26,6 +26,7 @@ from federation.settings import Settings
 
 RESCAN = 1.0  # seconds between looks at the spec folder
 ADOPTION = 5.0  # seconds for a manager to take a new bundle; one that is being restarted reads it from the ledger
+RECORD = 2.0  # seconds for which a freeze waits to be on record before it says that the record follows
 GRACE = 5.0  # seconds past its expiry that an executor is still asked what came of an effect
 
 
@@ -36,6 +37,7 @@ class GateService(ManagerService):
         self._sent: set[str] = set()
         self._agents: dict[str, str] = {}
         self._problem: dict[str, Any] = {}
+        self._word: Freeze | None = None  # a person's newest word on the freeze, while it is not on record
 
     def make(self) -> Manager:
         gate = Gate(self.settings)
@@ -55,6 +57,7 @@ class GateService(ManagerService):
         self._in_force = self.desk.bundle
         self._executor.greet(self.epoch, self.incarnation)
         self.spawn(self._watch_specs())
+        self.spawn(self._watch_freeze())
         self.committed()
 
     # -- bundles -----------------------------------------------------------------------------------------------------
@@ -143,12 +146,43 @@ class GateService(ManagerService):
             raise Refused("no-mode", f"`{mode}` is not a mode", cure="one of: observe, approve, act")
         await self._note(Emission(Kind.MODE, "", "", "", ModeBody(action, mode, by)))
 
-    async def set_freeze(self, on: bool, by: str, reason: str) -> None:
-        """The nodes first, the record after: a freeze must not wait for the database."""
+    async def set_freeze(self, on: bool, by: str, reason: str) -> bool:
+        """The nodes first, the record after: a freeze must not wait for the database. False: the record follows."""
+        self._tell_nodes(on, by)
+        self._word = Freeze(on, by, reason)
+        recording = self.spawn(self._record_freeze(self._word))
+        await asyncio.wait({recording}, timeout=RECORD)
+        return self._word is None
+
+    def _tell_nodes(self, on: bool, by: str) -> None:
         self.frozen.set(on, by)
         for actor in set(self._agents.values()):
             ray.get_actor(actor, NAMESPACE).freeze.remote(on, by)
-        await self._note(freeze_entry(on, by, reason))
+
+    async def _record_freeze(self, word: Freeze) -> None:
+        """Until it is on record, or a newer word counts."""
+        while self._word is word:
+            try:
+                await self._note(freeze_entry(word.on, word.by, word.reason))
+            except EliasError as error:
+                self.log.warning("the freeze is not on record yet: %s", error)
+                await asyncio.sleep(RESCAN)
+            else:
+                if self._word is word:
+                    self._word = None
+
+    async def _watch_freeze(self) -> None:
+        """What the file says and what the record says become one, and it is the freeze: a command may have set the
+        file while this process or the API was away.
+        """
+        while True:
+            await asyncio.sleep(RESCAN)
+            if self._word is not None or bool(self.frozen) == self.gate.state.frozen:
+                continue
+            if self.frozen:
+                await self.set_freeze(True, self.frozen.by, "found frozen")
+            else:
+                self._tell_nodes(True, "the record")
 
     async def _note(self, emission: Emission) -> None:
         entry = Entry(emission.kind, emission.point, emission.subject, emission.decision, encode(emission.body))
@@ -179,7 +213,10 @@ class GateService(ManagerService):
         node, actor = str(report["node"]), str(report["actor"])
         if self._agents.get(node) != actor:
             self._agents[node] = actor
-            ray.get_actor(actor, NAMESPACE).greet.remote(self.epoch, self.incarnation)
+            agent = ray.get_actor(actor, NAMESPACE)
+            agent.greet.remote(self.epoch, self.incarnation)
+            if self.frozen:
+                agent.freeze.remote(True, self.frozen.by)
         self.committed()
 
     def followed_anew(self) -> None:

@@ -30,6 +30,7 @@ from federation.settings import Settings
 COMMIT_DEADLINE = 8.0  # seconds for which a batch is sent again while the appender is away: its restart takes about 2
 ROUND = 64  # jobs prepared for one commit
 QUEUE = 2000  # jobs waiting before a manager says it is overloaded
+LEDGER_AWAY = 0.5  # seconds until a database that did not answer is asked again
 
 _events = msgspec.msgpack.Decoder(list[Event])
 _records = msgspec.msgpack.Decoder(list[Record])
@@ -61,20 +62,34 @@ class ManagerService(Service):
         self._following = asyncio.Event()
         self._pushes = 0
         self._own = self._followed = self._saved = 0
+        self._wake: int | None = None
         self._batch_number = 0
         self._handled = self._commits = 0
 
     # -- life --------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        self.store = Store.open(self.settings.ledger_url, read_only=True)
-        info = {"pid": os.getpid(), "node": self.node}
-        self.incarnation, self.epoch = await self._appender("register", self.name, info)
-        bundle = await self._bundle_in_force()
-        self._rebuild(bundle)
+        """Serve once the ledger can be read. That it cannot is no fault of this process: a restart would not help, and
+        would use up what its supervisor allows.
+        """
+        while True:
+            try:
+                await self._open()
+                break
+            except Temporary as error:
+                self.log.warning("waiting for the ledger: %s", error)
+                await asyncio.sleep(LEDGER_AWAY)
         self.spawn(self._work_loop())
         self.spawn(self._follow_loop())
         await self._following.wait()
+
+    async def _open(self) -> None:
+        self.store = Store.open(self.settings.ledger_url, read_only=True)
+        info = {"pid": os.getpid(), "node": self.node}
+        self.incarnation, self.epoch = await self._appender("register", self.name, info)
+        self._batch_number = 0
+        bundle = await self._bundle_in_force()
+        self._rebuild(bundle)
 
     def make(self) -> Manager:
         manager: Manager = resolve(self.roster.managers[self.name])(self.settings)
@@ -148,10 +163,15 @@ class ManagerService(Service):
         kinds, pairs = self._wanted()
         while True:
             self._pushes = 0
-            self.epoch, _ = await self._appender(
-                "follow", self.name, actor_name(self.name), sorted(kinds), sorted(pairs)
-            )
-            await self.do(self._catching_up)
+            try:
+                self.epoch, _ = await self._appender(
+                    "follow", self.name, actor_name(self.name), sorted(kinds), sorted(pairs)
+                )
+                await self.do(self._catching_up)
+            except Temporary as error:
+                self.log.warning("nobody is followed yet: %s", error)
+                await asyncio.sleep(LEDGER_AWAY)
+                continue
             self.followed_anew()
             self._following.set()
             with contextlib.suppress(ray.exceptions.RayError):
@@ -267,14 +287,14 @@ class ManagerService(Service):
                 self._lost(
                     [job for job, _ in done], Temporary(f"{self.name} is catching up with the ledger; send it again")
                 )
-                self._restore()
+                await self._restore()
                 continue
             sending = asyncio.get_running_loop().create_task(self._send(entries, done))
             if self._jobs.empty() or self._save_due():
                 if await sending:
                     await self._settled()
                 else:
-                    self._restore()
+                    await self._restore()
                 sending = None
 
     def _prepare(self, jobs: list[Job]) -> tuple[list[Entry] | None, list[tuple[Job, Any]]]:
@@ -292,6 +312,9 @@ class ManagerService(Service):
                 done.append((job, result))
             except Refused as error:
                 self._lost([job], error)
+            except Temporary as error:  # the ledger could not be read, and the desk may have stopped half-way
+                self._lost([job], error)
+                entries = None
             except Exception as error:
                 self.log.exception("a bug in %s", self.name)
                 self._lost([job], Bug(f"{self.name}: {type(error).__name__}: {error}"))
@@ -301,8 +324,7 @@ class ManagerService(Service):
     async def _send(self, entries: list[Entry], done: list[tuple[Job, Any]]) -> bool:
         """Commit, then tell those who wait; False if nothing was committed."""
         try:
-            if entries:
-                await self._commit(entries, self.desk.wake() or 0)
+            await self._commit(entries) if entries else self._want_tick()
         except Fenced:
             os._exit(3)  # a newer incarnation is in charge
         except EliasError as error:
@@ -315,9 +337,17 @@ class ManagerService(Service):
         self.committed()
         return True
 
-    async def _commit(self, entries: list[Entry], wake: int = 0) -> None:
+    def _want_tick(self) -> None:
+        """Have the appender make a tick when the next timer of this manager is due, unless it was told so before."""
+        wake = self.desk.wake()
+        if wake is not None and wake != self._wake and self._handle is not None:
+            self._wake = wake
+            self._handle.wake.remote(wake)
+
+    async def _commit(self, entries: list[Entry]) -> None:
         batch = Batch(self.name, self.incarnation, self._batch_number, entries)
-        _, self._own, _ = await self._appender("append", _packed.encode(batch), wake)
+        self._wake = self.desk.wake() if self._following.is_set() else None
+        _, self._own, _ = await self._appender("append", _packed.encode(batch), self._wake or 0)
         self._batch_number += 1
         self._commits += 1
 
@@ -343,10 +373,16 @@ class ManagerService(Service):
         except EliasError as error:
             self.log.warning("no snapshot: %s", error)
 
-    def _restore(self) -> None:
-        """What was folded did not happen: build the state again from what did."""
-        self._rebuild(self.desk.bundle)
-        self._batch_number = next((s.number + 1 for s in self.store.standings() if s.writer == self.name), 0)
+    async def _restore(self) -> None:
+        """What was folded did not happen: build the state again from what did, as soon as that can be read."""
+        while True:
+            try:
+                self._batch_number = next((s.number + 1 for s in self.store.standings() if s.writer == self.name), 0)
+                self._rebuild(self.desk.bundle)
+                return
+            except Temporary as error:
+                self._lost([self._jobs.get_nowait() for _ in range(self._jobs.qsize())], error)
+                await asyncio.sleep(LEDGER_AWAY)
 
     def _lost(self, jobs: list[Job], error: EliasError) -> None:
         for job in jobs:

@@ -80,6 +80,9 @@ class Start:
     def __init__(self, jobs: Jobs) -> None:
         self.jobs = jobs
 
+    def figures(self) -> dict[str, Any]:
+        return self.jobs.figures()
+
     async def do(self, order: Order) -> Outcome:
         return await self.jobs.start(order)
 

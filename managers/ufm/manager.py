@@ -33,6 +33,8 @@ class Job(msgspec.Struct, frozen=True, gc=False):
 class UfmState(msgspec.Struct):
     fleet: FleetState = FleetState()
     drained: dict[str, bool] = {}
+    silent: dict[str, bool] = {}  # whether a node missed its last check when it was last decided about
+    displaced: dict[str, list[Job]] = {}  # by the decision that drained their node: jobs to be placed again
     admitted: dict[str, Job] = {}
     waiting: dict[str, Job] = {}
     running: dict[str, Job] = {}
@@ -238,6 +240,9 @@ class Ufm(Manager):
 
     def _fold_asked_placement(self, job: str, asked: Asked) -> None:
         self.state.admitted.pop(job, None)
+        self.state.displaced = {
+            d: left for d, js in self.state.displaced.items() if (left := [j for j in js if j.id != job])
+        }
         attempt = self.state.waiting[job].attempt + 1 if job in self.state.waiting else 0
         self.state.waiting[job] = Job(job, asked.event.data, attempt)
         if len(self.state.waiting) > WAITING:
@@ -251,29 +256,35 @@ class Ufm(Manager):
             joined = msgspec.convert(body.data, Node)
             self.fleet.put(msgspec.structs.replace(joined, schedulable=not self.state.drained.get(name, False)))
             self._room = True
+        elif entry.kind == Kind.ASKED and entry.point == NODE_HEALTH.name:
+            self.state.silent[name] = body.facts.get("missed", 0) > 0
         elif entry.kind == Kind.OUTCOME and "cordoned" in body.data and name in self.fleet.nodes:
             drained = body.data["cordoned"]
+            if drained and entry.point == NODE_HEALTH.name and self.state.silent.get(name):
+                self.state.displaced[entry.decision] = self._displace(name)
             self.state.drained[name] = drained
             self.fleet.put(msgspec.structs.replace(self.fleet.nodes[name], schedulable=not drained))
             self._room = self._room or not drained
 
+    def _displace(self, node: str) -> list[Job]:
+        """Gives back what restartable jobs hold on a node that is gone; they are to run elsewhere."""
+        jobs = []
+        for owner in [a.owner for a in self.fleet.allocations.values() if a.node == node]:
+            job = self.state.running.get(owner)
+            if job is not None and job.data.get("restartable"):
+                self.fleet.release(owner)
+                jobs.append(self.state.running.pop(owner))
+        return jobs
+
     def react(self, entry: Entry, body: Any) -> Iterator[Event]:
         if entry.kind == Kind.ANSWERED and entry.point == "urm.admission" and body.action == "admit":
-            yield _placement_event(self.state.admitted[entry.subject], "elias/urm")
-        elif entry.kind == Kind.OUTCOME and entry.point == NODE_HEALTH.name and body.data.get("cordoned"):
-            yield from self._elsewhere(entry)
-
-    def _elsewhere(self, entry: Entry) -> Iterator[Event]:
-        """Restartable jobs of a node that was drained because it is gone are placed again."""
-        health = self.health.get(entry.subject)
-        if health is None or health.missed == 0:
-            return
-        for owner, allocation in list(self.fleet.allocations.items()):
-            job = self.state.running.get(owner)
-            if allocation.node == entry.subject and job is not None and job.data.get("restartable"):
-                self.fleet.release(owner)
-                del self.state.running[owner]
-                yield Event(f"{owner} after {entry.decision}", "elias/ufm", PLACEMENT.events[0], owner, None, job.data)
+            job = self.state.admitted.get(entry.subject)
+            if job is not None:
+                yield _placement_event(job, "elias/urm")
+        elif entry.kind == Kind.OUTCOME and entry.point == NODE_HEALTH.name:
+            for job in self.state.displaced.get(entry.decision, ()):
+                event = f"{job.id} after {entry.decision}"
+                yield Event(event, "elias/ufm", PLACEMENT.events[0], job.id, None, job.data)
 
     # -- views -------------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 
 import tiki
-from federation.errors import Refused, Temporary
+from federation.errors import EliasError, Refused, Temporary
 from federation.points import schemas
 from federation.runtime.cluster import Cluster
 from federation.settings import Settings
@@ -29,7 +29,12 @@ def up(settings: Settings, say: Say) -> Callable[[], None] | None:
     Raises Refused when the specs are not sound or a port is taken.
     """
     os.umask(0o077)
-    check_specs(settings)
+    try:
+        check_specs(settings)
+    except Refused as error:
+        if not _ever_in_force(settings):
+            raise
+        say(f"{error}\nuntil then the specs stay in force that were so before")
     settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.environ["ELIAS_LOGS"] = str(settings.state.resolve() / "logs")
     cluster = Cluster.attach(settings.state)
@@ -156,6 +161,21 @@ def check_specs(settings: Settings) -> tiki.Bundle:
         raise Refused(
             "specs", str(error), place=str(folder), cure="correct them; `elias tiki check` shows the same"
         ) from None
+
+
+def _ever_in_force(settings: Settings) -> bool:
+    """Whether the ledger holds a bundle to go on with."""
+    from federation.ledger.store import Store  # noqa: PLC0415
+    from federation.records import Kind  # noqa: PLC0415
+
+    try:
+        store = Store.open(settings.ledger_url, read_only=True)
+    except EliasError:
+        return False
+    try:
+        return bool(store.latest(1, kinds=[Kind.BUNDLE]))
+    finally:
+        store.close()
 
 
 def _check_port(settings: Settings) -> None:
