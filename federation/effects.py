@@ -5,6 +5,7 @@ refuses repeats and late orders even when everything else is down. A frozen node
 and needs no database.
 """
 
+import contextlib
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
@@ -72,7 +73,9 @@ class FreezeFlag:
     def set(self, on: bool, by: str = "") -> None:
         if on:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self.path.write_text(by + "\n")
+            self.path.touch(mode=0o600)
+            with contextlib.suppress(OSError):  # on a full disk the flag counts, not whose it is
+                self.path.write_text(by + "\n")
         else:
             self.path.unlink(missing_ok=True)
 
