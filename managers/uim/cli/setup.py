@@ -15,7 +15,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def settings(context: typer.Context, json_: Json = False) -> None:
-    """Every setting of `elias.yaml` with its value and what it means; those that differ from the default are marked.
+    """Every setting of `elias.yaml` with its value, and the default of those that were set.
 
     Examples:
 
@@ -42,7 +42,7 @@ def _rows(chosen: object, default: object, prefix: str) -> list[tuple[str, str, 
         if isinstance(value, BaseModel):
             rows += _rows(value, usual, f"{prefix}{name}.")
         else:
-            rows.append((f"{prefix}{name}", str(value), "" if value == usual else "set"))
+            rows.append((f"{prefix}{name}", str(value), "" if value == usual else f"default {usual}"))
     return rows
 
 

@@ -191,7 +191,7 @@ def test_the_token_opens_the_page(elias: Elias, house: House) -> None:
 
 def test_settings_say_what_differs_from_the_default(elias: Elias, house: House) -> None:
     rows = {line.split("\t")[0]: line.split("\t")[1:] for line in elias("settings").splitlines()}
-    assert rows["listen.port"] == [str(house.settings.listen.port), "set"]
+    assert rows["listen.port"] == [str(house.settings.listen.port), "default 8600"]
     assert rows["listen.host"] == ["127.0.0.1", ""]
     assert elias.json("settings")["ledger"]["tick"] == 10.0
 
