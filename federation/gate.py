@@ -128,7 +128,7 @@ class Gate(Manager):
 
     name = "gate"
     points = (APPROVAL, WITHHELD, SUPERVISION)
-    follows: ClassVar[tuple[Follow, ...]] = (Follow(Kind.EFFECT),)
+    follows: ClassVar[tuple[Follow, ...]] = (Follow(Kind.EFFECT), Follow(Kind.OUTCOME))
     State = GateState
     state: GateState
 
