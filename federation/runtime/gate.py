@@ -157,7 +157,8 @@ class GateService(ManagerService):
     def _tell_nodes(self, on: bool, by: str) -> None:
         self.frozen.set(on, by)
         for actor in set(self._agents.values()):
-            ray.get_actor(actor, NAMESPACE).freeze.remote(on, by)
+            with contextlib.suppress(ValueError):  # it is being replaced, and is told when it reports
+                ray.get_actor(actor, NAMESPACE).freeze.remote(on, by)
 
     async def _record_freeze(self, word: Freeze) -> None:
         """Until it is on record, or a newer word counts."""
