@@ -162,7 +162,7 @@ class ManagerService(Service):
         """Be pushed what this manager follows, by whichever appender is alive."""
         kinds, pairs = self._wanted()
         while True:
-            self._pushes = 0
+            self._pushes, self._wake = 0, None
             try:
                 self.epoch, _ = await self._appender(
                     "follow", self.name, actor_name(self.name), sorted(kinds), sorted(pairs)

@@ -158,7 +158,7 @@ class Processes:
             "effect": ordered.decision,
             "digest": ordered.digest,
         }
-        if record.alive:
+        if record.status == "running":  # until its shim has written how it ended, though its process may be gone
             running = {
                 "status": "running",
                 "pid": record.pid,
