@@ -1,18 +1,18 @@
 """Replays the ledger: every decision is computed again from its asked record, and must come out byte for byte.
 
 A rule's answer is judged anew under the bundle that was in force; a person's or a time-out's answer is checked for
-what it may be: taken from what was asked. Needs the decision points of the versions that the ledger names, and
-nothing else.
+what it may be: taken from what was asked, under that bundle or one that was put in force while the case waited. Needs
+the decision points of the versions that the ledger names, and nothing else.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 import tiki
 from federation import decide
-from federation.errors import Refused
+from federation.errors import Corrupt, Refused
 from federation.ledger.store import Store
 from federation.points import DecisionPoint, schemas, versions
 from federation.records import Answered, Asked, BundleText, Kind, Record, decode, encode
@@ -42,25 +42,53 @@ class Replayed(msgspec.Struct):
 def replay(
     store: Store, points: Mapping[str, DecisionPoint], progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Replayed:
-    """Raises Refused when the ledger was written with other versions of the points than are installed."""
+    """Raises Refused when the ledger was written with other versions of the points than are installed, and Corrupt when
+    its records do not belong together.
+    """
     total = store.head().size
     found = Replayed()
-    bundles: dict[str, tiki.Bundle] = {}
-    open_: dict[tuple[str, int], Asked] = {}
+    bundles: list[tuple[str, tiki.Bundle]] = []
+    open_: dict[tuple[str, int], _Asked] = {}
     for record in store.read(kinds=[Kind.BUNDLE, Kind.ASKED, Kind.ANSWERED]):
         header = record.header
+        body = _decoded(record)
         if header.kind == Kind.BUNDLE:
-            text: BundleText = decode(Kind.BUNDLE, record.body)
-            bundles[text.digest] = _bundle(text, points, header.seq)
+            bundles.append((body.digest, _bundle(body, points, header.seq)))
         elif header.kind == Kind.ASKED:
-            open_[header.decision, header.attempt] = decode(Kind.ASKED, record.body)
+            bundle = next((b for digest, b in reversed(bundles) if digest == body.bundle), None)
+            if bundle is None:
+                raise _not_whole(header.seq, "names a bundle that was never in force")
+            open_[header.decision, header.attempt] = _Asked(body, bundle, len(bundles))
         else:
-            _compare(record, open_.pop((header.decision, header.attempt)), bundles, found)
+            asked = open_.pop((header.decision, header.attempt), None)
+            if asked is None:
+                raise _not_whole(header.seq, "answers what was not asked")
+            later = [bundle for _, bundle in bundles[asked.position :]]
+            _compare(record, body, asked.body, [asked.bundle, *later], found)
         if header.seq % 1000 == 0:
             progress(header.seq, total)
     progress(total, total)
     found.waiting = len(open_)
     return found
+
+
+class _Asked(NamedTuple):
+    """bundle: under which it was asked; position: how many were on record by then."""
+
+    body: Asked
+    bundle: tiki.Bundle
+    position: int
+
+
+def _decoded(record: Record) -> Any:
+    try:
+        return decode(record.header.kind, record.body)
+    except msgspec.MsgspecError:
+        raise _not_whole(record.header.seq, "cannot be read") from None
+
+
+def _not_whole(seq: int, what: str) -> Corrupt:
+    return Corrupt(f"record {seq} {what}; `elias ledger verify` names the first record that was changed")
 
 
 def _bundle(text: BundleText, points: Mapping[str, DecisionPoint], seq: int) -> tiki.Bundle:
@@ -75,33 +103,40 @@ def _bundle(text: BundleText, points: Mapping[str, DecisionPoint], seq: int) -> 
     return tiki.rebuild(text.sources, schemas({name: points[name] for name in text.versions}))
 
 
-def _compare(record: Record, asked: Asked, bundles: Mapping[str, tiki.Bundle], found: Replayed) -> None:
-    answered: Answered = decode(Kind.ANSWERED, record.body)
+def _compare(record: Record, answered: Answered, asked: Asked, bundles: list[tiki.Bundle], found: Replayed) -> None:
     found.decisions += 1
-    program = bundles[asked.bundle].programs[record.header.point]
-    facts, held = program.facts_from(asked.facts), tuple(asked.held)
+    programs = [bundle.programs[record.header.point] for bundle in bundles]
     if asked.waits:
         found.by_others += 1
-        again = _by_others(program, asked, answered, facts, held)
+        possible = [_by_others(program, asked, answered) for program in programs]
     else:
         found.by_rule += 1
-        judged = decide.judge(program, facts, held, asked.latch, asked.candidates, asked.modes, asked.at, asked.attempt)
-        again = encode(judged.answer) if isinstance(judged.answer, Answered) else b"waits"
-    if again != record.body:
+        possible = [_by_rule(programs[0], asked)]
+    if record.body not in possible:
         found.differences.append(
-            Difference(record.header.seq, record.header.decision, record.body.decode(), again.decode())
+            Difference(record.header.seq, record.header.decision, record.body.decode(), possible[0].decode())
         )
 
 
-def _by_others(
-    program: tiki.Program, asked: Asked, answered: Answered, facts: tuple[Any, ...], held: tuple[bool | None, ...]
-) -> bytes:
-    """The answer as it may have been given: the recorded one if it chose what was offered, else what is wrong with
-    it.
+def _by_rule(program: tiki.Program, asked: Asked) -> bytes:
+    facts, held = program.facts_from(asked.facts), tuple(asked.held)
+    judged = decide.judge(program, facts, held, asked.latch, asked.candidates, asked.modes, asked.at, asked.attempt)
+    return encode(judged.answer) if isinstance(judged.answer, Answered) else b"waits"
+
+
+def _by_others(program: tiki.Program, asked: Asked, answered: Answered) -> bytes:
+    """The answer as it may have been given: mode and words are the recorded ones, everything else follows from what was
+    asked and chosen.
     """
+    candidates, terminal = asked.candidates, program.point.terminal
+    modes = {action: answered.mode for action in asked.modes if action == answered.action}
     if answered.tier == "timeout":
-        return encode(decide.timed_out(program, asked.candidates, asked.modes, asked.clause, asked.attempt))
-    terminal = answered.action == program.point.terminal
-    if terminal or answered.choice in decide.offered(program, facts, held, asked.candidates):
-        return encode(answered)
-    return b"not offered"
+        return encode(decide.timed_out(program, candidates, modes, asked.clause, asked.attempt))
+    if answered.tier == "fallback":  # asked again, or too often
+        choice = None if answered.choice is None else decide.find(candidates, terminal, {})
+        return encode(Answered(choice, terminal, {}, "fallback", asked.clause, answered.reason, "", asked.attempt))
+    facts, held = program.facts_from(asked.facts), tuple(asked.held)
+    if answered.choice not in decide.offered(program, facts, held, candidates):
+        return b"not offered"
+    by, words = answered.by, answered.words
+    return encode(decide.by_person(candidates, answered.choice, modes, asked.clause, asked.attempt, by, words))
