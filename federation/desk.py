@@ -36,6 +36,7 @@ from federation.situation import Situation, Situations
 from tiki import Latch
 
 ATTEMPTS = 3  # an answer that no longer holds is asked again twice before the terminal action answers
+SUBJECTS = 20_000  # of a point, of which the desk knows that it has looked at them before
 RECENT = 4096  # decisions whose reply is kept for a sender that repeats itself; older ones are read from the ledger
 
 
@@ -47,6 +48,10 @@ class Work(NamedTuple):
 
 
 class DeskState(msgspec.Struct):
+    """By point: the latches by subject, the modes by action, and when a subject that the manager itself noticed was
+    first decided about. cases: by decision."""
+
+    looked: dict[str, dict[str, int]] = {}
     latches: dict[str, dict[str, Latch]] = {}
     cases: dict[str, Case] = {}
     modes: dict[str, dict[str, str]] = {}
@@ -210,6 +215,11 @@ class Desk:
         self._raised.extend(self.manager.react(entry, body))
 
     def _fold_asked(self, entry: Entry, body: Asked) -> None:
+        if self.points[entry.point].greets and body.event.source == f"elias/{self.manager.name}":
+            looked = self.state.looked.setdefault(entry.point, {})
+            looked.setdefault(entry.subject, body.at)
+            if len(looked) > SUBJECTS:
+                del looked[next(iter(looked))]
         latches = self.state.latches.setdefault(entry.point, {})
         if body.latched is None:
             latches.pop(entry.subject, None)
@@ -270,7 +280,7 @@ class Desk:
         program = self.programs[point.name]
         situation = self.situations.look(point, event, now)
         latch = self.state.latches.get(point.name, {}).get(event.subject)
-        if quiet and _in_force(program, situation, latch, now):
+        if quiet and self._looked(point, event) and _in_force(program, situation, latch, now):
             return None
         candidates = self.situations.candidates(point, event, situation)
         _, facts, held = situation
@@ -282,6 +292,10 @@ class Desk:
         if len(self.recent) > RECENT:
             self.recent.popitem(last=False)
         return reply
+
+    def _looked(self, point: DecisionPoint, event: Event) -> bool:
+        """Whether a subject was decided about before; the first look at it is put on record, whatever it finds."""
+        return not point.greets or event.subject in self.state.looked.get(point.name, {})
 
     def _asked_of(
         self,

@@ -47,13 +47,14 @@ class Due:
 @dataclass(frozen=True)
 class DecisionPoint:
     """events: CloudEvents types that ask this point. effects: action name -> what it does; an action without one does
-    nothing.
+    nothing. greets: the first look at a subject is put on record, whatever it finds.
     """
 
     schema: Point
     events: tuple[str, ...]
     effects: Mapping[str, Does] = field(default_factory=dict)
     outcome: Due = field(default=Due(60.0, "done"))
+    greets: bool = False
     name: str = field(init=False)
     terminal: str = field(init=False)
 

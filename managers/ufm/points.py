@@ -162,6 +162,7 @@ NODE_HEALTH = DecisionPoint(
         "readmit": Does("node.uncordon", Mode.OBSERVE, expires=30.0, disruptive=False),
     },
     outcome=Due(60.0, "node minutes"),
+    greets=True,
 )
 
 POINTS = (PLACEMENT, ROUTING, NODE_HEALTH)

@@ -87,6 +87,7 @@ PRESSURE = DecisionPoint(
         "scale_in": Does("node.uncordon", disruptive=False),
     },
     outcome=Due(60.0, "relieved nodes"),
+    greets=True,
 )
 
 ADMISSION = DecisionPoint(

@@ -36,6 +36,7 @@ FURNACE = DecisionPoint(
     ),
     events=("lab.measured",),
     effects={"cool": Does("furnace.cool", Mode.ACT), "vent": Does("window.open", Mode.OBSERVE)},
+    greets=True,
 )
 
 REQUEST = DecisionPoint(
@@ -114,7 +115,12 @@ class Lab(Manager):
     def observe(self, report: Mapping[str, Any], now: int) -> list[Event]:
         return [
             Event(
-                f"{report['furnace']} {now}", "lab", "lab.measured", report["furnace"], None, {"heat": report["heat"]}
+                f"{report['furnace']} {now}",
+                "elias/lab",
+                "lab.measured",
+                report["furnace"],
+                None,
+                {"heat": report["heat"]},
             )
         ]
 

@@ -153,11 +153,11 @@ def test_a_case_that_nobody_answers_times_out_to_the_terminal_action_and_never_a
         lab.federation.answer("lab", case.id, "cool")
 
 
-def test_a_report_is_recorded_only_when_it_changes_what_is_in_force(lab: Laboratory) -> None:
+def test_the_first_report_is_recorded_and_then_only_what_changes_what_is_in_force(lab: Laboratory) -> None:
     def seen() -> int:
         return lab.lab.state.seen
 
-    for heat, expected in ((10, 0), (20, 0), (95, 1), (96, 1), (97, 1), (10, 2), (11, 2)):
+    for heat, expected in ((10, 1), (20, 1), (95, 2), (96, 2), (97, 2), (10, 3), (11, 3)):
         lab.clock.advance(5)
         lab.federation.report("lab", [{"furnace": "f1", "heat": heat}])
         assert seen() == expected, heat

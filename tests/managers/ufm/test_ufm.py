@@ -107,9 +107,10 @@ def three(tmp_path: Path) -> Iterator[Cluster]:
     cluster.close()
 
 
-async def test_a_healthy_cluster_writes_no_decisions(three: Cluster) -> None:
+async def test_a_healthy_cluster_writes_its_first_look_at_each_node_and_no_more(three: Cluster) -> None:
     await three.pass_time(60)
-    assert list(three.store.read(kinds=[Kind.ASKED])) == []
+    assert sorted(three.answers("hold")) == ["n000", "n001", "n002"]
+    assert len(list(three.store.read(kinds=[Kind.ASKED]))) == 3
 
 
 async def test_a_node_that_misses_three_checks_would_be_drained_and_by_default_is_not(three: Cluster) -> None:

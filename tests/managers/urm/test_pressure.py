@@ -64,7 +64,7 @@ def test_a_short_peak_of_memory_sheds_nothing(cluster: Cluster) -> None:
     cluster.pass_time(60, report("a"))
     cluster.pass_time(20, full())
     cluster.pass_time(60, report("a"))
-    assert cluster.answers(PRESSURE) == []
+    assert cluster.answers(PRESSURE) == ["hold"]  # the first look
 
 
 def test_pressure_that_comes_back_is_answered_again(cluster: Cluster) -> None:
@@ -95,14 +95,14 @@ def test_with_nothing_to_shed_a_person_is_asked(cluster: Cluster) -> None:
 def test_a_machine_without_gpu_is_judged_by_the_rest(cluster: Cluster) -> None:
     cluster.pass_time(60, report("a"), report("b"))
     cluster.pass_time(60, report("a", memory=85.0, cpu=90.0), report("b"))
-    (answered,) = [body for _, body in cluster.records(Kind.ANSWERED, PRESSURE)]
+    _, answered = [body for _, body in cluster.records(Kind.ANSWERED, PRESSURE)]
     assert (answered.action, answered.args["to"], answered.clause) == ("scale_out", "b", "all_busy")
 
 
 def test_an_idle_gpu_keeps_all_thresholds_from_being_exceeded(cluster: Cluster) -> None:
     for _ in range(2):
         cluster.pass_time(60, report("a", memory=85.0, cpu=90.0, gpu=10.0, gpus=[GPU]), report("b"))
-    assert cluster.answers(PRESSURE, "a") == []
+    assert cluster.answers(PRESSURE, "a") == ["hold"]
 
 
 def test_figures_older_than_half_a_minute_are_unknown(cluster: Cluster) -> None:
@@ -136,7 +136,7 @@ def test_new_work_goes_where_the_spec_says(make_cluster: Callable[..., Cluster],
     others = report("aa", memory=85.0), report("b", memory=60.0), report("c", memory=30.0)
     cluster.pass_time(60, report("a"), *others)
     cluster.pass_time(60, report("a", memory=85.0, cpu=90.0), *others)
-    (answered,) = [body for header, body in cluster.records(Kind.ANSWERED, PRESSURE) if header.subject == "a"]
+    _, answered = [body for header, body in cluster.records(Kind.ANSWERED, PRESSURE) if header.subject == "a"]
     assert answered.args["to"] == chosen
 
 
