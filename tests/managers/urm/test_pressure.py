@@ -95,7 +95,7 @@ def test_with_nothing_to_shed_a_person_is_asked(cluster: Cluster) -> None:
 def test_a_machine_without_gpu_is_judged_by_the_rest(cluster: Cluster) -> None:
     cluster.pass_time(60, report("a"), report("b"))
     cluster.pass_time(60, report("a", memory=85.0, cpu=90.0), report("b"))
-    _, answered = [body for _, body in cluster.records(Kind.ANSWERED, PRESSURE)]
+    *_, answered = [body for _, body in cluster.records(Kind.ANSWERED, PRESSURE)]
     assert (answered.action, answered.args["to"], answered.clause) == ("scale_out", "b", "all_busy")
 
 
