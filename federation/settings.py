@@ -1,9 +1,12 @@
-"""The settings of `elias.yaml`: one object, every field with its unit, default and reason."""
+"""The settings of `elias.yaml`: one object, every field with its unit, default and reason; docs/settings.md is its
+page.
+"""
 
+import difflib
 import re
 from datetime import time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -37,19 +40,23 @@ Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Listen(_Section):
     """Where the API and the page are served. Loopback: reaching it from elsewhere is a decision for a person."""
 
     host: str = "127.0.0.1"
+    """Address of this machine to listen at; `0.0.0.0` is all of them."""
     port: int = Field(8600, ge=1, le=65535)
+    """TCP port of the API and the page."""
     hosts: tuple[str, ...] = ()
     """Further names that a `Host` header may carry, for a proxy in front; loopback names and `host` always may."""
 
 
 class LedgerSettings(_Section):
+    """The log of everything."""
+
     url: str = ""
     """SQLAlchemy URL; empty: SQLite in the state folder. PostgreSQL: `postgresql://user@host/elias`."""
     tick: Duration = 10.0
@@ -61,14 +68,16 @@ class LedgerSettings(_Section):
 
 
 class Cap(_Section):
-    """At most `at_most` effects `within` a sliding window. `action` is `point/action` or `*` (every disruptive one);
-    `per`: the whole fleet, each node, or each group of that prefix (`rack`).
-    """
+    """At most so many effects within a sliding window; what is above waits for a person, as one case."""
 
     action: str = "*"
+    """`point/action`, or `*` for every disruptive one."""
     per: str = "fleet"
+    """What is counted together: the whole `fleet`, each `node`, or each group of that prefix (`rack`)."""
     at_most: int = Field(ge=0)
+    """Effects that may act; 0 stops the action."""
     within: Duration
+    """Length of the window."""
 
 
 class Window(_Section):
@@ -77,41 +86,59 @@ class Window(_Section):
     """
 
     action: str
+    """`point/action`."""
     days: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    """Days of the week."""
     opens: time = time(0, 0)
+    """Local time from which it may act."""
     closes: time = time(23, 59, 59)
+    """Local time until which it may act."""
     timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    """Name of the time zone, such as `Europe/Zurich`."""
 
 
 class Brake(_Section):
     """So many wishes for the same disruptive action on different subjects within a window are one failure, not many:
-    the rest wait for a person, as one case. 5 a minute: a rack switch takes more than that with it, single nodes
-    do not fail so fast.
+    the rest wait for a person, as one case. A rack switch takes more than that with it, single nodes do not fail so
+    fast.
     """
 
     count: int = Field(5, ge=1)
+    """Subjects that still pass."""
     within: Duration = 60.0
+    """Length of the window."""
 
 
 class GateSettings(_Section):
+    """The effect gate: how much may happen how fast, and when."""
+
     caps: tuple[Cap, ...] = (
         Cap(action="*", per="fleet", at_most=20, within=600),
         Cap(action="*", per="node", at_most=4, within=600),
         Cap(action="ufm.node_health/drain", per="fleet", at_most=3, within=600),
     )
+    """Every one of them must have room; a list of your own replaces this one."""
     windows: tuple[Window, ...] = ()
+    """Change windows; an action may have several."""
     brake: Brake = Brake()
 
 
 class Supervision(_Section):
+    """The supervision tree: how a hung process is found, and when restarting it is given up."""
+
     heartbeat: Duration = 2.0
+    """Between two pings of each process."""
     hung_after: Duration = 6.0
     """No answer for so long and the process is ended. A manager answers a ping in milliseconds even under full load."""
     intensity: int = Field(5, ge=1)
+    """Restarts of a process within `window`; one more and it stays down, with a case for a person."""
     window: Duration = 60.0
+    """Length of the window in which restarts are counted."""
 
 
 class Telemetry(_Section):
+    """What node agents measure."""
+
     interval: Duration = 5.0
     """Between two reports of a node agent: psutil and NVML cost some 3 ms a report."""
     series: int = Field(720, ge=2)
@@ -119,11 +146,14 @@ class Telemetry(_Section):
 
 
 class Webhook(_Section):
-    """An outbound target of UCM. The secret signs each delivery; it is read from the environment and never stored."""
+    """An outbound target of UCM."""
 
     url: str
+    """Where messages are posted to; redirects are not followed."""
     secret_env: str = ""
+    """Environment variable with the secret that signs each delivery; the secret itself is never stored."""
     timeout: Duration = 10.0
+    """How long one attempt may take."""
 
 
 class Settings(_Section):
@@ -141,6 +171,7 @@ class Settings(_Section):
     supervision: Supervision = Supervision()
     telemetry: Telemetry = Telemetry()
     webhooks: dict[str, Webhook] = {}
+    """Outbound targets by name."""
 
     @property
     def ledger_url(self) -> str:
@@ -180,8 +211,28 @@ def _absolute(settings: Settings, base: Path) -> Settings:
 
 
 def _explained(error: ValidationError, path: Path) -> Refused:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    cure = "`elias settings` lists every setting with its default"
+    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")  # a typo explains what is missing
+    where = ".".join(map(str, first["loc"]))
+    what = first["msg"].removeprefix("Value error, ")
+    cure = "`elias settings` lists every setting with its value"
+    if first["type"] == "extra_forbidden":
+        what = "there is no such setting"
+        near = difflib.get_close_matches(str(first["loc"][-1]), _names_beside(first["loc"]), 1)
+        cure = f"did you mean `{near[0]}`?" if near else cure
+    elif not where:
+        what = "the file is not a mapping of settings"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return Refused("settings", f"{where}: {first['msg']}{more}", place=str(path), cure=cure)
+    return Refused(
+        "settings", f"{where}: {what}{more}".removeprefix(": "), place=strictyaml.place(path, first["loc"]), cure=cure
+    )
+
+
+def _names_beside(loc: tuple[int | str, ...]) -> list[str]:
+    """The settings of the section that this one was meant for."""
+    section: Any = Settings
+    for name in loc[:-1]:
+        if isinstance(section, type) and issubclass(section, BaseModel) and name in section.model_fields:
+            section = section.model_fields[str(name)].annotation
+        else:  # an item of a list or a mapping
+            section = next((a for a in get_args(section) if isinstance(a, type) and issubclass(a, BaseModel)), None)
+    return list(section.model_fields) if section else []

@@ -1,6 +1,6 @@
 """YAML as ELIAS reads it everywhere: the safe loader, duplicate keys refused, size and aliases bounded."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise _wrong("a key must be a word", key.start_mark)
             if key.value in seen:
                 raise _wrong(f"the key `{key.value}` is given twice", key.start_mark)
             seen.add(key.value)
@@ -58,9 +60,30 @@ def loads(text: str, path: str) -> Any:
         raise Refused("yaml", f"not YAML: {str(error).splitlines()[0]}", place=path, cure="correct the file") from None
 
 
+def place(path: Path, keys: Sequence[int | str]) -> str:
+    """`path:line:column` of the key at the end of these keys, or of the nearest around it that the file has."""
+    found = node = yaml.compose(_read(path), _Loader)
+    for key in keys:
+        if isinstance(node, yaml.MappingNode):
+            named = next(((k, v) for k, v in node.value if k.value == str(key)), None)
+            if named is None:
+                break
+            found, node = named
+        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+            found = node = node.value[key]
+        else:
+            break
+    return f"{path}:{found.start_mark.line + 1}:{found.start_mark.column + 1}" if found else str(path)
+
+
 def load(path: Path) -> Any:
+    """The document of a YAML file. Raises Refused with place and cure."""
+    return loads(_read(path), str(path))
+
+
+def _read(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise Refused("no-file", "there is no such file", place=str(path), cure="check the path") from None
     except UnicodeDecodeError:
@@ -69,4 +92,3 @@ def load(path: Path) -> Any:
         raise Refused(
             "unreadable", error.strerror or str(error), place=str(path), cure="check its permissions"
         ) from None
-    return loads(text, str(path))
