@@ -1,0 +1,164 @@
+"""Bad conditions at the start and while it runs: each is told with a cure, and nothing acknowledged is lost."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.running import Running
+from tests.e2e.conftest import SETTINGS
+from tests.e2e.test_crashes import check
+from tests.e2e.test_freeze import members
+from tests.e2e.test_up import cli, sample
+from tests.e2e.waiting import until
+
+SHIPPED = Path(__file__).resolve().parents[2] / "tiki_specs"
+
+
+# -- at the start ---------------------------------------------------------------------------------------------------
+
+
+def refusal(elias: Running) -> str:
+    """What `elias up` says when it does not start: a mistake of the user's, in a few lines."""
+    done = cli(elias, "up", check=False)
+    assert done.returncode == 1, done.stderr
+    assert "error: " in done.stderr
+    assert "cure: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (elias.state / "ray.json").exists()
+    return done.stderr
+
+
+@pytest.fixture
+def stopped(tmp_path: Path) -> Running:
+    return Running(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("lines", "place", "says"),
+    [
+        ("listne:\n  port: 1\n", "elias.yaml:3:1", "did you mean `listen`?"),
+        ("listen:\n  port: 1\n", "elias.yaml:3:1", "the key `listen` is given twice"),
+        ("gate: &g {}\nledger: *g\n", "elias.yaml:4:9", "aliases are not allowed"),
+        ("state: !!python/object/apply:os.system [id]\n", "elias.yaml:3:8", "correct this line"),
+    ],
+)
+def test_a_mistake_in_the_settings_stops_the_start_with_its_line(
+    stopped: Running, lines: str, place: str, says: str
+) -> None:
+    with (stopped.folder / "elias.yaml").open("a") as settings:
+        settings.write(lines)
+    said = refusal(stopped)
+    assert place in said
+    assert says in said
+
+
+def test_a_port_that_is_in_use_is_named(stopped: Running) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", stopped.port))
+        other.listen()
+        said = refusal(stopped)
+    assert f"127.0.0.1:{stopped.port}" in said
+    assert "set another one in elias.yaml" in said
+
+
+def test_a_broken_spec_at_the_first_start_is_shown_with_place_code_and_what_it_may_have_meant(stopped: Running) -> None:
+    specs = stopped.folder / "specs"
+    shutil.copytree(SHIPPED, specs)
+    path = specs / "urm" / "resource_pressure.tiki"
+    path.write_text(path.read_text().replace("- otherwise: hold", "- otherwise: hlod"))
+    with (stopped.folder / "elias.yaml").open("a") as settings:
+        settings.write("specs: specs\n")
+    line = path.read_text().split("hlod")[0].count("\n") + 1
+    said = refusal(stopped)
+    assert f"resource_pressure.tiki:{line}:" in said
+    assert "did you mean `hold`" in said
+
+
+# -- while it runs --------------------------------------------------------------------------------------------------
+
+
+def post(elias: Running, id: str) -> tuple[int, Any]:
+    return elias.request("POST", "/v1/events", sample(id, id))
+
+
+def refused_with_a_cure(elias: Running, id: str) -> bool:
+    """Whether the event was not taken: 503 in the one envelope, and when to come again."""
+    with contextlib.closing(elias.connect()) as connection:
+        headers = {"Authorization": f"Bearer {elias.token}", "Content-Type": "application/json"}
+        connection.request("POST", "/v1/events", json.dumps(sample(id, id)), headers)
+        response = connection.getresponse()
+        answer = json.loads(response.read())
+        if response.status == 200:
+            return False
+        assert response.status == 503
+        assert response.headers["Retry-After"]
+        assert answer["error"]["message"]
+        assert "send it again" in answer["error"]["cure"]
+        return True
+
+
+def goes_on(elias: Running, before: dict[str, tuple[str, int]], acknowledged: dict[str, str]) -> None:
+    """Events are taken again by the same processes, and nothing that was acknowledged is lost."""
+    until(lambda: post(elias, "afterwards")[0] == 200)
+    until(lambda: elias.get("/readyz")[0] == 200)
+    assert members(elias) == before
+    check(elias, acknowledged)
+
+
+def test_a_database_that_another_process_keeps_locked_is_waited_for(elias: Running) -> None:
+    before = members(elias)
+    acknowledged = {"lock": post(elias, "lock")[1]["decisions"][0]["id"]}
+    other = sqlite3.connect(elias.state / "ledger.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        assert refused_with_a_cure(elias, "while-locked")
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+    goes_on(elias, before, acknowledged)
+
+
+@pytest.fixture
+def on_a_small_disk(tmp_path: Path) -> Iterator[Running]:
+    state = tmp_path / ".elias"
+    state.mkdir(mode=0o700)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=32m,mode=0700", "tmpfs", str(state)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a small disk")
+    try:
+        with Running(tmp_path, SETTINGS) as running:
+            yield running
+    finally:
+        subprocess.run(["umount", "--lazy", str(state)], check=True)
+
+
+def fill(file: Path) -> None:
+    with file.open("ab", buffering=0) as out, contextlib.suppress(OSError):
+        while True:
+            out.write(bytes(4096))
+
+
+def test_a_full_disk_is_waited_for_and_a_freeze_works_meanwhile(on_a_small_disk: Running) -> None:
+    elias, filler = on_a_small_disk, on_a_small_disk.state / "filler"
+    before = members(elias)
+    acknowledged = {id: post(elias, id)[1]["decisions"][0]["id"] for id in ("full-1", "full-2")}
+    fill(filler)
+    # What is left of pages already in the write-ahead log may take a few more.
+    more = 0
+    while not refused_with_a_cure(elias, f"more-{more}"):
+        fill(filler)
+        more += 1
+    assert cli(elias, "freeze", "the disk is full").returncode == 0
+    assert elias.get("/v1/freeze")[1]["frozen"] is True
+    filler.unlink()
+    goes_on(elias, before, acknowledged)
+    assert cli(elias, "unfreeze").returncode == 0
