@@ -36,6 +36,7 @@ def main() -> int:
         names = parts(elias)
         time.sleep(options.settle)
         busy = os.getloadavg()[0]
+        others = sum(p.info["name"] == "raylet" for p in psutil.process_iter(["name"])) - 1
         cpu = cpu_percent(elias, options.seconds)
         rows: list[dict[str, Any]] = [
             {
@@ -49,6 +50,7 @@ def main() -> int:
     result = {
         "machine": machine(),
         "load": round(busy, 1),
+        "other_rays": others,
         "seconds": options.seconds,
         "cpu": round(sum(cpu.values()), 1),
         "pss_mb": round(sum(row["pss_mb"] for row in rows)),
@@ -111,7 +113,8 @@ def text(result: dict[str, Any]) -> str:
         f"CPU: {result['cpu']} % of one core (target under {CPU_TARGET:g}): {_verdict(result['cpu'] < CPU_TARGET)}",
         f"PSS: {result['pss_mb']:,} MB (target under {MEMORY_TARGET:,g}): {_verdict(result['pss_mb'] < MEMORY_TARGET)}",
     ]
-    return "\n".join([f"{result['machine']}; load {result['load']}", *rows, *verdicts])
+    beside = f"; {result['other_rays']} other Ray beside it, which lowers PSS" if result["other_rays"] else ""
+    return "\n".join([f"{result['machine']}; load {result['load']}{beside}", *rows, *verdicts])
 
 
 def _verdict(met: bool) -> str:

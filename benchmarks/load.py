@@ -1,14 +1,16 @@
-"""What the long benchmarks send: events that every manager answers, and a target for the messages among them."""
+"""What the long benchmarks send: events that every manager answers, and what these are about."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 MANAGERS = ("ufm", "ucm", "urm", "ulm", "uim", "uam")
 SUBJECTS = 1000
 SETTINGS = "webhooks:\n  sink:\n    url: http://127.0.0.1:{port}/\n"
+APPS = "apps:\n  bench:\n    command: ['true']\n    restart: temporary\n"  # it ends at once and leaves nothing behind
 _TIMINGS = {"baseline": [10.0, 11.0, 10.5, 9.5, 10.2, 9.9], "current": [10.1, 10.8, 10.4, 9.7, 10.0, 10.2]}
 
 
@@ -33,13 +35,16 @@ def _made(manager: str, about: int, number: int) -> tuple[str, str, dict[str, An
         case "uim":
             return "elias.access.failed", f"192.0.2.{about % 256}", {}
         case "uam":
-            return "elias.app.observed", f"bench-{about % 20}/0", {}
+            return "elias.app.observed", "bench/0", {}
     raise ValueError(f"no event is known for {manager}")
 
 
 @contextmanager
-def sink() -> Iterator[str]:
-    """A web server that takes every message; the settings that make it the target `sink`."""
+def world(folder: Path) -> Iterator[str]:
+    """What the events are about: an application in `folder`, and a web server that takes every message. Gives the
+    settings that name it as the target `sink`.
+    """
+    (folder / "apps.yaml").write_text(APPS)
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Sink)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:

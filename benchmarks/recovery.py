@@ -83,7 +83,7 @@ def main() -> int:
     options = parser.parse_args()
     parts = options.parts.split(",")
     times: dict[str, list[float]] = {part: [] for part in parts}
-    with tempfile.TemporaryDirectory(prefix="elias-recovery-") as folder, load.sink() as settings:
+    with tempfile.TemporaryDirectory(prefix="elias-recovery-") as folder, load.world(Path(folder)) as settings:
         with Running(Path(folder), f"supervision:\n  window: {WINDOW}\n{settings}") as elias:
             prober = Prober(elias)
             flow = Flow(elias)

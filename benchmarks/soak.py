@@ -34,6 +34,7 @@ SHARES = {"urm": 700, "ufm": 200, "ulm": 40, "uim": 39, "uam": 20, "ucm": 1}  # 
 SAMPLES = 200
 UNIT = 100_000  # events that a slope is given for
 FLAT_MEMORY = 1.0  # MB in 100,000 events over the last third: a hundredth of what an actor has
+FILLED = 300_000  # events after which all caches are full
 FLAT_LATENCY = 1.25  # the median of the last third over that of the first
 
 
@@ -120,7 +121,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("build/benchmarks"), help="folder of the plot")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="elias-soak-") as folder, load.sink() as settings:
+    with tempfile.TemporaryDirectory(prefix="elias-soak-") as folder, load.world(Path(folder)) as settings:
         with Running(Path(folder), settings) as elias:
             busy = os.getloadavg()[0]
             soak = Soak(elias, options.events, options.batch, options.clients)
@@ -226,6 +227,7 @@ def text(result: dict[str, Any]) -> str:
         f"{result['events_per_s']:,} a second; the ledger has {result['ledger_mb']:,} MB",
         f"{'MB':10} {'start':>8} {'end':>8} {'first third':>12} {'last third':>12}   in 100,000 events",
         *rows,
+        *(["too few events for a verdict: caches are still filling"] if result["events"] < FILLED else []),
         f"latency of a batch: first third p50 {ms['first']['p50']} ms, p99 {ms['first']['p99']} ms; "
         f"last third p50 {ms['last']['p50']} ms, p99 {ms['last']['p99']} ms: {_verdict(ms['flat'])}",
         *(result["problems"] or ["every event was answered; the ledger verifies"]),
