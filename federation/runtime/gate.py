@@ -14,7 +14,7 @@ import ray
 import tiki
 from federation.clock import SECOND
 from federation.effects import Executor, FreezeFlag, Order
-from federation.errors import EliasError, Refused
+from federation.errors import EliasError, Refused, Temporary
 from federation.gate import SUPERVISION, Gate, Wish, freeze_entry, order_of
 from federation.manager import Emission, Manager
 from federation.points import Mode, schemas, versions
@@ -67,7 +67,7 @@ class GateService(ManagerService):
         found = self.store.latest(1, kinds=[Kind.BUNDLE])
         try:
             bundle = self._load()
-        except tiki.Invalid as error:
+        except _UNSOUND as error:
             self._problem = problem_of(error)
             if not found:
                 raise
@@ -79,7 +79,11 @@ class GateService(ManagerService):
     def _load(self) -> tiki.Bundle:
         folder = self.settings.spec_folder
         overlay = folder / "overlays" / self.settings.overlay if self.settings.overlay else None
-        return tiki.load(folder, schemas(self.roster.points), overlay)
+        bundle = tiki.load(folder, schemas(self.roster.points), overlay)
+        if not bundle.texts:  # a folder that is not mounted is no edit that takes every guard away
+            cure = "see that it is there and readable, and `specs` in elias.yaml"
+            raise Refused("no-specs", "there is no spec in this folder", place=str(folder), cure=cure)
+        return bundle
 
     def _bundle_entry(self, bundle: tiki.Bundle) -> Entry:
         text = BundleText(bundle.digest, bundle.texts, versions(self.roster.points))
@@ -93,16 +97,19 @@ class GateService(ManagerService):
             stamp = self._stamp()
             if stamp == seen:
                 continue
-            seen = stamp
             try:
                 bundle = self._load()
-            except tiki.Invalid as error:
+                if bundle.digest != self._in_force.digest:
+                    await self._put_in_force(bundle)
+            except Temporary as error:
+                self.log.warning("the edited specs are not in force yet: %s", error)
+                continue
+            except _UNSOUND as error:
                 self._problem = problem_of(error)
                 self.log.warning("the edited specs are not in force: %s", error)
-                continue
-            self._problem = {}
-            if bundle.digest != self.desk.bundle.digest:
-                await self._put_in_force(bundle)
+            else:
+                self._problem = {}
+            seen = stamp
 
     async def _put_in_force(self, bundle: tiki.Bundle) -> None:
         """Record the bundle, and say that it is in force once every manager that answers has it."""
@@ -125,8 +132,10 @@ class GateService(ManagerService):
         for folder, _, files in os.walk(self.settings.spec_folder):
             for name in files:
                 if name.endswith((".tiki", ".md")):
-                    stat = os.stat(os.path.join(folder, name))
-                    stamps.append((os.path.join(folder, name), stat.st_mtime_ns, stat.st_size))
+                    path = os.path.join(folder, name)
+                    with contextlib.suppress(OSError):  # moved away meanwhile, or an editor's lock that points nowhere
+                        stat = os.stat(path)
+                        stamps.append((path, stat.st_mtime_ns, stat.st_size))
         return sorted(stamps)
 
     async def bundle(self) -> dict[str, Any]:
@@ -285,5 +294,9 @@ class _Resume:
         return Outcome("unknown", "interrupted; the supervision tree shows whether it runs")
 
 
-def problem_of(error: tiki.Invalid) -> dict[str, Any]:
-    return {"message": str(error), "count": len(error.diagnostics)}
+_UNSOUND = (tiki.Invalid, Refused, OSError)
+"""What keeps the specs of the folder from coming into force."""
+
+
+def problem_of(error: Exception) -> dict[str, Any]:
+    return {"message": str(error), "count": len(error.diagnostics) if isinstance(error, tiki.Invalid) else 1}

@@ -378,7 +378,7 @@ class ManagerService(Service):
         while True:
             try:
                 self._batch_number = next((s.number + 1 for s in self.store.standings() if s.writer == self.name), 0)
-                self._rebuild(self.desk.bundle)
+                self._rebuild(await ManagerService._bundle_in_force(self))  # not an edit that is not on record
                 return
             except Temporary as error:
                 self._lost([self._jobs.get_nowait() for _ in range(self._jobs.qsize())], error)

@@ -13,7 +13,14 @@ from typing import Any
 
 import pytest
 
+import tiki
 from benchmarks.running import Running
+from federation.clock import SystemClock
+from federation.ledger.appender import Appender, Batch
+from federation.ledger.store import Store
+from federation.points import schemas, versions
+from federation.records import BundleText, Entry, Kind, encode
+from federation.runtime.roster import Roster
 from tests.e2e.conftest import SETTINGS
 from tests.e2e.test_crashes import check
 from tests.e2e.test_freeze import members
@@ -81,6 +88,56 @@ def test_a_broken_spec_at_the_first_start_is_shown_with_place_code_and_what_it_m
     said = refusal(stopped)
     assert f"resource_pressure.tiki:{line}:" in said
     assert "did you mean `hold`" in said
+
+
+# -- specs that go away ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_specs(tmp_path: Path) -> Iterator[Running]:
+    """With specs of its own, which were in force before it was ended: a ledger as such a run leaves it."""
+    elias = Running(tmp_path, f"{SETTINGS}specs: specs\n")
+    shutil.copytree(SHIPPED, tmp_path / "specs")
+    points = Roster("managers.roster").points
+    bundle = tiki.load(tmp_path / "specs", schemas(points))
+    elias.state.mkdir(mode=0o700)
+    store = Store.open(str(elias.state / "ledger.db"))
+    appender = Appender(store, SystemClock(), "before")
+    appender.open()
+    text = encode(BundleText(bundle.digest, bundle.texts, versions(points)))
+    appender.commit([Batch("gate", appender.register("gate", {}), 0, [Entry(Kind.BUNDLE, "", "", "", text)])])
+    appender.close()
+    store.close()
+    yield elias
+    elias.stop()
+
+
+def test_the_specs_in_force_outlast_a_broken_edit_a_restart_and_a_folder_that_is_gone(with_specs: Running) -> None:
+    elias, specs = with_specs, with_specs.folder / "specs"
+    path = specs / "urm" / "resource_pressure.tiki"
+    sound = path.read_text()
+    path.write_text(sound.replace("- otherwise: hold", "- otherwise: hlod"))
+    elias.start()
+    bundle = elias.get("/v1/bundle")[1]
+    assert sound in bundle["sources"].values()
+    assert "did you mean `hold`" in bundle["problem"]["message"]
+    assert "hlod" in elias.log.read_text()
+
+    (specs / ".#resource_pressure.tiki").symlink_to("ada@desk.1")  # how Emacs locks a file
+    away = specs.rename(elias.folder / "unmounted")
+    gone = until(lambda: _problem(elias, "there is no spec in this folder"))
+    assert gone["digest"] == bundle["digest"]
+    assert post(elias, "specs-gone")[0] == 200
+
+    away.rename(specs)
+    path.write_text(sound)
+    until(lambda: elias.get("/v1/bundle")[1]["problem"] == {})
+    assert elias.get("/v1/bundle")[1]["digest"] == bundle["digest"]
+
+
+def _problem(elias: Running, says: str) -> Any:
+    bundle = elias.get("/v1/bundle")[1]
+    return bundle if says in bundle["problem"].get("message", "") else None
 
 
 # -- while it runs --------------------------------------------------------------------------------------------------
