@@ -10,7 +10,6 @@ from federation.errors import EliasError, Refused
 from federation.records import Event, Kind, decode
 from federation.runtime.manager import ManagerService
 from managers.ucm.manager import Ucm
-from managers.ucm.outbound import Outbound
 
 LOOK = 0.2  # seconds between two looks at what waits: back-offs end and breakers close without a record
 REST = 3  # times as long as a look took does nothing happen after it: 10,000 lines take 4 ms
@@ -20,6 +19,9 @@ _order = msgspec.msgpack.Decoder(Order)
 
 class UcmService(ManagerService):
     async def start(self) -> None:
+        # Here, because every process that holds a handle to this actor imports this module, and httpx is 20 MB.
+        from managers.ucm.outbound import Outbound  # noqa: PLC0415
+
         self._outbound = Outbound(self.settings.webhooks, self._sent, self.clock)
         path = self.settings.state / "ucm" / "effects.db"
         self._executor = Executor(

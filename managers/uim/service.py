@@ -2,56 +2,36 @@
 
 import asyncio
 import socket
+from typing import TYPE_CHECKING
 
 import msgspec
-import uvicorn
 
 from federation.effects import Executor, FreezeFlag, Order
 from federation.errors import EliasError, Refused
 from federation.runtime.manager import ManagerService
 from federation.settings import Listen
-from managers.uim import logs, tokens
-from managers.uim.api import app
-from managers.uim.api.context import Context
 from managers.uim.blocks import Access
-from managers.uim.link import RayLink
 from managers.uim.manager import Uim
+
+if TYPE_CHECKING:
+    import uvicorn
 
 _order = msgspec.msgpack.Decoder(Order)
 
 
 class UimService(ManagerService):
+    _server: "uvicorn.Server"
+
     async def start(self) -> None:
         await super().start()
         folder = self.settings.state / "uim"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         frozen = FreezeFlag(self.settings.state)
         self._executor = Executor(folder / "effects.db", {"uim.access": Access()}, self.clock, frozen)
-        context = Context(
-            settings=self.settings,
-            points=self.roster.points,
-            children=("appender", "gate", *self.roster.managers),
-            link=RayLink(),
-            store=self.store,
-            clock=self.clock,
-            token=tokens.make(self.settings.state),
-            logs=lambda job: logs.follow(self.settings.state, job),
-            refused=self._refused,
-            blocked=self._blocked,
-        )
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                app.create(context),
-                http="httptools",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_graceful_shutdown=5,
-            )
-        )
+        # Here, because every process that holds a handle to this actor imports this module, and FastAPI is 40 MB.
+        from managers.uim import serving  # noqa: PLC0415
+
+        self._server = serving.server(self, refused=self._refused, blocked=self._blocked)
         self._serving = self.spawn(self._server.serve([listening(self.settings.listen)]))
 
     async def drain(self) -> None:

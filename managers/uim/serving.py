@@ -1,0 +1,43 @@
+"""The HTTP server of UIM, and what it is given to answer with."""
+
+from collections.abc import Callable
+
+import uvicorn
+
+from federation.runtime.manager import ManagerService
+from managers.uim import logs, tokens
+from managers.uim.api import app
+from managers.uim.api.context import Context
+from managers.uim.link import RayLink
+
+
+def server(
+    service: ManagerService, *, refused: Callable[[str], None], blocked: Callable[[str], bool]
+) -> uvicorn.Server:
+    """The server of the API and the page, not serving yet. refused: told of the address of each wrong token."""
+    settings = service.settings
+    context = Context(
+        settings=settings,
+        points=service.roster.points,
+        children=("appender", "gate", *service.roster.managers),
+        link=RayLink(),
+        store=service.store,
+        clock=service.clock,
+        token=tokens.make(settings.state),
+        logs=lambda job: logs.follow(settings.state, job),
+        refused=refused,
+        blocked=blocked,
+    )
+    return uvicorn.Server(
+        uvicorn.Config(
+            app.create(context),
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=5,
+        )
+    )
