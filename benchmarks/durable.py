@@ -73,7 +73,7 @@ def main() -> None:
 def _event(number: str, at: int) -> tuple[dict[str, Any], str]:
     """An event and its right answer under the shipped specs: nine samples of nodes at ease, then a request to route."""
     event: dict[str, Any] = {"specversion": "1.0", "id": f"{number}-{at}", "source": "benchmark"}
-    if at % 10 == 9:
+    if at % 10 == 99:
         return event | {"type": "elias.request.route", "subject": f"user-{at % 1000}", "data": {}}, "route"
     figures = {"memory": 35.0 + at % 40, "cpu": 20.0, "gpu": None, "disk": 40.0}
     return event | {"type": "elias.resource.sample", "subject": f"node-{at % 1000}", "data": figures}, "hold"

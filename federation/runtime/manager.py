@@ -1,12 +1,13 @@
 """A manager as an actor: its desk, its place in the log, and the queue of work between them.
 
-Work is prepared while the batch before is being committed, and sent when that is done: one batch of a manager is on
-its way at a time, so a batch that has to be sent again meets either nothing or itself in the ledger.
+Work is prepared while the batch before is being committed, and sent together when that is done: one batch of a manager
+is on its way at a time, so a batch that has to be sent again meets either nothing or itself in the ledger.
 """
 
 import asyncio
 import contextlib
 import heapq
+import itertools
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -28,7 +29,8 @@ from federation.runtime.service import NAMESPACE, Service, actor_name
 from federation.settings import Settings
 
 COMMIT_DEADLINE = 8.0  # seconds for which a batch is sent again while the appender is away: its restart takes about 2
-ROUND = 64  # jobs prepared for one commit
+ROUND = 64  # jobs prepared at a time
+AHEAD = 8  # rounds prepared while a commit is on its way; they share the next one
 QUEUE = 2000  # jobs waiting before a manager says it is overloaded
 LEDGER_AWAY = 0.5  # seconds until a database that did not answer is asked again
 
@@ -40,6 +42,13 @@ _packed = msgspec.msgpack.Encoder()
 class Job(NamedTuple):
     work: Callable[[int], tuple[list[Entry], Any]]
     future: "asyncio.Future[Any]"
+
+
+class Prepared(NamedTuple):
+    """entries: to be committed; None: the desk broke, and neither these jobs nor later ones happened."""
+
+    entries: list[Entry] | None
+    done: list[tuple[Job, Any]]
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -60,6 +69,12 @@ class ManagerService(Service):
         self._jobs: asyncio.Queue[Job] = asyncio.Queue(QUEUE)
         self._handle: Any = None
         self._following = asyncio.Event()
+        self._prepared: list[Prepared] = []
+        self._sendable = asyncio.Event()
+        self._sound = asyncio.Event()  # the desk holds what the ledger holds and what is prepared
+        self._sound.set()
+        self._quiet = asyncio.Event()  # nothing is prepared or on its way
+        self._quiet.set()
         self._pushes = 0
         self._own = self._followed = self._saved = 0
         self._wake: int | None = None
@@ -79,7 +94,8 @@ class ManagerService(Service):
             except Temporary as error:
                 self.log.warning("waiting for the ledger: %s", error)
                 await asyncio.sleep(LEDGER_AWAY)
-        self.spawn(self._work_loop())
+        self.spawn(self._prepare_loop())
+        self.spawn(self._send_loop())
         self.spawn(self._follow_loop())
         await self._following.wait()
 
@@ -274,30 +290,47 @@ class ManagerService(Service):
             raise Temporary(f"{self.name} has {QUEUE} requests waiting; send slower, or again in a moment") from None
         return await future
 
-    async def _work_loop(self) -> None:
-        sending: asyncio.Task[bool] | None = None
+    async def _prepare_loop(self) -> None:
+        """Have the desk do what came, a few rounds ahead of the commits."""
         while True:
             jobs = [await self._jobs.get()]
             while not self._jobs.empty() and len(jobs) < ROUND:
                 jobs.append(self._jobs.get_nowait())
-            entries, done = self._prepare(jobs)
-            kept = sending is None or await sending
-            sending = None
-            if entries is None or not kept:
-                self._lost(
-                    [job for job, _ in done], Temporary(f"{self.name} is catching up with the ledger; send it again")
-                )
-                await self._restore()
-                continue
-            sending = asyncio.get_running_loop().create_task(self._send(entries, done))
-            if self._jobs.empty() or self._save_due():
-                if await sending:
-                    await self._settled()
-                else:
-                    await self._restore()
-                sending = None
+            if len(self._prepared) >= AHEAD or self._save_due():
+                await self._quiet.wait()
+            await self._sound.wait()
+            prepared = self._prepare(jobs)
+            self._prepared.append(prepared)
+            self._quiet.clear()
+            self._sendable.set()
+            if prepared.entries is None:
+                self._sound.clear()
 
-    def _prepare(self, jobs: list[Job]) -> tuple[list[Entry] | None, list[tuple[Job, Any]]]:
+    async def _send_loop(self) -> None:
+        """Commit what is prepared, all at once, and build the state anew if that fails."""
+        while True:
+            await self._sendable.wait()
+            self._sendable.clear()
+            taken, self._prepared = self._prepared, []
+            sound = list(itertools.takewhile(lambda prepared: prepared.entries is not None, taken))
+            kept = await self._send(
+                [entry for prepared in sound for entry in prepared.entries or ()],
+                [job for prepared in sound for job in prepared.done],
+            )
+            if not kept or len(sound) < len(taken):
+                self._sound.clear()
+                void = [*taken[len(sound) :], *self._prepared]
+                self._prepared = []
+                error = Temporary(f"{self.name} is catching up with the ledger; send it again")
+                self._lost([job for prepared in void for job, _ in prepared.done], error)
+                await self._restore()
+                self._sound.set()
+            if not self._prepared:
+                await self._settled()
+            if not self._prepared:
+                self._quiet.set()
+
+    def _prepare(self, jobs: list[Job]) -> Prepared:
         """The entries of these jobs; None when one of them broke the desk, and all that was not yet sent is void."""
         entries: list[Entry] | None = []
         done: list[tuple[Job, Any]] = []
@@ -319,7 +352,7 @@ class ManagerService(Service):
                 self.log.exception("a bug in %s", self.name)
                 self._lost([job], Bug(f"{self.name}: {type(error).__name__}: {error}"))
                 entries = None
-        return entries, done
+        return Prepared(entries, done)
 
     async def _send(self, entries: list[Entry], done: list[tuple[Job, Any]]) -> bool:
         """Commit, then tell those who wait; False if nothing was committed."""

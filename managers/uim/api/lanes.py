@@ -12,7 +12,7 @@ from federation.records import Event
 from federation.replies import Rejected, Reply
 from managers.uim.link import Link
 
-FLIGHTS = 2  # calls to one manager at a time: one being decided while another is being committed
+FLIGHTS = 4  # calls to one manager at a time: some being decided while others are being committed
 LOAD = 2000  # events in one call
 
 Result = list[Reply] | Rejected
