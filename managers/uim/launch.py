@@ -26,7 +26,7 @@ Say = Callable[[str], None]
 def up(settings: Settings, say: Say) -> Callable[[], None] | None:
     """Start everything on this node and return the function that drains it; None when it already runs.
 
-    Raises Refused when the specs are not sound or a port is taken.
+    Raises Refused when the specs are not sound or a port is taken, Corrupt or Temporary when the ledger cannot be used.
     """
     os.umask(0o077)
     try:
@@ -40,6 +40,7 @@ def up(settings: Settings, say: Say) -> Callable[[], None] | None:
     cluster = Cluster.attach(settings.state)
     if cluster is None:
         _check_port(settings)
+        _check_ledger(settings)
         say("starting Ray")
         cluster = Cluster.up(settings.state)
     if not cluster.owner:
@@ -156,11 +157,16 @@ def check_specs(settings: Settings) -> tiki.Bundle:
         )
     overlay = folder / "overlays" / settings.overlay if settings.overlay else None
     try:
-        return tiki.load(folder, schemas(Roster(ROSTER).points), overlay)
+        bundle = tiki.load(folder, schemas(Roster(ROSTER).points), overlay)
     except tiki.Invalid as error:
         raise Refused(
             "specs", str(error), place=str(folder), cure="correct them; `elias tiki check` shows the same"
         ) from None
+    if not bundle.texts:
+        raise Refused(
+            "no-specs", "there is no spec in this folder", place=str(folder), cure="correct `specs` in elias.yaml"
+        )
+    return bundle
 
 
 def _ever_in_force(settings: Settings) -> bool:
@@ -174,6 +180,17 @@ def _ever_in_force(settings: Settings) -> bool:
         return False
     try:
         return bool(store.latest(1, kinds=[Kind.BUNDLE]))
+    finally:
+        store.close()
+
+
+def _check_ledger(settings: Settings) -> None:
+    """What the appender would meet, told here where somebody reads it."""
+    from federation.ledger.store import Store  # noqa: PLC0415
+
+    store = Store.open(settings.ledger_url)
+    try:
+        store.latest(1, before=store.head().size + 1)
     finally:
         store.close()
 

@@ -78,6 +78,7 @@ def test_a_freeze_without_the_database_stops_every_effect_and_is_put_on_record_l
     frozen = cli(elias, "freeze", "the cooling failed")
     assert frozen.returncode == 0
     assert "effects are frozen on this node" in frozen.stdout
+    assert "the ledger takes no record now, it follows" in frozen.stdout
     outcome = asked_directly(elias, tmp_path / "directly")
     assert outcome["status"] == "refused"
     assert "frozen" in outcome["detail"]

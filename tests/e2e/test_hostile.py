@@ -90,6 +90,32 @@ def test_a_broken_spec_at_the_first_start_is_shown_with_place_code_and_what_it_m
     assert "did you mean `hold`" in said
 
 
+@pytest.mark.parametrize("content", [b"", b"this is no database at all", b"SQLite format 3\0" + bytes(5000)])
+def test_a_corrupt_ledger_is_named_and_left_as_it_is(stopped: Running, content: bytes) -> None:
+    stopped.state.mkdir()
+    ledger = stopped.state / "ledger.db"
+    ledger.write_bytes(content)
+    said = refusal(stopped)
+    assert str(ledger) in said
+    assert "restore" in said
+    assert ledger.read_bytes() == content
+
+
+def test_a_database_that_does_not_answer_at_the_start_is_named_at_once(stopped: Running) -> None:
+    with (stopped.folder / "elias.yaml").open("a") as settings:
+        settings.write("ledger:\n  url: postgresql://elias@127.0.0.1:1/elias\n")
+    done = cli(stopped, "up", check=False)
+    assert done.returncode == 3
+    assert "see that it runs and that its address is right" in done.stderr
+
+
+def test_a_folder_without_specs_is_named(stopped: Running) -> None:
+    (stopped.folder / "specs").mkdir()
+    with (stopped.folder / "elias.yaml").open("a") as settings:
+        settings.write("specs: specs\n")
+    assert "there is no spec in this folder" in refusal(stopped)
+
+
 # -- specs that go away ---------------------------------------------------------------------------------------------
 
 

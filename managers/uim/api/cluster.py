@@ -68,6 +68,12 @@ class SetFreeze(BaseModel):
     reason: str = Field("", max_length=500)
 
 
+class Recorded(BaseModel):
+    """recorded: false while the ledger takes nothing; the word counts all the same, and its record follows."""
+
+    recorded: bool
+
+
 class Bundle(BaseModel):
     """The specs in force. problem: what is wrong with an edit that is therefore not in force."""
 
@@ -131,16 +137,14 @@ def freeze(request: Request) -> Frozen:
     return frozen(context.of(request))
 
 
-@router.put("/freeze", summary="Freeze all effects", status_code=204)
-async def set_freeze(request: Request, body: SetFreeze) -> Response:
-    await switch_freeze(context.of(request), True, body.by, body.reason)
-    return Response(status_code=204)
+@router.put("/freeze", summary="Freeze all effects")
+async def set_freeze(request: Request, body: SetFreeze) -> Recorded:
+    return Recorded(recorded=await switch_freeze(context.of(request), True, body.by, body.reason))
 
 
-@router.delete("/freeze", summary="Let effects act again", status_code=204)
-async def unfreeze(request: Request) -> Response:
-    await switch_freeze(context.of(request), False, "operator", "")
-    return Response(status_code=204)
+@router.delete("/freeze", summary="Let effects act again")
+async def unfreeze(request: Request) -> Recorded:
+    return Recorded(recorded=await switch_freeze(context.of(request), False, "operator", ""))
 
 
 @router.get("/apps", summary="The applications that UAM runs")
@@ -153,11 +157,12 @@ def frozen(here: Context) -> Frozen:
     return Frozen(frozen=bool(flag), by=flag.path.read_text().strip() if flag else "")
 
 
-async def switch_freeze(here: Context, on: bool, by: str, reason: str) -> None:
-    """The flag of this node first: a freeze must not wait for anybody."""
+async def switch_freeze(here: Context, on: bool, by: str, reason: str) -> bool:
+    """The flag of this node first: a freeze must not wait for anybody. False: its record follows."""
     if on:
         FreezeFlag(here.settings.state).set(True, by)
-    await here.link.call("gate", "set_freeze", on, by, reason)
+    recorded: bool = await here.link.call("gate", "set_freeze", on, by, reason)
+    return recorded
 
 
 async def all_nodes(here: Context) -> list[dict[str, Any]]:

@@ -9,6 +9,8 @@ from federation.errors import Refused, Temporary
 from managers.uim.cli.client import Api, settings_of
 from managers.uim.cli.output import Json, emit, say, table
 
+FOLLOWS = "the ledger takes no record now, it follows"
+
 
 def add_to(app: typer.Typer) -> None:
     app.command()(freeze)
@@ -34,11 +36,11 @@ def freeze(
     FreezeFlag(settings.state).set(True, who)
     print("effects are frozen on this node", flush=True)
     try:
-        Api(settings).put("/v1/freeze", {"by": who, "reason": reason})
+        told = Api(settings).put("/v1/freeze", {"by": who, "reason": reason})
     except (Temporary, Refused):
-        say("the record and the other nodes were not told: freeze again once ELIAS is up")
+        say("the other nodes were not told; the gate tells them and the record as soon as it is up")
         raise
-    print("and on all others")
+    print("and on all others" if told["recorded"] else f"and on all others; {FOLLOWS}")
 
 
 def unfreeze(context: typer.Context) -> None:
@@ -53,11 +55,11 @@ def unfreeze(context: typer.Context) -> None:
     settings = settings_of(context)
     FreezeFlag(settings.state).set(False)
     try:
-        Api(settings).delete("/v1/freeze")
+        told = Api(settings).delete("/v1/freeze")
     except Temporary:
         say("this node is no longer frozen; a freeze that is on record stands until you unfreeze once ELIAS is up")
         raise
-    print("effects may act again")
+    print("effects may act again" if told["recorded"] else f"effects may act again; {FOLLOWS}")
 
 
 def mode(

@@ -151,9 +151,10 @@ class LocalLink:
             raise Refused("no-action", f"`{action}` is not an action with an effect", cure="one of: demo.load/relieve")
         self.federation.note(Emission(Kind.MODE, "", "", "", ModeBody(action, mode, by)))
 
-    def on_set_freeze(self, child: str, on: bool, by: str, reason: str) -> None:
+    def on_set_freeze(self, child: str, on: bool, by: str, reason: str) -> bool:
         FreezeFlag(self.federation.settings.state).set(on, by)
         self.federation.note(freeze_entry(on, by, reason))
+        return True
 
 
 class House:
