@@ -74,6 +74,7 @@ class AppenderService(Service):
             except Temporary as error:  # a restart would not help, and would use up what the supervisor allows
                 self.log.warning("waiting for the database: %s", error)
                 await asyncio.sleep(DATABASE_AWAY)
+        self.settle_memory()
         self.spawn(self._commit_loop())
         self.spawn(self._tick_loop())
         self.spawn(self._renew_loop())

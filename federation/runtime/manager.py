@@ -98,6 +98,7 @@ class ManagerService(Service):
         self.spawn(self._send_loop())
         self.spawn(self._follow_loop())
         await self._following.wait()
+        self.settle_memory()
 
     async def _open(self) -> None:
         self.store = Store.open(self.settings.ledger_url, read_only=True)
