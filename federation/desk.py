@@ -309,7 +309,8 @@ class Desk:
         attempt: int = 0,
     ) -> Asked:
         facts = self.programs[point.name].to_mapping(situation.facts)
-        held, modes = list(situation.held), self.state.modes[point.name]
+        held, set_ = list(situation.held), self.state.modes[point.name]
+        modes = {c.action: set_[c.action] for c in candidates if c.action in set_}
         version = point.schema.version
         return Asked(event, facts, held, latch, latched, candidates, self.bundle.digest, version, now, modes, attempt)
 

@@ -99,9 +99,9 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
 
     facts: a missing key is unknown, null is absent. held: the truth of each temporal condition of the program, in its
     order; null is unknown. at: the ledger time (ns) that the decision was evaluated for. latch, latched: what was in
-    force for the subject before and after. attempt: 0, or how often it was asked again because the world had changed
-    before the effect. waits: the tier that is awaited, and `until` the time (ns) after which `on_timeout` answers;
-    empty: answered in the same commit. reason: why it waits.
+    force for the subject before and after. modes: of the candidates' actions that have an effect. attempt: 0, or how
+    often it was asked again because the world had changed before the effect. waits: the tier that is awaited, and
+    `until` the time (ns) after which `on_timeout` answers; empty: answered in the same commit. reason: why it waits.
     """
 
     event: Event

@@ -7,7 +7,7 @@ import msgspec
 
 from tiki.compile import Facts, Held, compile_plan, convert_fact, unknown_fact
 from tiki.plan import Plan, Verdict
-from tiki.values import ABSENT, UNKNOWN, Known, Value
+from tiki.values import ABSENT, UNKNOWN, Known, Truth, Value
 from tiki.windows import SECOND, Memory, judge
 
 
@@ -90,10 +90,14 @@ class Program:
             return ()
         now = self._samples(facts)
         tracks = memory.fit(self._keys)
-        return tuple(
-            judge(window, track, at, truth, stay)
-            for window, track, truth, stay in zip(self.windows, tracks, now[::2], now[1::2], strict=True)
-        )
+        held: list[Truth] = []
+        for window, track, truth, stay in zip(self.windows, tracks, now[::2], now[1::2], strict=True):
+            if truth is False and (stay is False or window.stay is None):
+                track.rest(at)  # the usual case, at a sixth of the price
+                held.append(False)
+            else:
+                held.append(judge(window, track, at, truth, stay))
+        return tuple(held)
 
     def unwatched(self, facts: Facts) -> Held:
         """The windows' truth where the facts count as having held long enough and nothing was in force before

@@ -22,6 +22,14 @@ class Track:
         self.false_until: int | None = None
         self.held: Truth = None
 
+    def rest(self, at: int) -> None:
+        """Takes in a sample at which the condition is false and nothing keeps it true: what `judge` would do, in short.
+        When it was false before matters no more, for it is false now."""
+        if self.at is None or at > self.at:
+            self.at = at
+        self.truth = self.held = False
+        self.since = None
+
 
 class Memory:
     """The windows of one subject at one decision point.

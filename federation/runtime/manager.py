@@ -1,7 +1,8 @@
 """A manager as an actor: its desk, its place in the log, and the queue of work between them.
 
-Work is prepared while the batch before is being committed, and sent together when that is done: one batch of a manager
-is on its way at a time, so a batch that has to be sent again meets either nothing or itself in the ledger.
+Work is prepared while batches before it are being committed. A batch is sent once. If one fails, or the appender dies
+under it, those behind it are void too: the state is built anew from the ledger, and whoever waits sends again, which is
+safe, because what was decided is recognised by its id.
 """
 
 import asyncio
@@ -28,7 +29,8 @@ from federation.runtime.roster import Roster, resolve
 from federation.runtime.service import NAMESPACE, Service, actor_name
 from federation.settings import Settings
 
-COMMIT_DEADLINE = 8.0  # seconds for which a batch is sent again while the appender is away: its restart takes about 2
+PATIENCE = 8.0  # seconds for which the appender is called again while it is away: its restart takes about 2
+FLIGHTS = 2  # batches on their way: one is being committed while the next one arrives
 ROUND = 64  # jobs prepared at a time
 AHEAD = 8  # rounds prepared while a commit is on its way; they share the next one
 QUEUE = 2000  # jobs waiting before a manager says it is overloaded
@@ -71,6 +73,9 @@ class ManagerService(Service):
         self._following = asyncio.Event()
         self._prepared: list[Prepared] = []
         self._sendable = asyncio.Event()
+        self._flight: asyncio.Task[bool] | None = None  # the batch sent last
+        self._flying = 0
+        self._spoiled = False  # a batch failed: what is prepared after it did not happen
         self._sound = asyncio.Event()  # the desk holds what the ledger holds and what is prepared
         self._sound.set()
         self._quiet = asyncio.Event()  # nothing is prepared or on its way
@@ -308,28 +313,54 @@ class ManagerService(Service):
                 self._sound.clear()
 
     async def _send_loop(self) -> None:
-        """Commit what is prepared, all at once, and build the state anew if that fails."""
+        """Commit what is prepared, two batches on their way at a time, and build the state anew if one fails."""
         while True:
             await self._sendable.wait()
             self._sendable.clear()
-            taken, self._prepared = self._prepared, []
-            sound = list(itertools.takewhile(lambda prepared: prepared.entries is not None, taken))
-            kept = await self._send(
-                [entry for prepared in sound for entry in prepared.entries or ()],
-                [job for prepared in sound for job in prepared.done],
-            )
-            if not kept or len(sound) < len(taken):
-                self._sound.clear()
-                void = [*taken[len(sound) :], *self._prepared]
-                self._prepared = []
-                error = Temporary(f"{self.name} is catching up with the ledger; send it again")
-                self._lost([job for prepared in void for job, _ in prepared.done], error)
-                await self._restore()
-                self._sound.set()
-            if not self._prepared:
+            if self._spoiled:
+                await self._recover()
+            elif self._prepared and self._flying < FLIGHTS:
+                self._launch()
+            elif not self._prepared and not self._flying:
                 await self._settled()
-            if not self._prepared:
-                self._quiet.set()
+                if not self._prepared and not self._flying:
+                    self._quiet.set()
+
+    def _launch(self) -> None:
+        taken, self._prepared = self._prepared, []
+        sound = list(itertools.takewhile(lambda prepared: prepared.entries is not None, taken))
+        if len(sound) < len(taken):
+            self._prepared = taken[len(sound) :]
+            self._spoiled = True
+        entries = [entry for prepared in sound for entry in prepared.entries or ()]
+        done = [job for prepared in sound for job in prepared.done]
+        self._flying += 1
+        self._flight = asyncio.get_running_loop().create_task(self._fly(self._flight, entries, done))
+        self._flight.add_done_callback(self._ended)
+
+    async def _fly(
+        self, previous: "asyncio.Task[bool] | None", entries: list[Entry], done: list[tuple[Job, Any]]
+    ) -> bool:
+        kept = await self._send(previous, entries, done)
+        self._flying -= 1
+        if not kept:
+            self._spoiled = True
+            self._sound.clear()
+        self._sendable.set()
+        return kept
+
+    async def _recover(self) -> None:
+        """What was prepared on a state that did not come about is void, and is to be sent again."""
+        self._sound.clear()
+        if self._flight is not None:
+            await self._flight
+        void, self._prepared = self._prepared, []
+        error = Temporary(f"{self.name} is catching up with the ledger; send it again")
+        self._lost([job for prepared in void for job, _ in prepared.done], error)
+        await self._restore()
+        self._flight, self._spoiled = None, False
+        self._sound.set()
+        self._sendable.set()
 
     def _prepare(self, jobs: list[Job]) -> Prepared:
         """The entries of these jobs; None when one of them broke the desk, and all that was not yet sent is void."""
@@ -355,14 +386,21 @@ class ManagerService(Service):
                 entries = None
         return Prepared(entries, done)
 
-    async def _send(self, entries: list[Entry], done: list[tuple[Job, Any]]) -> bool:
-        """Commit, then tell those who wait; False if nothing was committed."""
+    async def _send(
+        self, previous: "asyncio.Task[bool] | None", entries: list[Entry], done: list[tuple[Job, Any]]
+    ) -> bool:
+        """Commit, then tell those who wait; False if nothing was committed. `previous`: the batch sent before."""
+        problem: EliasError | None = None
         try:
             await self._commit(entries) if entries else self._want_tick()
-        except Fenced:
-            os._exit(3)  # a newer incarnation is in charge
         except EliasError as error:
-            self._lost([job for job, _ in done], error)
+            problem = error
+        if previous is not None and not await previous:
+            problem = Temporary(f"{self.name} is catching up with the ledger; send it again")
+        if isinstance(problem, Fenced):
+            os._exit(3)  # a newer incarnation is in charge
+        if problem is not None:
+            self._lost([job for job, _ in done], problem)
             return False
         for job, result in done:
             if not job.future.done():
@@ -379,10 +417,12 @@ class ManagerService(Service):
             self._handle.wake.remote(wake)
 
     async def _commit(self, entries: list[Entry]) -> None:
+        """Sent once: whatever goes wrong, the ledger says what became of it, and the state is built anew from there."""
         batch = Batch(self.name, self.incarnation, self._batch_number, entries)
-        self._wake = self.desk.wake() if self._following.is_set() else None
-        _, self._own, _ = await self._appender("append", _packed.encode(batch), self._wake or 0)
         self._batch_number += 1
+        self._wake = self.desk.wake() if self._following.is_set() else None
+        _, last, _ = await self._appender("append", _packed.encode(batch), self._wake or 0, patience=0.0)
+        self._own = max(self._own, last)
         self._commits += 1
 
     def committed(self) -> None:
@@ -424,10 +464,10 @@ class ManagerService(Service):
                 job.future.set_exception(error)
             self._jobs.task_done()
 
-    async def _appender(self, method: str, *args: Any) -> Any:
-        """Call the appender, and call it again while it is being replaced or the database is busy."""
+    async def _appender(self, method: str, *args: Any, patience: float = PATIENCE) -> Any:
+        """Call the appender, and for `patience` seconds again while it is being replaced or the database is busy."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + COMMIT_DEADLINE
+        deadline = loop.time() + patience
         problem: EliasError
         while True:
             try:
@@ -441,6 +481,6 @@ class ManagerService(Service):
             except (ray.exceptions.RayError, ValueError):
                 self._handle = None
                 problem = Temporary("the appender is being restarted; send it again")
-            if loop.time() > deadline:
+            if loop.time() >= deadline:
                 raise problem
             await asyncio.sleep(0.1)

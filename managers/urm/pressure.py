@@ -55,10 +55,11 @@ def _scaling(node: str, others: Sequence[Node], options: Mapping[str, Any]) -> l
     calm = [other for other in others if not _pressed(other, options)]
     if not calm:
         return []
-    chosen = {"next_available_node": calm[0], "least_loaded_node": min(calm, key=lambda n: (n.load, n.name))}
+    first, least = calm[0], min(calm, key=lambda n: (n.load, n.name))
+    attributes = {to.name: _of_target(to) for to in (first, least)}
     return [
-        Candidate("scale_out", {"target": target, "to": to.name, "node": node}, _of_target(to))
-        for target, to in chosen.items()
+        Candidate("scale_out", {"target": target, "to": to.name, "node": node}, attributes[to.name])
+        for target, to in (("next_available_node", first), ("least_loaded_node", least))
     ]
 
 
