@@ -3,7 +3,7 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-ELIAS_DATA ?= $(if $(wildcard ../shared/data),../shared/data,data)
+ELIAS_DATA ?= $(abspath $(if $(wildcard ../shared/data),../shared/data,data))
 export ELIAS_DATA
 
 .DEFAULT_GOAL := help
