@@ -9,16 +9,19 @@ from typing import Any, NamedTuple
 
 import tiki
 from federation.clock import SECOND
-from federation.records import Answered, Candidate
+from federation.records import Answered, Asked, Candidate
 from tiki import Latch
 
 
 class Waits(NamedTuple):
-    """The spec leaves it open: a case for `tier`. `reason` says why, for whoever answers it."""
+    """The spec leaves it open: a case for `tier`. `reason` says why, for whoever answers it; `offers` which actions the
+    spec names for the answer, beside the terminal one; none: any.
+    """
 
     tier: str
     clause: str
     reason: str
+    offers: tuple[str, ...] = ()
 
 
 class Judged(NamedTuple):
@@ -50,7 +53,8 @@ def judge(
             _terminal(candidates, terminal, verdict.clause, f"in force since {since // SECOND}", attempt), latched
         )
     if verdict.kind == "consult":
-        return Judged(Waits("operator", verdict.clause, f"the spec consults on {', '.join(verdict.actions)}"), latched)
+        reason = f"the spec consults on {', '.join(verdict.actions)}"
+        return Judged(Waits("operator", verdict.clause, reason, verdict.actions), latched)
     if verdict.action is not None and verdict.kind == "act":
         if verdict.action == terminal:
             return Judged(_terminal(candidates, terminal, verdict.clause, "rule", attempt), latched)
@@ -84,16 +88,12 @@ def matching(candidates: Sequence[Candidate], action: str, args: Mapping[str, An
     return None
 
 
-def offered(
-    program: tiki.Program, facts: tuple[Any, ...], held: tuple[bool | None, ...], candidates: Sequence[Candidate]
-) -> list[int]:
-    """The candidates that whoever answers a case may choose: what the rule consults on, less what a guard took out;
-    always the terminal.
+def offered(asked: Asked, terminal: str) -> list[int]:
+    """The candidates that whoever answers may choose: what the spec named, less what a guard took out; always the
+    terminal action.
     """
-    verdict = program.decide(facts, held)
-    allowed = set(verdict.actions) if verdict.kind == "consult" else {a.name for a in program.point.actions}
-    allowed.add(program.point.terminal)
-    return [i for i, c in enumerate(candidates) if c.forbidden is None and c.action in allowed]
+    allowed = {*asked.offers, terminal} if asked.offers else {c.action for c in asked.candidates}
+    return [i for i, c in enumerate(asked.candidates) if c.forbidden is None and c.action in allowed]
 
 
 def timed_out(

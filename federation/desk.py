@@ -163,9 +163,10 @@ class Desk:
             )
         point = self.points[case.point]
         before = self._asked(case)
-        wanted = decide.matching(before.candidates, action, args)
+        offered = {i: before.candidates[i] for i in decide.offered(before, point.terminal)}
+        wanted = next((i for i, c in offered.items() if decide.matching([c], action, args) is not None), None)
         if wanted is None:
-            names = ", ".join(sorted({c.action for c in before.candidates if c.forbidden is None}))
+            names = ", ".join(sorted({c.action for c in offered.values()}))
             raise Refused(
                 "not-offered", f"`{action}` was not offered in case `{decision}`", cure=f"choose one of: {names}"
             )
@@ -321,7 +322,12 @@ class Desk:
         if isinstance(verdict, decide.Waits):
             until = asked.at + round(program.timeout * SECOND)
             asked = msgspec.structs.replace(
-                asked, waits=verdict.tier, until=until, clause=verdict.clause, reason=verdict.reason
+                asked,
+                waits=verdict.tier,
+                until=until,
+                clause=verdict.clause,
+                reason=verdict.reason,
+                offers=list(verdict.offers),
             )
             self._add(Kind.ASKED, point.name, subject, decision, asked)
             return Reply(
@@ -384,9 +390,8 @@ class Desk:
         asked = self._asked_of(point, before.event, situation, candidates, now, before.latch, latched, case.attempt + 1)
         closing = Answered(None, point.terminal, {}, "fallback", case.clause, f"asked again: {why}", "", case.attempt)
         self._add(Kind.ANSWERED, case.point, case.subject, case.decision, closing)
-        reply = self._record(
-            point, program, case.decision, asked, decide.Waits("operator", case.clause, f"asked again: {why}")
-        )
+        waits = decide.Waits("operator", case.clause, f"asked again: {why}", tuple(before.offers))
+        reply = self._record(point, program, case.decision, asked, waits)
         self.recent.pop(case.decision, None)
         return reply
 

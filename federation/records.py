@@ -102,6 +102,7 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
     force for the subject before and after. modes: of the candidates' actions that have an effect. attempt: 0, or how
     often it was asked again because the world had changed before the effect. waits: the tier that is awaited, and
     `until` the time (ns) after which `on_timeout` answers; empty: answered in the same commit. reason: why it waits.
+    offers: the actions that the spec names for an answer; empty: any.
     """
 
     event: Event
@@ -119,6 +120,7 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
     until: int = 0
     clause: str = ""
     reason: str = ""
+    offers: list[str] = []
     v: int = 1
 
 

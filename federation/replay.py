@@ -135,8 +135,7 @@ def _by_others(program: tiki.Program, asked: Asked, answered: Answered) -> bytes
     if answered.tier == "fallback":  # asked again, or too often
         choice = None if answered.choice is None else decide.find(candidates, terminal, {})
         return encode(Answered(choice, terminal, {}, "fallback", asked.clause, answered.reason, "", asked.attempt))
-    facts, held = program.facts_from(asked.facts), tuple(asked.held)
-    if answered.choice not in decide.offered(program, facts, held, candidates):
+    if answered.choice not in decide.offered(asked, terminal):
         return b"not offered"
     by, words = answered.by, answered.words
     return encode(decide.by_person(candidates, answered.choice, modes, asked.clause, asked.attempt, by, words))

@@ -263,7 +263,8 @@ class GateService(ManagerService):
 
     async def _outcome(self, wish: Wish) -> Outcome:
         """Ask the executor until it answers; after the expiry it can only tell what it did before."""
-        order = order_of(wish)
+        # In the name of this gate, whoever released it: one that was restarted sends what the one before it did not.
+        order = msgspec.structs.replace(order_of(wish), epoch=self.epoch, incarnation=self.incarnation)
         raw = msgspec.msgpack.encode(order)
         while True:
             actor = self._actor_of(wish.effect.node)

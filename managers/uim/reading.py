@@ -193,9 +193,8 @@ class Reader:
         """What whoever answers this case may choose."""
         records = self.records(decision)
         asked = _life(records).asked
-        program = self._program(records[0].header.point, asked)
-        facts, held = program.facts_from(asked.facts), tuple(asked.held)
-        return [asked.candidates[i] for i in decide.offered(program, facts, held, asked.candidates)]
+        terminal = self.points[records[0].header.point].terminal
+        return [asked.candidates[i] for i in decide.offered(asked, terminal)]
 
     def _program(self, name: str, asked: Asked) -> tiki.Program:
         point = self.points.get(name)

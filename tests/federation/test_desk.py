@@ -1,5 +1,6 @@
 """The desk: every event becomes a decision, once, and what waits is answered."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -123,9 +124,12 @@ def test_an_answer_that_a_guard_forbids_by_now_is_asked_again(lab: Laboratory) -
     assert lab.kinds(case.id) == ["asked", "answered", "asked"]
 
 
-def test_asking_again_is_bounded_and_ends_with_the_terminal_action(lab: Laboratory) -> None:
+def test_asking_again_is_bounded_and_ends_with_the_terminal_action(
+    lab: Laboratory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     case = lab.measured(80)
-    lab.lab.wind = 30.0
+    winds = itertools.cycle([30.0, 5.0])  # a gust at each answer, calm when it is asked again
+    monkeypatch.setattr(type(lab.lab), "wind", property(lambda _: next(winds)))
     replies = [lab.federation.answer("lab", case.id, "vent", by="ada") for _ in range(3)]
     assert [r.status for r in replies] == ["waiting", "waiting", "answered"]
     assert replies[-1].action == "hold"
@@ -177,3 +181,11 @@ def test_a_desk_rebuilt_from_snapshot_and_records_continues_as_if_nothing_had_ha
         anew.absorb(record)
     assert anew.snapshot() == desk.snapshot()
     assert list(anew.state.cases) == [case.id]
+
+
+def test_what_a_guard_forbade_when_it_was_asked_cannot_be_chosen_later(lab: Laboratory) -> None:
+    lab.lab.wind = 30.0
+    case = lab.measured(80)
+    lab.lab.wind = 5.0
+    with pytest.raises(Refused, match="not offered"):
+        lab.federation.answer("lab", case.id, "vent")

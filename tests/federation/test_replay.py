@@ -1,5 +1,6 @@
 """Replay: every decision again from the records, byte for byte."""
 
+import itertools
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,7 +30,7 @@ def lab(tmp_path: Path) -> Iterator[Laboratory]:
 
 
 @pytest.fixture
-def eventful(lab: Laboratory) -> Laboratory:
+def eventful(lab: Laboratory, monkeypatch: pytest.MonkeyPatch) -> Laboratory:
     """With everything that replay may meet: rules, edges, facts absent and unknown, persons, time-outs, cases asked
     again until the terminal action answered, modes, a freeze, two bundles, and cases that are still open.
     """
@@ -44,9 +45,12 @@ def eventful(lab: Laboratory) -> Laboratory:
     lab.clock.advance(61)
     federation.tick()
     again = lab.measured(80, "asked again").id
+    winds = itertools.cycle([25.0, 5.0])
+    with monkeypatch.context() as gusts:
+        gusts.setattr(type(lab.lab), "wind", property(lambda _: next(winds)))
+        for _ in range(3):
+            federation.answer("lab", again, "vent", by="ada")
     lab.lab.wind = 25.0
-    for _ in range(3):
-        federation.answer("lab", again, "vent", by="ada")
     lab.measured(80, "waits across the edit")
     federation.note(Emission(Kind.MODE, "", "", "", Mode("lab.furnace/vent", "act", "ada")))
     federation.note(freeze_entry(True, "ada", "maintenance"))
