@@ -46,10 +46,10 @@ def on_postgres(tmp_path: Path, url: str) -> Iterator[Running]:
         yield running
 
 
-def members(elias: Running) -> dict[str, tuple[str, int]]:
-    """Status and pid of every process."""
+def members(elias: Running) -> dict[str, int]:
+    """The pid of every process."""
     _, answer = elias.get("/v1/managers")
-    return {m["name"]: (m["status"], m["pid"]) for m in answer["members"] if m["pid"]}
+    return {m["name"]: m["pid"] for m in answer["members"] if m["pid"]}
 
 
 def asked_directly(elias: Running, file: Path) -> dict[str, Any]:
