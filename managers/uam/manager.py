@@ -265,6 +265,8 @@ class Uam(Manager):
     def facts(self, point: DecisionPoint, event: Event, now: int) -> dict[str, Any]:
         self.sight.now = max(self.sight.now, now)
         key = _key(event.subject)
+        if event.source != "elias/uam":
+            self._check_known(event, key)
         if event.type == REQUEST:
             self._check_request(event, key)
         request = event.data.get("request")
@@ -293,15 +295,18 @@ class Uam(Manager):
             facts["status"] = self._status(key)
         return facts
 
+    def _check_known(self, event: Event, key: str) -> None:
+        """What is neither declared nor seen is nobody's application: nothing is kept of it."""
+        if key not in self._keys():
+            known = ", ".join(self._keys()[:20])
+            cure = f"the instances are {known}" if known else "declare it in apps.yaml"
+            raise Refused("no-app", f"there is no instance `{key}`", place=f"event {event.id}: subject", cure=cure)
+
     def _check_request(self, event: Event, key: str) -> None:
         request, place = event.data.get("request"), f"event {event.id}"
         if request not in REQUESTS:
             cure = 'data is {"request": "start"}, "restart" or "stop"'
             raise Refused("bad-request", f"`{request}` cannot be asked of an application", place=place, cure=cure)
-        if key not in self._keys():
-            known = ", ".join(self._keys()[:20])
-            cure = f"the instances are {known}" if known else "declare it in apps.yaml"
-            raise Refused("no-app", f"there is no instance `{key}`", place=f"{place}: subject", cure=cure)
         pending = self._instance(key).pending
         if self.sight.outdated(key) or pending not in ("", event.decision(RESTART.name)):
             raise Refused(

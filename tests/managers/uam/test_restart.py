@@ -12,6 +12,7 @@ from federation.ledger.store import Store
 from federation.local import LocalFederation
 from federation.manager import Emission
 from federation.records import Event, Kind, Mode, Outcome
+from federation.replies import Rejected
 from federation.settings import Settings
 from managers.uam import apps
 from managers.uam.manager import Uam
@@ -270,7 +271,7 @@ def test_the_state_outlives_the_manager(desk: Desk) -> None:
 def test_a_request_that_cannot_be_is_refused(desk: Desk, subject: str, data: dict[str, str], code: str) -> None:
     running(desk)
     (reply,) = desk.federation.post([Event("1", "person", "elias.app.request", subject, None, data)])
-    assert isinstance(reply, desks.Rejected)
+    assert isinstance(reply, Rejected)
     assert (reply.status, reply.code) == (422, code)
 
 
@@ -287,3 +288,13 @@ def test_a_stop_holds_although_it_was_down_already(desk: Desk) -> None:
     desk.report(300)
     assert desk.orders() == []
     assert desk.status("web/0") == "stopped"
+
+
+def test_an_observation_of_an_unknown_application_is_refused_and_nothing_is_kept_of_it(desk: Desk) -> None:
+    running(desk)
+    before = desk.federation.desks["uam"].snapshot()
+    event = Event("stranger", "somebody", "elias.app.observed", "stranger")
+    (refused,) = desk.federation.post([event])
+    assert isinstance(refused, Rejected)
+    assert refused.code == "no-app"
+    assert desk.federation.desks["uam"].snapshot() == before
