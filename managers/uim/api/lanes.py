@@ -92,6 +92,8 @@ class Lanes:
             for kind in (point.name, *point.events):
                 others = self._by_type.get(kind, ())
                 self._by_type[kind] = others if manager in others else (*others, manager)
+        names = {manager for managers in self._by_type.values() for manager in managers}
+        self._own = {f"elias/{name}" for name in (*names, "agent", "gate", "root")} | {"elias"}
         self._lanes = {manager: Lane(link, manager) for managers in self._by_type.values() for manager in managers}
 
     async def decide(self, events: Sequence[Event | Rejected]) -> list[Result]:
@@ -100,6 +102,9 @@ class Lanes:
         shares: dict[str, list[int]] = {}
         for index, event in enumerate(events):
             if isinstance(event, Rejected):
+                continue
+            if event.source in self._own:
+                results[index] = _reserved(event.source)
                 continue
             managers = self._by_type.get(event.type)
             if managers is None:
@@ -131,6 +136,11 @@ def _unknown(kind: str, known: Mapping[str, object]) -> Rejected:
     near = difflib.get_close_matches(kind, known, 1)
     cure = f"did you mean `{near[0]}`?" if near else "`GET /v1/points` lists the types"
     return Rejected(422, "unknown-type", f"no decision point takes events of type `{kind}`", "type", cure)
+
+
+def _reserved(source: str) -> Rejected:
+    cure = "name yourself in `source`"
+    return Rejected(422, "reserved-source", f"`{source}` is a part of ELIAS and sends no events here", "source", cure)
 
 
 def _unavailable(error: Temporary) -> Rejected:

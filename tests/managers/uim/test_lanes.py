@@ -6,7 +6,8 @@ import msgspec
 from federation.errors import Bug
 from federation.records import Event
 from federation.replies import Rejected, Reply
-from managers.uim.api.lanes import FLIGHTS, Lane, Result
+from managers.roster import POINTS
+from managers.uim.api.lanes import FLIGHTS, Lane, Lanes, Result
 
 
 class SlowManager:
@@ -50,3 +51,10 @@ async def test_an_event_that_breaks_its_manager_is_found_and_the_rest_is_answere
     manager.go.set()
     results = await Lane(manager, "demo").decide([_event(i) for i in ("a", "b", "poison", "c", "d")])
     assert _ids(results) == ["a", "b", "500", "c", "d"]
+
+
+async def test_nobody_may_speak_in_the_name_of_a_part_of_elias() -> None:
+    lanes = Lanes(SlowManager(), POINTS)
+    (result,) = await lanes.decide([Event("1", "elias/ufm", POINTS[0].name)])
+    assert isinstance(result, Rejected)
+    assert (result.status, result.code) == (422, "reserved-source")
