@@ -158,16 +158,15 @@ class Store:
     ) -> None:
         """Everything or nothing, under `head.epoch`. Fenced: another epoch has begun. Duplicate: a decision was asked
         or answered again for the same attempt."""
-        guard = text("UPDATE lease SET epoch = epoch WHERE epoch = :epoch")
         with mapped(self.place), self.engine.begin() as connection:
-            if connection.execute(guard, {"epoch": head.epoch}).rowcount == 0:
+            if connection.execute(_GUARD, {"epoch": head.epoch}).rowcount == 0:
                 raise self._fenced(head.epoch)
             engines.insert_records(connection, rows)
             for tile in tiles:
-                connection.execute(insert(tables.tiles), tile._asdict())
+                connection.execute(_TILE, tile._asdict())
             for standing in standings:
-                _replace(connection, tables.writers, {"writer": standing.writer}, standing._asdict())
-            connection.execute(insert(tables.checkpoints), head._asdict())
+                connection.execute(_STANDING, standing._asdict())
+            connection.execute(_CHECKPOINT, head._asdict())
 
     def snapshot_save(self, writer: str, seq: int, body: bytes) -> None:
         """The state of `writer` after record `seq`. The last two of each writer are kept."""
@@ -300,6 +299,17 @@ class Store:
         with mapped(self.place), self.engine.connect() as connection:
             return connection.execute(statement).fetchall()
 
+
+# Made once: a commit of one event would spend a tenth of its time on making them.
+_GUARD = text("UPDATE lease SET epoch = epoch WHERE epoch = :epoch")
+_TILE = insert(tables.tiles)
+_CHECKPOINT = insert(tables.checkpoints)
+_STANDING = text(
+    "INSERT INTO writers (writer, incarnation, number, first, last, time, epoch) "
+    "VALUES (:writer, :incarnation, :number, :first, :last, :time, :epoch) "
+    "ON CONFLICT (writer) DO UPDATE SET incarnation = excluded.incarnation, number = excluded.number, "
+    "first = excluded.first, last = excluded.last, time = excluded.time, epoch = excluded.epoch"
+)
 
 _RECORDS = select(*tables.records.c[:-1])
 _LEAVES = select(tables.records)
