@@ -1,0 +1,20 @@
+"""tiki: the language at the command line, one file a command."""
+
+import typer
+
+from managers.uim.cli.specs.check import check
+from managers.uim.cli.specs.explain import explain
+from managers.uim.cli.specs.fmt import format_
+from managers.uim.cli.specs.schema import schema
+from managers.uim.cli.specs.test import run_tests
+
+app = typer.Typer(help="Check, format, explain and test specs in TIKI.", no_args_is_help=True)
+app.command()(check)
+app.command("fmt")(format_)
+app.command()(explain)
+app.command("test")(run_tests)
+app.command()(schema)
+
+
+def add_to(parent: typer.Typer) -> None:
+    parent.add_typer(app, name="tiki")

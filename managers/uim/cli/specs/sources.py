@@ -1,0 +1,76 @@
+"""What the commands of the language work on: specs in files or in force, and the decision points they are about."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from federation.errors import Refused
+from managers.uim.cli.client import settings_of
+
+if TYPE_CHECKING:
+    import tiki
+
+Folder = Annotated[Path | None, typer.Argument(help="A file or folder of specs; by default those in force.")]
+
+
+def points() -> "dict[str, tiki.Point]":
+    from federation.points import schemas  # noqa: PLC0415
+    from federation.runtime.roster import Roster  # noqa: PLC0415
+    from managers.uim.launch import ROSTER  # noqa: PLC0415
+
+    return schemas(Roster(ROSTER).points)
+
+
+def known(name: str, points: "dict[str, tiki.Point]") -> "tiki.Point":
+    if name not in points:
+        from difflib import get_close_matches  # noqa: PLC0415
+
+        near = get_close_matches(name, points, 1)
+        cure = f"did you mean `{near[0]}`?" if near else "`elias tiki schema` lists them"
+        raise Refused("no-point", f"there is no decision point `{name}`", cure=cure)
+    return points[name]
+
+
+def program_of(context: typer.Context, path: Path | None, point: str) -> "tiki.Program":
+    known(point, points())
+    return bundle_of(context, path).programs[point]
+
+
+def bundle_of(context: typer.Context, path: Path | None) -> "tiki.Bundle":
+    import tiki  # noqa: PLC0415
+
+    texts, overlays = sources(context, path)
+    try:
+        return tiki.build(texts, points(), overlays)
+    except tiki.Invalid as error:
+        raise Refused("tiki", str(error), cure="correct it; `elias tiki check` shows the same") from None
+
+
+def sources(context: typer.Context, path: Path | None) -> "tuple[list[tiki.Source], list[tiki.Source]]":
+    """The specs at a path, or those of the settings with their overlay."""
+    import tiki  # noqa: PLC0415
+
+    if path is not None and not path.is_dir():
+        return [tiki.Source(str(path), read_text(path))], []
+    settings = settings_of(context)
+    folder = path or settings.spec_folder
+    over = folder / "overlays" / settings.overlay if settings.overlay and path is None else None
+    try:
+        overlays = tiki.read_directory(over, f"overlays/{over.name}/") if over else []
+        return tiki.read_directory(folder), overlays
+    except tiki.Invalid as error:
+        raise Refused("tiki", str(error), place=str(folder), cure="correct it") from None
+
+
+def files(paths: list[Path]) -> list[Path]:
+    return [file for path in paths for file in (sorted(path.rglob("*.tiki")) if path.is_dir() else [path])]
+
+
+def read_text(path: Path) -> str:
+    try:
+        return sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise Refused("unreadable", why, place=str(path), cure="check the path") from None
