@@ -35,19 +35,32 @@ class Memory:
     """The windows of one subject at one decision point.
     Starts cold; a window whose clause was changed starts cold again."""
 
-    __slots__ = ("keys", "tracks")
+    __slots__ = ("_rested", "keys", "tracks")
 
     def __init__(self) -> None:
         self.keys: tuple[str, ...] = ()
         self.tracks: tuple[Track, ...] = ()
+        self._rested: int | None = None  # the last of the samples at which all tracks rested, not yet written to them
 
     def fit(self, keys: tuple[str, ...]) -> tuple[Track, ...]:
         """The tracks for these windows, those already known kept."""
+        if self._rested is not None:
+            for track in self.tracks:
+                track.rest(self._rested)
+            self._rested = None
         if keys is not self.keys:
             known = dict(zip(self.keys, self.tracks, strict=True))
             self.tracks = tuple(known.get(key) or Track() for key in keys)
             self.keys = keys
         return self.tracks
+
+    def rest(self, keys: tuple[str, ...], at: int) -> None:
+        """Takes in a sample at which every condition is false and nothing keeps one true. Of several in a row the last
+        one says all, so the tracks hear of it when something else comes."""
+        if keys is not self.keys:
+            self.fit(keys)
+        if self._rested is None or at > self._rested:
+            self._rested = at
 
 
 def judge(window: Window, track: Track, at: int, truth: Truth, stay: Truth) -> Truth:

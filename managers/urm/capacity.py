@@ -4,8 +4,8 @@ Fed by the node agents' reports and by where jobs were placed. Kept in memory on
 nodes report, which takes one report interval.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -14,6 +14,7 @@ from managers.urm.points import SAMPLE_AGE
 from managers.urm.requests import JobRequest
 
 FORGET = 3600.0  # seconds of silence after which a node is no longer remembered
+_SAMPLE_AGE = round(SAMPLE_AGE * SECOND)
 _SLACK = 1e-9  # sums of cores and shares are compared with this much room for rounding
 
 FIGURES = ("memory", "cpu", "gpu", "disk")
@@ -52,7 +53,7 @@ class Node:
         self.models = tuple(str(gpu["name"]) for gpu in report["gpus"])
 
     def fresh(self, now: int) -> bool:
-        return self.at is not None and now - self.at <= round(SAMPLE_AGE * SECOND)
+        return self.at is not None and now - self.at <= _SAMPLE_AGE
 
     @property
     def memory_free(self) -> int:
@@ -99,18 +100,29 @@ class Node:
         return dict.fromkeys(chosen, share) if len(chosen) == count else None
 
 
+class Usable(NamedTuple):
+    """The usable nodes, and the ledger times (ns) between which none of them becomes too old."""
+
+    nodes: Sequence[Node]
+    since: int
+    until: int
+
+
 class Capacity:
     def __init__(self) -> None:
         self.nodes: dict[str, Node] = {}
         self._held: dict[str, Held] = {}
+        self._usable: Usable | None = None
 
     def report(self, report: Mapping[str, Any], now: int) -> Node:
+        self._usable = None
         node = self._node(str(report["node"]))
         node.take_in(report, now)
         return node
 
     def close(self, name: str, on: bool) -> None:
         """Whether the node is kept free of new work."""
+        self._usable = None
         self._node(name).closed = on
 
     def forget(self, now: int) -> None:
@@ -123,6 +135,7 @@ class Capacity:
     def reserve(self, job: str, request: JobRequest, name: str, gpus: Mapping[int, float] | None = None) -> None:
         """The job runs on this node, or is about to; `gpus` as placement chose them."""
         self.release(job)
+        self._usable = None
         node = self._node(name)
         taken = dict(gpus if gpus is not None else node.choose(request) or {})
         self._held[job] = Held(name, request.memory, request.cpus, taken)
@@ -135,6 +148,7 @@ class Capacity:
         held = self._held.pop(job, None)
         if held is None:
             return
+        self._usable = None
         node = self.nodes[held.node]
         node.memory_held -= held.memory
         node.cpus_held -= held.cpus
@@ -147,9 +161,14 @@ class Capacity:
         if node is not None:
             self.reserve(job, request, node.name)
 
-    def usable(self, now: int) -> Iterator[Node]:
-        """Nodes that have reported lately and take new work, by name."""
-        return (node for _, node in sorted(self.nodes.items()) if node.fresh(now) and not node.closed)
+    def usable(self, now: int) -> Sequence[Node]:
+        """Nodes that have reported lately and take new work, by name. The same object as long as nothing changed."""
+        if self._usable is None or not self._usable.since <= now <= self._usable.until:
+            nodes = [node for _, node in sorted(self.nodes.items()) if node.fresh(now) and not node.closed]
+            oldest = min((node.at for node in nodes if node.at is not None), default=None)
+            until = now if oldest is None else oldest + _SAMPLE_AGE
+            self._usable = Usable(nodes, now, max(now, until))
+        return self._usable.nodes
 
     def with_room(self, request: JobRequest, now: int) -> Iterator[Node]:
         return (node for node in self.usable(now) if node.fits(request))

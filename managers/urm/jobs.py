@@ -66,12 +66,6 @@ def waiting(jobs: Mapping[str, Job]) -> list[Job]:
     return sorted((job for job in jobs.values() if job.status == WAITING), key=lambda job: job.rank)
 
 
-def running_on(jobs: Mapping[str, Job], node: str) -> list[Job]:
-    """Jobs on a node, lowest priority first, of equal ones the newest first."""
-    here = (job for job in jobs.values() if job.status == PLACED and job.node == node)
-    return sorted(here, key=lambda job: job.rank, reverse=True)
-
-
 def next_run(job: str) -> str:
     """The id under which a job is submitted again: `train`, `train-r2`, `train-r3`."""
     found = re.fullmatch(r"(.+)-r(\d+)", job)

@@ -1,6 +1,6 @@
 """The resource manager: which jobs may start, and what is done about nodes under pressure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from federation.clock import SECOND
@@ -25,6 +25,7 @@ from managers.urm.jobs import (
     waiting,
 )
 from managers.urm.points import ADMISSION, POINTS, PRESSURE, SAMPLE_AGE
+from managers.urm.pressure import Refuges
 from managers.urm.requests import JobRequest, of, parse
 
 PLACEMENT = "ufm.placement"
@@ -35,6 +36,8 @@ SOURCE = "elias/urm"
 
 RETRY = 30.0  # seconds between two questions about the first waiting job when nothing is known to have changed
 SHOWN = 100  # jobs that a view lists
+
+_HOLD = Candidate("hold")
 
 
 class Urm(Manager):
@@ -51,17 +54,36 @@ class Urm(Manager):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self.capacity = Capacity()
+        self._running: dict[str, dict[str, Job]] = {}  # by node and id; follows from the state
+        self._places: Refuges | None = None
+        self._places_for: Mapping[str, Any] = {}
         self._started: int | None = None
         self._now = 0
+        self._folds: Mapping[tuple[str, str], Callable[[Entry, Any], None]] = {
+            (Kind.ASKED, ADMISSION.name): self._fold_submitted,
+            (Kind.ANSWERED, ADMISSION.name): self._fold_admission,
+            (Kind.ANSWERED, PLACEMENT): self._fold_placement,
+            (Kind.OUTCOME, PLACEMENT): self._fold_ended,
+            (Kind.OUTCOME, NODE_HEALTH): self._fold_node_health,
+            (Kind.ANSWERED, PRESSURE.name): self._fold_relief,
+            (Kind.OUTCOME, PRESSURE.name): self._fold_relieved,
+        }
+        self._reactions: Mapping[tuple[str, str], Callable[[Entry, Any], Iterable[Event]]] = {
+            (Kind.OUTCOME, PLACEMENT): self._next_in_queue,
+            (Kind.ANSWERED, ADMISSION.name): self._next_in_queue,
+            (Kind.OUTCOME, PRESSURE.name): self._migrated,
+            (Kind.ANSWERED, PRESSURE.name): self._resubmitted,
+        }
 
     def load(self, state: UrmState) -> None:
         self.state = state
         self.capacity = Capacity()
+        self._running = {}
         for name in (*state.cordoned, *state.drained):
             self.capacity.close(name, True)
         for job in state.jobs.values():
             if job.status == PLACED:
-                self.capacity.reserve(job.id, job.request, job.node, _shares(job))
+                self._runs(job)
 
     # -- telemetry and time ------------------------------------------------------------------------------------------
 
@@ -108,7 +130,7 @@ class Urm(Manager):
         return {
             **reported,
             **event.data,
-            "jobs": sum(job.status == PLACED and job.node == event.subject for job in self.state.jobs.values()),
+            "jobs": len(self._running.get(event.subject, ())),
             "stopped": len(self._stopped_on(event.subject)),
             "cordoned": event.subject in self.state.cordoned,
         }
@@ -121,7 +143,7 @@ class Urm(Manager):
             raise Refused(
                 "job-exists", f"job `{event.subject}` is {known.status}", place=f"event {event.id}", cure=cure
             )
-        nodes = list(self.capacity.usable(now))
+        nodes = self.capacity.usable(now)
         room = [node for node in nodes if node.fits(request)]
         queue = [job for job in self.state.jobs.values() if job.status == WAITING and job.id != event.subject]
         rank = known.rank if known is not None else (-request.priority, self.state.arrivals)
@@ -150,45 +172,36 @@ class Urm(Manager):
                 Candidate("wait", forbidden=None if facts["queue_depth"] < QUEUE else "queue"),
                 Candidate("hold"),
             ]
-        node, ending = event.subject, {stop.job for stop in self.state.stopping.values()}
+        node, cordoned = event.subject, event.subject in self.state.cordoned
+        here = self._running.get(node)
+        ending = {stop.job for stop in self.state.stopping.values()} if here else ()
+        staying = [job for job in here.values() if job.id not in ending] if here else ()
         return [
-            *pressure.relief(
-                node,
-                {name: job for name, job in self.state.jobs.items() if name not in ending},
-                [other for other in self.capacity.usable(self._now) if other.name != node],
-                self.options[point.name],
-                cordoned=node in self.state.cordoned,
-            ),
-            *pressure.undoing(node, self._stopped_on(node), cordoned=node in self.state.cordoned),
-            Candidate("hold"),
+            *pressure.relief(node, staying, self._refuges(), cordoned=cordoned),
+            *pressure.undoing(node, self._stopped_on(node), cordoned=cordoned),
+            _HOLD,
         ]
+
+    def _refuges(self) -> Refuges:
+        """Worked out anew when the nodes or the specs have changed."""
+        nodes, options = self.capacity.usable(self._now), self.options[PRESSURE.name]
+        if self._places is None or self._places.nodes is not nodes or self._places_for is not options:
+            self._places, self._places_for = pressure.refuges(nodes, options), options
+        return self._places
 
     def _fits_ever(self, request: JobRequest) -> bool:
         return any(node.fits_ever(request) for node in self.capacity.usable(self._now))
 
     def _stopped_on(self, node: str) -> list[Stopped]:
-        return [stop for stop in self.state.stopped.values() if stop.node == node and not stop.to]
+        stopped = self.state.stopped
+        return [stop for stop in stopped.values() if stop.node == node and not stop.to] if stopped else []
 
     # -- folding -----------------------------------------------------------------------------------------------------
 
     def fold(self, entry: Entry, body: Any) -> None:
-        match entry.kind, entry.point:
-            case Kind.ASKED, ADMISSION.name:
-                self._fold_submitted(entry, body)
-            case Kind.ANSWERED, ADMISSION.name:
-                self._fold_admission(entry, body)
-            case Kind.ANSWERED, "ufm.placement":
-                self._fold_placement(entry, body)
-            case Kind.OUTCOME, "ufm.placement":
-                job = self.state.jobs.get(entry.subject)
-                if job is not None and job.placement == entry.decision:
-                    self._drop(job.id)
-            case Kind.OUTCOME, "ufm.node_health" if body.status == "done" and "cordoned" in body.data:
-                self._close(self.state.drained, entry.subject, body.data["cordoned"])
-            case Kind.ANSWERED, PRESSURE.name:
-                self._fold_relief(entry, body)
-            case Kind.OUTCOME, PRESSURE.name:
-                self._fold_relieved(entry, body)
+        fold = self._folds.get((entry.kind, entry.point))
+        if fold is not None:
+            fold(entry, body)
 
     def _fold_submitted(self, entry: Entry, asked: Asked) -> None:
         state, data = self.state, asked.event.data
@@ -220,10 +233,20 @@ class Urm(Manager):
         if answered.mode == "observe":
             self._drop(job.id)
             return
+        self._runs_no_more(job)
         job.status, job.placement = PLACED, entry.decision
         job.node = str(answered.args["node"])
         job.gpus = [int(gpu) for gpu in answered.args.get("gpus", ()) if str(gpu).isdigit()]
-        self.capacity.reserve(job.id, job.request, job.node, _shares(job))
+        self._runs(job)
+
+    def _fold_ended(self, entry: Entry, _: Outcome) -> None:
+        job = self.state.jobs.get(entry.subject)
+        if job is not None and job.placement == entry.decision:
+            self._drop(job.id)
+
+    def _fold_node_health(self, entry: Entry, outcome: Outcome) -> None:
+        if outcome.status == "done" and "cordoned" in outcome.data:
+            self._close(self.state.drained, entry.subject, outcome.data["cordoned"])
 
     def _fold_relief(self, entry: Entry, answered: Answered) -> None:
         if answered.mode not in ("approve", "act"):
@@ -255,26 +278,41 @@ class Urm(Manager):
         self.capacity.close(node, node in self.state.cordoned or node in self.state.drained)
 
     def _drop(self, job: str) -> None:
-        del self.state.jobs[job]
+        self._runs_no_more(self.state.jobs.pop(job))
         self.capacity.release(job)
+
+    def _runs(self, job: Job) -> None:
+        self._running.setdefault(job.node, {})[job.id] = job
+        self.capacity.reserve(job.id, job.request, job.node, _shares(job))
+
+    def _runs_no_more(self, job: Job) -> None:
+        here = self._running.get(job.node)
+        if here is not None and here.pop(job.id, None) is not None and not here:
+            del self._running[job.node]
 
     # -- what a record raises ----------------------------------------------------------------------------------------
 
-    def react(self, entry: Entry, body: Any) -> Iterator[Event]:
-        match entry.kind, entry.point:
-            case (Kind.OUTCOME, "ufm.placement") | (Kind.ANSWERED, ADMISSION.name):
-                queue = waiting(self.state.jobs)
-                if queue and queue[0].id != entry.subject:
-                    yield from self._ask_again(queue[0])
-            case Kind.OUTCOME, PRESSURE.name:
-                for name, stop in self.state.stopped.items():
-                    if stop.decision == entry.decision and stop.to:
-                        data = {**stop.data, "node": stop.to}
-                        yield Event(f"again {entry.decision}", SOURCE, SUBMITTED, name, None, data)
-            case Kind.ANSWERED, PRESSURE.name if body.action == "resubmit" and "job" in body.args:
-                name = next_run(str(body.args["job"]))
-                if name in self.state.stopped:
-                    yield Event(f"again {entry.decision}", SOURCE, SUBMITTED, name, None, self.state.stopped[name].data)
+    def react(self, entry: Entry, body: Any) -> Iterable[Event]:
+        reaction = self._reactions.get((entry.kind, entry.point))
+        return () if reaction is None else reaction(entry, body)
+
+    def _next_in_queue(self, entry: Entry, _: Any) -> Iterable[Event]:
+        queue = waiting(self.state.jobs)
+        return self._ask_again(queue[0]) if queue and queue[0].id != entry.subject else ()
+
+    def _migrated(self, entry: Entry, _: Outcome) -> Iterator[Event]:
+        for name, stop in self.state.stopped.items():
+            if stop.decision == entry.decision and stop.to:
+                data = {**stop.data, "node": stop.to}
+                yield Event(f"again {entry.decision}", SOURCE, SUBMITTED, name, None, data)
+
+    def _resubmitted(self, entry: Entry, answered: Answered) -> Iterable[Event]:
+        if answered.action != "resubmit" or "job" not in answered.args:
+            return ()
+        name = next_run(str(answered.args["job"]))
+        if name not in self.state.stopped:
+            return ()
+        return [Event(f"again {entry.decision}", SOURCE, SUBMITTED, name, None, self.state.stopped[name].data)]
 
     # -- what people see ---------------------------------------------------------------------------------------------
 
@@ -301,7 +339,7 @@ def _shares(job: Job) -> dict[int, float] | None:
     return dict.fromkeys(job.gpus, job.request.gpu_share or 1.0) if job.gpus else None
 
 
-def _largest(nodes: list[Node]) -> dict[str, Any]:
+def _largest(nodes: Sequence[Node]) -> dict[str, Any]:
     return {
         "memory_free": max((node.memory_free for node in nodes), default=0),
         "memory_total": max((node.memory_total for node in nodes), default=0),

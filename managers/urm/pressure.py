@@ -1,11 +1,12 @@
 """What can be done about a node under pressure: pure functions from jobs and capacity to candidates."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+import heapq
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from federation.records import Candidate
 from managers.urm.capacity import Node
-from managers.urm.jobs import Job, Stopped, running_on
+from managers.urm.jobs import Job, Stopped
 from managers.urm.points import VICTIMS
 from managers.urm.requests import JobRequest
 
@@ -19,18 +20,39 @@ _VICTIM: Mapping[str, Callable[[Sequence[Job]], Job]] = {
 }
 
 
-def relief(
-    node: str, jobs: Mapping[str, Job], others: Sequence[Node], options: Mapping[str, Any], *, cordoned: bool
-) -> list[Candidate]:
-    """What takes load off a node, at most 9 and only what is possible now.
+class Refuge(NamedTuple):
+    """A node that may take load, with the attributes of a candidate that moves it there."""
 
-    others: the nodes that take new work, by name. options: the spec's settings, thresholds in percent.
-    """
-    here = running_on(jobs, node)
+    name: str
+    attributes: dict[str, Any]
+
+
+class Refuges(NamedTuple):
+    """Where load may go, the best two by each measure: a node is no refuge for itself."""
+
+    nodes: Sequence[Node]
+    first: tuple[Refuge, ...]
+    least_loaded: tuple[Refuge, ...]
+
+
+def refuges(nodes: Sequence[Node], options: Mapping[str, Any]) -> Refuges:
+    """nodes: those that take new work, by name. options: the spec's settings, thresholds in percent."""
+    calm = [node for node in nodes if not _pressed(node, options)]
+    least = heapq.nsmallest(2, calm, key=lambda node: (node.load, node.name))
+    return Refuges(nodes, tuple(map(_refuge, calm[:2])), tuple(map(_refuge, least)))
+
+
+def _refuge(node: Node) -> Refuge:
+    return Refuge(node.name, _of_target(node))
+
+
+def relief(node: str, jobs: Iterable[Job], places: Refuges, *, cordoned: bool) -> list[Candidate]:
+    """What takes load off a node, at most 9 and only what is possible now. jobs: those that run there."""
+    here = sorted(jobs, key=lambda job: job.rank, reverse=True)
     return [
         *_shedding(node, here),
-        *([] if cordoned else _scaling(node, others, options)),
-        *_moving(node, here, others),
+        *([] if cordoned else _scaling(node, places)),
+        *_moving(node, here, places.nodes),
     ]
 
 
@@ -51,15 +73,13 @@ def _shedding(node: str, here: Sequence[Job]) -> list[Candidate]:
     ]
 
 
-def _scaling(node: str, others: Sequence[Node], options: Mapping[str, Any]) -> list[Candidate]:
-    calm = [other for other in others if not _pressed(other, options)]
-    if not calm:
-        return []
-    first, least = calm[0], min(calm, key=lambda n: (n.load, n.name))
-    attributes = {to.name: _of_target(to) for to in (first, least)}
+def _scaling(node: str, places: Refuges) -> list[Candidate]:
+    """Any two refuges hold one that is another node, or there is none."""
+    chosen = (("next_available_node", places.first), ("least_loaded_node", places.least_loaded))
     return [
-        Candidate("scale_out", {"target": target, "to": to.name, "node": node}, attributes[to.name])
-        for target, to in (("next_available_node", first), ("least_loaded_node", least))
+        Candidate("scale_out", {"target": target, "to": to.name, "node": node}, to.attributes)
+        for target, ranked in chosen
+        for to in [refuge for refuge in ranked if refuge.name != node][:1]
     ]
 
 
@@ -71,8 +91,9 @@ def _pressed(node: Node, options: Mapping[str, Any]) -> bool:
     )
 
 
-def _moving(node: str, here: Sequence[Job], others: Sequence[Node]) -> list[Candidate]:
+def _moving(node: str, here: Sequence[Job], nodes: Sequence[Node]) -> list[Candidate]:
     """Each restartable job with the least loaded node that has room for it; where none has, the candidate says so."""
+    others = [other for other in nodes if other.name != node] if here else []
     if not others:
         return []
     moves = []
