@@ -50,13 +50,15 @@ class Fact(_Declared):
 
 class Setting(_Declared):
     """A value that a spec may set.
-    `default` is TIKI text (`80%`); None: the spec must set it before a clause may use it."""
+    `default` is TIKI text (`80%`); None: the spec must set it before a clause may use it.
+    `read_by_manager`: it has a meaning without a clause that names it."""
 
     name: Name
     type: Type
     doc: str
     default: str | None = None
     values: tuple[str, ...] = ()
+    read_by_manager: bool = False
 
 
 class Arg(_Declared):

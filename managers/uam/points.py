@@ -88,14 +88,22 @@ RESTART = DecisionPoint(
                 type=Type.DURATION,
                 doc="window in which restarts count",
                 default="5m",
+                read_by_manager=True,
             ),
             Setting(
                 name="backoff_initial",
                 type=Type.DURATION,
                 doc="wait before the second restart",
                 default="1s",
+                read_by_manager=True,
             ),
-            Setting(name="backoff_max", type=Type.DURATION, doc="the longest wait before a restart", default="1m"),
+            Setting(
+                name="backoff_max",
+                type=Type.DURATION,
+                doc="the longest wait before a restart",
+                default="1m",
+                read_by_manager=True,
+            ),
             Setting(
                 name="failure_threshold",
                 type=Type.COUNT,

@@ -33,7 +33,16 @@ PLACEMENT = DecisionPoint(
             Fact(name="memory", type=Type.BYTES, doc="memory asked for"),
             Fact(name="priority", type=Type.COUNT, doc="of the job; higher goes first"),
         ),
-        settings=(Setting(name="algorithm", type=Type.NAME, doc=_ALGORITHM, default="fgd", values=_ALGORITHMS),),
+        settings=(
+            Setting(
+                name="algorithm",
+                type=Type.NAME,
+                doc=_ALGORITHM,
+                default="fgd",
+                values=_ALGORITHMS,
+                read_by_manager=True,
+            ),
+        ),
         actions=(
             Action(
                 name="place",
@@ -77,7 +86,14 @@ ROUTING = DecisionPoint(
             Fact(name="memory", type=Type.BYTES, doc="memory that the serving node must have free"),
         ),
         settings=(
-            Setting(name="algorithm", type=Type.NAME, doc=_ALGORITHM, default="consistent_hashing", values=_ALGORITHMS),
+            Setting(
+                name="algorithm",
+                type=Type.NAME,
+                doc=_ALGORITHM,
+                default="consistent_hashing",
+                values=_ALGORITHMS,
+                read_by_manager=True,
+            ),
         ),
         actions=(
             Action(
@@ -121,6 +137,7 @@ NODE_HEALTH = DecisionPoint(
                 type=Type.DURATION,
                 doc="between two health checks of a node",
                 default="30s",
+                read_by_manager=True,
             ),
             Setting(
                 name="failure_threshold",

@@ -30,10 +30,26 @@ PRESSURE = DecisionPoint(
         ),
         settings=(
             Setting(
-                name="memory_threshold", type=Type.PERCENT, doc="memory in use that counts as pressure", default="80%"
+                name="memory_threshold",
+                type=Type.PERCENT,
+                doc="memory in use that counts as pressure",
+                default="80%",
+                read_by_manager=True,
             ),
-            Setting(name="cpu_threshold", type=Type.PERCENT, doc="cores in use that count as pressure", default="75%"),
-            Setting(name="gpu_threshold", type=Type.PERCENT, doc="GPU in use that counts as pressure", default="90%"),
+            Setting(
+                name="cpu_threshold",
+                type=Type.PERCENT,
+                doc="cores in use that count as pressure",
+                default="75%",
+                read_by_manager=True,
+            ),
+            Setting(
+                name="gpu_threshold",
+                type=Type.PERCENT,
+                doc="GPU in use that counts as pressure",
+                default="90%",
+                read_by_manager=True,
+            ),
             Setting(
                 name="scale_trigger",
                 type=Type.NAME,
