@@ -9,12 +9,12 @@ from pathlib import Path
 
 from tiki.diagnostics import Diagnostic, Invalid, Place, Report, Source, Span, errors
 from tiki.document import Document
-from tiki.examples import Example, ExampleResult, examples_of, run_example
-from tiki.merge import OVERLAYS, Merged, merge
+from tiki.examples import Example, ExampleResult, run_example
+from tiki.groups import check_group, groups
+from tiki.merge import OVERLAYS, Merged, place
 from tiki.plan import Plan
 from tiki.program import Program
 from tiki.read import LARGEST, read
-from tiki.resolve import plan_of
 from tiki.schema import Point
 
 
@@ -135,10 +135,17 @@ def _analyse(
         if source.path.startswith(OVERLAYS):
             report.error("TIKI-109", f"`{OVERLAYS}` is where overlays stand", Place(source.path, Span(1, 1, 1, 1), ""))
     documents = _documents(sources, report)
-    merged = merge(documents, _documents(overlays, report), points, report)
-    plans = {name: plan_of(one, report) for name, one in merged.items()}
-    examples = [example for one in merged.values() for example in examples_of(one, report)]
-    return merged, plans, examples
+    placed = place(documents, _documents(overlays, report), points, report)
+    merged: dict[str, Merged] = {}
+    plans: dict[str, Plan] = {}
+    examples: list[Example] = []
+    for group in groups(placed, points):
+        checked = check_group(group)
+        report.take(checked.found)
+        merged |= checked.merged
+        plans |= checked.plans
+        examples += checked.examples
+    return {name: merged[name] for name in points}, {name: plans[name] for name in points}, examples
 
 
 def _documents(sources: Iterable[Source], report: Report) -> list[Document]:

@@ -1,7 +1,7 @@
 """Gathers what all specs say about each decision point:
 settings and clauses in order of path, then the overlays' replacements."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tiki.diagnostics import Place, Report
@@ -47,6 +47,8 @@ class Merged:
     clauses: list[Clause] = field(default_factory=list)
     examples: list[Examples] = field(default_factory=list)
     heading: Heading | None = None
+    _firsts: dict[str | None, Clause] = field(default_factory=dict, repr=False, compare=False)
+    """The first clause of each name that was given, and under None the first `otherwise`."""
 
     def named(self) -> Iterator[tuple[str, Clause]]:
         """Every clause with its name: its own, or its kind and number."""
@@ -62,15 +64,24 @@ class Merged:
                 yield (f"rule {rules}" if isinstance(clause, Rule) else f"guard {guards}"), clause
 
 
-def merge(
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A spec, and the names of the points that it is about: none where that could not be told."""
+
+    spec: Spec
+    overlay: bool
+    points: tuple[str, ...]
+
+
+def place(
     documents: Sequence[Document], overlays: Sequence[Document], points: Mapping[str, Point], report: Report
-) -> dict[str, Merged]:
-    """What is in force, by point. Raises ValueError where a point declares a setting of the language."""
+) -> list[Placed]:
+    """Which points each spec is about, those of the overlays last.
+    Raises ValueError where a point declares a setting of the language."""
     for point in points.values():
         clash = {setting.name for setting in point.settings} & {"decides", *(setting.name for setting in LANGUAGE)}
         if clash:
             raise ValueError(f"{point.name} declares {', '.join(sorted(clash))}, which every point has")
-    merged = {name: Merged(point) for name, point in points.items()}
     specs = [(spec, False) for document in documents for spec in document.specs]
     specs += [(spec, True) for document in overlays for spec in document.specs]
     _near_headings((*documents, *overlays), points, report)
@@ -79,16 +90,24 @@ def merge(
     for spec, overlay in specs:
         concerned = _concerned(spec, points, titles, report)
         titles.setdefault(spec.heading.title, concerned)
-        placed.append((spec, overlay, [merged[point.name] for point in concerned]))
-    for spec, overlay, targets in placed:
-        for target in targets:
-            target.heading = target.heading or spec.heading
-            _clauses(spec, overlay, target, report)
+        placed.append(Placed(spec, overlay, tuple(point.name for point in concerned)))
+    return placed
+
+
+def gather(placed: Sequence[Placed], points: Iterable[Point], report: Report) -> dict[str, Merged]:
+    """What is in force, by point, where `placed` are all specs that are about these points, and no others."""
+    merged = {point.name: Merged(point) for point in points}
+    for one in placed:
+        for name in one.points:
+            merged[name].heading = merged[name].heading or one.spec.heading
+            _clauses(one.spec, one.overlay, merged[name], report)
+    names = {name: _known(target) for name, target in merged.items()}
     replaced: set[tuple[str, str]] = set()
-    for spec, overlay, targets in placed:
-        _settings(spec, overlay, targets, replaced, report)
+    for one in placed:
+        targets = [merged[name] for name in one.points]
+        _settings(one.spec, one.overlay, targets, names, replaced, report)
         for target in targets:
-            target.examples += spec.examples
+            target.examples += one.spec.examples
     for target in merged.values():
         _bound(target, report)
     return merged
@@ -188,13 +207,19 @@ def _clauses(spec: Spec, overlay: bool, target: Merged, report: Report) -> None:
 
 
 def _add(clause: Clause, target: Merged, report: Report) -> None:
-    for name, other in target.named():
-        if isinstance(clause, Otherwise) and isinstance(other, Otherwise):
-            report.error("TIKI-504", f"`otherwise` stands a second time, first at {other.place}", clause.place)
-            return
-        if clause.name is not None and clause.name.text == name:
-            report.error("TIKI-502", f"a clause is named `{name}` already, at {other.place}", clause.name.place)
-            return
+    firsts = target._firsts
+    if isinstance(clause, Otherwise) and None in firsts:
+        first = firsts[None].place
+        report.error("TIKI-504", f"`otherwise` stands a second time, first at {first}", clause.place)
+        return
+    if clause.name is not None and clause.name.text in firsts:
+        name, first = clause.name.text, firsts[clause.name.text].place
+        report.error("TIKI-502", f"a clause is named `{name}` already, at {first}", clause.name.place)
+        return
+    if clause.name is not None:
+        firsts[clause.name.text] = clause
+    if isinstance(clause, Otherwise):
+        firsts[None] = clause
     target.clauses.append(clause)
 
 
@@ -233,12 +258,19 @@ OVERLAYS = "overlays/"
 """What the path of every overlay begins with."""
 
 
-def _settings(spec: Spec, overlay: bool, targets: list[Merged], replaced: set[tuple[str, str]], report: Report) -> None:
+def _settings(
+    spec: Spec,
+    overlay: bool,
+    targets: list[Merged],
+    names: Mapping[str, set[str]],
+    replaced: set[tuple[str, str]],
+    report: Report,
+) -> None:
     for statement in spec.statements:
         if not isinstance(statement, Assignment) or statement.name.text == "decides":
             continue
         name = statement.name.text
-        takers = [target for target in targets if _takes(target, name)]
+        takers = [target for target in targets if name in names[target.point.name]]
         if targets and not takers:
             known = ["decides"] + [known for target in targets for known in declared(target.point)]
             near = closest(name, known)
@@ -263,9 +295,10 @@ def _settings(spec: Spec, overlay: bool, targets: list[Merged], replaced: set[tu
             target.settings[name] = statement
 
 
-def _takes(target: Merged, name: str) -> bool:
-    facts = (fact.name for fact in target.point.facts)
-    return name in declared(target.point) or name in _used(target) or name in facts
+def _known(target: Merged) -> set[str]:
+    """What may be set without being a typing error: declared settings, names that clauses use, and facts, which have
+    an error of their own."""
+    return {*declared(target.point), *_used(target), *(fact.name for fact in target.point.facts)}
 
 
 def declared(point: Point) -> dict[str, Setting]:

@@ -2,13 +2,14 @@
 The grammar stands in grammar.lark; this names what is wrong in a user's words."""
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
 from lark import Lark, Token, Tree, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
-from tiki.diagnostics import Place, Report, Span
+from tiki.diagnostics import Diagnostic, Place, Report, Span
 from tiki.schema import Type
 from tiki.syntax import (
     And,
@@ -78,22 +79,34 @@ def _grammar() -> Lark:
     return Lark(text, parser="lalr", propagate_positions=True, maybe_placeholders=True)
 
 
-def parse_statement(text: str, path: str, line: int, lines: tuple[str, ...], report: Report) -> Statement | None:
-    """The statement in `text`, whose first line is line `line` of the file; None, with diagnostics, where there is
-    none.
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What one bullet says; `statement` is None exactly where something is `found` wrong with it."""
+
+    statement: Statement | None
+    found: tuple[Diagnostic, ...]
+
+
+def parse_statement(text: str, path: str, line: int, lines: tuple[str, ...]) -> Parsed:
+    """The statement in `text`, whose first line is line `line` of the file.
 
     `text` has the bullet's marker and comments blanked out, so its columns are those of the file; `lines` are the
     lines as they stand.
     """
-    reader = _Reader(path, line, lines, report)
+    report = Report()
+    statement = _statement(text, _Reader(path, line, lines, report))
+    return Parsed(None if report.found else statement, tuple(report.found))
+
+
+def _statement(text: str, reader: "_Reader") -> Statement | None:
     whole = reader.span_of(text)
     if len(text) > LONGEST:
-        report.error(
+        reader.report.error(
             "TIKI-203", f"this bullet is longer than {LONGEST} characters", whole, help="split it into several rules"
         )
         return None
     if _depth(text) > DEEPEST:
-        report.error(
+        reader.report.error(
             "TIKI-203",
             f"conditions are nested deeper than {DEEPEST}",
             whole,
@@ -105,9 +118,7 @@ def parse_statement(text: str, path: str, line: int, lines: tuple[str, ...], rep
     except UnexpectedInput as error:
         reader.explain(error, text, whole)
         return None
-    before = len(report.found)
-    statement = reader.statement(cast("Tree[Token]", tree.children[0]), whole)
-    return statement if len(report.found) == before else None
+    return reader.statement(cast("Tree[Token]", tree.children[0]), whole)
 
 
 def _depth(text: str) -> int:

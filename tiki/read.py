@@ -2,12 +2,12 @@
 What nearly is a heading or a bullet of a spec is an error, never silently prose."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tiki.diagnostics import Place, Report, Source, Span
 from tiki.document import Block, Bullet, Cell, Document, Examples, Front, Heading, Prose, Row
 from tiki.front import FrontError, read_front
-from tiki.parse import LONGEST, parse_statement
+from tiki.parse import LONGEST, Parsed, parse_statement
 from tiki.values import closest
 
 LARGEST = 2**20
@@ -33,7 +33,11 @@ _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _RULER = re.compile(r"\|?[ \t]*:?-+:?[ \t]*(\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*")
 
 
-def read(source: Source) -> Document:
+ParseBullet = Callable[[str, str, int, tuple[str, ...]], Parsed]
+"""The shape of `parse_statement`. An editor reads with one that remembers what it has parsed."""
+
+
+def read(source: Source, parse: ParseBullet = parse_statement) -> Document:
     """Reads a `.tiki` file, or the `tiki` fences of a Markdown file.
     Never raises: what is wrong stands in `diagnostics`."""
     report = Report()
@@ -42,7 +46,7 @@ def read(source: Source) -> Document:
         report.error("TIKI-101", problem, Place(source.path, Span(1, 1, 1, 1), ""))
         return Document(source, (), tuple(report.found))
     lines = source.text.replace("\r\n", "\n").split("\n")
-    reader = _Reader(source.path, lines, report)
+    reader = _Reader(source.path, lines, report, parse)
     blocks = reader.fences() if source.path.endswith(".md") else reader.file()
     return Document(source, tuple(blocks), tuple(report.found))
 
@@ -61,8 +65,8 @@ def _unreadable(text: str) -> str | None:
 class _Reader:
     """A cursor over the lines of one file."""
 
-    def __init__(self, path: str, lines: list[str], report: Report) -> None:
-        self.path, self.lines, self.report = path, lines, report
+    def __init__(self, path: str, lines: list[str], report: Report, parse: ParseBullet) -> None:
+        self.path, self.lines, self.report, self.parse = path, lines, report, parse
         self.at, self.end = 0, len(lines)
         self.in_spec = self.in_examples = self.mistitled = False
         self.bullets = 0
@@ -237,11 +241,12 @@ class _Reader:
                 "TIKI-107", "this comment is never closed", place, help="close it with `-->` in the same bullet"
             )
             return
-        statement = parse_statement(text, self.path, first + 1, lines, self.report) if text.strip() else None
         if not text.strip():
             yield Prose(lines)
-        else:
-            yield Bullet(statement, tuple(comments), place)
+            return
+        parsed = self.parse(text, self.path, first + 1, lines)
+        self.report.take(parsed.found)
+        yield Bullet(parsed.statement, tuple(comments), place)
 
     def _continues(self, line: str) -> bool:
         return line[:1] in (" ", "\t") and bool(line.strip()) and _BULLET.match(line) is None

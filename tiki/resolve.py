@@ -1,5 +1,6 @@
 """From what all specs say about a point to its plan: names bound, types checked, verdicts made."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 from tiki.diagnostics import Place, Report
@@ -97,6 +98,7 @@ class _Planner:
             self.settings[name] = Constant(type_, value, name)
         self.facts = {fact.name: FactTerm(fact, index) for index, fact in enumerate(self.point.facts)}
         self.windows: list[Window] = []
+        self.alike: Counter[str] = Counter()
 
     def scope(self, guarded: str | None = None) -> Scope:
         attributes = {attribute.name: attribute for attribute in self.point.attributes}
@@ -256,8 +258,8 @@ class _Planner:
         ]
         max_age = min(ages) if ages else None
         key = f"{signature(condition)} for {duration} stay {stay and signature(stay)} gap {max_age}"
-        same = sum(window.key.startswith(key) for window in self.windows)
-        self.windows.append(Window(name, condition, duration, stay, max_age, f"{key} #{same}"))
+        self.windows.append(Window(name, condition, duration, stay, max_age, f"{key} #{self.alike[key]}"))
+        self.alike[key] += 1
         return len(self.windows) - 1
 
     def _guard(self, name: str, guard: Guard) -> GuardPlan | None:
