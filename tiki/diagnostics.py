@@ -32,9 +32,47 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A span of one file, with the line as it stands there. Two places never make two trees differ."""
+
+    path: str
+    span: Span
+    excerpt: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.span.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Another place that a finding is about, and what is there."""
+
+    message: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A span of the file `path` becomes `text`."""
+
+    path: str
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A cure that is safe: the specs decide afterwards what they decided before. `title` says what it does."""
+
+    title: str
+    edits: tuple[Edit, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding. `help` says how to cure it, `suggestion` is a text that may replace the span,
-    `excerpt` the line it is on."""
+    """One finding. `help` says how to cure it, `suggestion` is a text that may replace the span, `excerpt` the line
+    it is on. `notes`: the other places that it is about; `example`: an input that shows it (`memory=95%: rule 1
+    decides`); `fix`: what may be done about it without asking."""
 
     code: str
     severity: Severity
@@ -47,6 +85,9 @@ class Diagnostic:
     help: str = ""
     suggestion: str | None = None
     excerpt: str = ""
+    notes: tuple[Note, ...] = ()
+    example: str = ""
+    fix: Fix | None = None
 
     def __str__(self) -> str:
         lines = [f"{self.path}:{self.line}:{self.column}: {self.severity.value} {self.code}: {self.message}"]
@@ -55,10 +96,15 @@ class Diagnostic:
             gutter = str(self.line)
             lines.append(f"  {gutter} | {self.excerpt}")
             lines.append(f"  {' ' * len(gutter)} | {' ' * (self.column - 1)}{'^' * max(1, width)}")
+        lines += [f"  {note.place}: {note.message}" for note in self.notes]
+        if self.example:
+            lines.append(f"  for example: {self.example}")
         if self.suggestion is not None:
             lines.append(f"  did you mean `{self.suggestion}`?")
         if self.help:
             lines.append(f"  help: {self.help}")
+        if self.fix is not None:
+            lines.append(f"  `--fix` can {self.fix.title}")
         return "\n".join(lines)
 
 
@@ -73,18 +119,6 @@ class Invalid(Exception):
         return (Invalid, (self.diagnostics,))
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A span of one file, with the line as it stands there. Two places never make two trees differ."""
-
-    path: str
-    span: Span
-    excerpt: str
-
-    def __str__(self) -> str:
-        return f"{self.path}:{self.span.line}"
-
-
 class Report:
     """Collects diagnostics."""
 
@@ -95,9 +129,19 @@ class Report:
         found = self._found(Severity.ERROR, code, message, place)
         self.take([replace(found, help=help, suggestion=suggestion)])
 
-    def warn(self, code: str, message: str, place: Place, *, help: str = "", suggestion: str | None = None) -> None:
+    def warn(
+        self,
+        code: str,
+        message: str,
+        place: Place,
+        *,
+        help: str = "",
+        notes: Iterable[Note] = (),
+        example: str = "",
+        fix: Fix | None = None,
+    ) -> None:
         found = self._found(Severity.WARNING, code, message, place)
-        self.take([replace(found, help=help, suggestion=suggestion)])
+        self.take([replace(found, help=help, notes=tuple(notes), example=example, fix=fix)])
 
     def take(self, found: Iterable[Diagnostic]) -> None:
         """Adds what another report found; the same thing once."""
