@@ -48,7 +48,16 @@ def build(sources: Sequence[Source], points: Mapping[str, Point], overlays: Sequ
     if errors(report.found):
         raise Invalid(errors(report.found))
     programs = {name: Program(plan) for name, plan in plans.items()}
-    return Bundle(_digest(base, over, points), programs, base, over, tuple(report.found), tuple(examples), merged)
+    texts = {source.path: source.text for source in (*base, *over)}
+    digest = digest_of(texts, {name: point.version for name, point in points.items()})
+    return Bundle(digest, programs, base, over, tuple(report.found), tuple(examples), merged)
+
+
+def digest_of(texts: Mapping[str, str], versions: Mapping[str, int]) -> str:
+    """What names a bundle of these texts for points of these versions: SHA-256 over paths, texts and versions, as
+    32 hex digits."""
+    in_order = sorted(texts.items(), key=lambda item: (item[0].startswith(OVERLAYS), item[0]))
+    return hashlib.sha256(json.dumps([in_order, sorted(versions.items())]).encode()).hexdigest()[:32]
 
 
 def rebuild(texts: Mapping[str, str], points: Mapping[str, Point]) -> Bundle:
@@ -153,10 +162,3 @@ def _documents(sources: Iterable[Source], report: Report) -> list[Document]:
     for document in documents:
         report.take(document.diagnostics)
     return documents
-
-
-def _digest(sources: Sequence[Source], overlays: Sequence[Source], points: Mapping[str, Point]) -> str:
-    """SHA-256 over paths, texts and the points' versions, as 32 hex digits."""
-    texts = [[source.path, source.text] for source in (*sources, *overlays)]
-    versions = sorted([name, point.version] for name, point in points.items())
-    return hashlib.sha256(json.dumps([texts, versions]).encode()).hexdigest()[:32]
