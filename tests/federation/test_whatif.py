@@ -1,5 +1,6 @@
 """What an edit would have changed: recorded questions, judged again under the specs before and after."""
 
+import random
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from federation.clock import SECOND
 from federation.errors import Corrupt, Refused
 from federation.local import points_of
 from federation.points import DecisionPoint
+from federation.records import Answered, Kind, decode
 from federation.whatif import Changed, Counted, Edit, recorded, whatif
 from tests.federation.lab import FURNACE, SPEC, Lab, Laboratory, bundle
 
@@ -243,3 +245,64 @@ def test_memory_does_not_grow_with_the_ledger(lab: Laboratory) -> None:
         heats(lab, *range(50, 100))
     assert lab.store.head().size > 1000
     assert peak() < 12 * short
+
+
+RULES = (
+    "when heat > {}%: cool(gently)",
+    "when heat > {}% for 3s: cool(gently)",
+    "when heat > {}%, clear at 20%: vent",
+    "when heat > {}% for 2s, clear at 30%, cooldown 4s: cool(gently)",
+    "when gas > {}%: consult [vent, hold]",
+    "never vent when window.wind > 4 and heat > {}%",
+)
+
+
+def drawn(dice: random.Random) -> str:
+    rules = "".join(f"- {rule.format(dice.randrange(40, 95))}\n" for rule in dice.sample(RULES, dice.randrange(1, 5)))
+    _, _, others = SPEC.partition("## LAB Request Spec")
+    otherwise = dice.choice(["", "- otherwise: hold\n", "- otherwise: vent\n"])
+    head = "## LAB Furnace Spec\n- decides: lab.furnace\n- fallback: request_operator\n"
+    return f"{head}{rules}{otherwise}\n## LAB Request Spec{others}"
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_what_would_have_been_is_what_is_under_the_other_specs(tmp_path: Path, seed: int) -> None:
+    """The same events are sent to two laboratories; from the ledger of one follows what the other decided."""
+    dice = random.Random(seed)
+    specs = drawn(dice), drawn(dice)
+    labs = []
+    for number, spec in enumerate(specs):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        labs.append(Laboratory(folder, spec=spec))
+    for _ in range(60):
+        seconds, furnace = dice.choice([1, 1, 2, 40]), dice.choice("ab")
+        heat, gas = dice.choice([None, dice.randrange(10, 100)]), dice.choice([None, dice.randrange(30, 99)])
+        for lab in labs:
+            lab.clock.advance(seconds)
+            lab.measured(heat, furnace, gas=gas)
+    changes: dict[str, Changed] = {}
+    counts = whatif(
+        labs[0].store, POINTS, Edit(bundle(specs[0]), bundle(specs[1])), lambda c: changes.update({c.decision: c})
+    )
+    assert all(not count.untold for count in counts.values())
+    mine, theirs = (choices(lab) for lab in labs)
+    assert {d: (str(c.old), str(c.new)) for d, c in changes.items()} == {
+        d: (mine[d], theirs[d]) for d in mine if mine[d] != theirs[d]
+    }
+    for lab in labs:
+        lab.close()
+
+
+def choices(lab: Laboratory) -> dict[str, str]:
+    """What was decided, as whatif writes it."""
+    found = {}
+    for record in lab.store.read(kinds=[Kind.ASKED, Kind.ANSWERED], points=["lab.furnace"]):
+        body = decode(record.header.kind, record.body)
+        if isinstance(body, Answered):
+            arguments = ", ".join(f"{k}={v}" for k, v in body.args.items())
+            found[record.header.decision] = f"{body.action}({arguments})" if arguments else body.action
+        elif body.waits:
+            offers = ", ".join(sorted(body.offers))
+            found[record.header.decision] = f"ask {body.waits}({offers})" if offers else f"ask {body.waits}"
+    return found
