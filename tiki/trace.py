@@ -1,32 +1,60 @@
 """Why a decision fell as it did: every comparison that was made, with its values, truth and source line."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
-from tiki.plan import Constant, FactTerm, Plan, RulePlan, Test, Verdict, tests
+from tiki.kleene import compared, truth_of, value_of
+from tiki.plan import AttributeTerm, Constant, FactTerm, Formula, Plan, RulePlan, Test, Verdict, tests
+from tiki.schema import Type
 from tiki.values import Known, Truth, show
+
+_ORDERED = ("<", "<=", ">", ">=")
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One comparison. values: what its facts and settings stood for, as text with units; place: `path:line`."""
+    """One comparison. values: what its facts, settings and attributes stood for, as text with units. place:
+    `path:line`. margin: of an order, how far its two sides are apart, as text with a unit; empty where there is no such
+    thing."""
 
     text: str
     values: dict[str, str]
     truth: Truth
     place: str
+    margin: str = ""
 
 
 class Tried(msgspec.Struct, frozen=True):
-    """One rule that was tried. truth: of the rule;
-    where it is judged over time, that differs from its comparisons of now."""
+    """One rule that was tried, or one guard that was asked.
+
+    truth: of the rule; where it is judged over time, that differs from `now`, the truth of its comparisons.
+    lacks: the comparisons (as text) of which one alone, were it otherwise, would make the condition hold; empty unless
+    it is false.
+    """
 
     clause: str
     truth: Truth
     over_time: bool
     place: str
     steps: tuple[Step, ...]
+    now: Truth = None
+    lacks: tuple[str, ...] = ()
+
+
+class Considered(msgspec.Struct, frozen=True):
+    """A candidate before the guards of its action. forbidden: the first guard that takes it out, or None."""
+
+    action: str
+    attributes: dict[str, str]
+    forbidden: str | None
+    guards: tuple[Tried, ...]
+
+    def text(self) -> str:
+        """A tree of plain text."""
+        what = f"forbidden by {self.forbidden}" if self.forbidden else "allowed"
+        named = ", ".join(f"{name} {value}" for name, value in self.attributes.items())
+        return "\n".join([f"{self.action}{f' ({named})' if named else ''}: {what}", *_branches(self.guards)])
 
 
 class Trace(msgspec.Struct, frozen=True, gc=False):
@@ -43,6 +71,11 @@ class Trace(msgspec.Struct, frozen=True, gc=False):
     def tried(self) -> tuple[Tried, ...]:
         return tuple(self._tried())
 
+    @property
+    def untried(self) -> tuple[str, ...]:
+        """The rules behind the one that ended the search."""
+        return tuple(rule.name for rule in self.plan.rules[self.verdict.index + 1 :]) if self.verdict.index >= 0 else ()
+
     def _tried(self) -> Iterator[Tried]:
         start = 0
         for index, rule in enumerate(self.plan.rules):
@@ -51,8 +84,12 @@ class Trace(msgspec.Struct, frozen=True, gc=False):
                 return
             truths = self.truths[start : start + len(made)]
             start += len(made)
-            steps = tuple(self._step(test, truth) for test, truth in zip(made, truths, strict=True))
-            yield Tried(rule.name, self._truth(rule, index), rule.window is not None, str(rule.place), steps)
+            found = dict(zip(map(id, made), truths, strict=True))
+            steps = tuple(_step(test, truth, self.facts, {}) for test, truth in zip(made, truths, strict=True))
+            now = truth_of(rule.condition, lambda test, found=found: found[id(test)])  # type: ignore[misc]
+            truth = self._truth(rule, index)
+            lacks = _lacks(rule.condition, found) if now is False and truth is False else ()
+            yield Tried(rule.name, truth, rule.window is not None, str(rule.place), steps, now, lacks)
 
     def _truth(self, rule: RulePlan, index: int) -> Truth:
         if rule.window is not None:
@@ -60,17 +97,6 @@ class Trace(msgspec.Struct, frozen=True, gc=False):
         if self.verdict.index != index:
             return False
         return True if self.verdict.reason == "rule" else None
-
-    def _step(self, test: Test, truth: Truth) -> Step:
-        return Step(test.text, dict(self._named(test)), truth, str(test.place))
-
-    def _named(self, test: Test) -> Iterator[tuple[str, str]]:
-        for term in test.terms:
-            match term:
-                case FactTerm():
-                    yield term.fact.name, show(term.type, self.facts[term.index])
-                case Constant(setting=str(name)):
-                    yield name, show_constant(term)
 
     @property
     def place(self) -> str:
@@ -81,27 +107,111 @@ class Trace(msgspec.Struct, frozen=True, gc=False):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON: point, kind, clause, action, args, actions, tier, reason, place,
-        rules with their comparisons."""
+        rules with their comparisons, and the names of those that were not tried."""
         verdict = msgspec.to_builtins(self.verdict)
         del verdict["index"]
-        return {"point": self.plan.point.name, **verdict, "place": self.place, "rules": msgspec.to_builtins(self.tried)}
+        rules = msgspec.to_builtins(self.tried)
+        return {
+            "point": self.plan.point.name,
+            **verdict,
+            "place": self.place,
+            "rules": rules,
+            "untried": list(self.untried),
+        }
 
     def text(self) -> str:
         """A tree of plain text."""
         where = f" ({self.place})" if self.place else ""
-        lines = [f"{self.plan.point.name}: {describe(self.verdict)}{where}"]
-        tried = self.tried
-        for position, rule in enumerate(tried):
-            last = position == len(tried) - 1
-            over = ", judged over time" if rule.over_time else ""
-            lines.append(f"{'└' if last else '├'}─ {rule.clause} is {say(rule.truth)}{over} ({rule.place})")
-            lines += [f"{' ' if last else '│'}  · {_sentence(step)}" for step in rule.steps]
-        return "\n".join(lines)
+        lines = [f"{self.plan.point.name}: {describe(self.verdict)}{where}", *_branches(self.tried)]
+        return "\n".join([*lines, f"   not tried: {', '.join(self.untried)}"] if self.untried else lines)
 
 
-def _sentence(step: Step) -> str:
+def consider(plan: Plan, facts: tuple[Known, ...], action: str, attributes: Mapping[str, Any]) -> Considered:
+    """A candidate before all guards of its action. attributes: canonical values by name; None is absent, a missing one
+    unknown."""
+    asked = []
+    for guard in plan.guards:
+        if guard.action == action:
+            made = tests(guard.condition)
+            found = {id(test): compared(test, facts, attributes) for test in made}
+            truth = truth_of(guard.condition, lambda test, found=found: found[id(test)])  # type: ignore[misc]
+            steps = tuple(_step(test, found[id(test)], facts, attributes) for test in made)
+            lacks = _lacks(guard.condition, found) if truth is False else ()
+            asked.append(Tried(guard.name, truth, False, str(guard.place), steps, truth, lacks))
+    shown = {
+        one.name: "absent" if attributes[one.name] is None else show(one.type, attributes[one.name])
+        for one in plan.point.attributes
+        if one.name in attributes
+    }
+    return Considered(action, shown, next((one.clause for one in asked if one.truth is not False), None), tuple(asked))
+
+
+def _step(test: Test, truth: Truth, facts: tuple[Known, ...], attributes: Mapping[str, Any]) -> Step:
+    return Step(
+        test.text, dict(_named(test, facts, attributes)), truth, str(test.place), _margin(test, facts, attributes)
+    )
+
+
+def _named(test: Test, facts: tuple[Known, ...], attributes: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for term in test.terms:
+        match term:
+            case FactTerm():
+                yield term.fact.name, show(term.type, facts[term.index])
+            case AttributeTerm():
+                yield term.attribute.name, show(term.type, value_of(term, facts, attributes))
+            case Constant(setting=str(name)):
+                yield name, show_constant(term)
+
+
+def _margin(test: Test, facts: tuple[Known, ...], attributes: Mapping[str, Any]) -> str:
+    if test.operator not in _ORDERED:
+        return ""
+    left, right = (value_of(term, facts, attributes) for term in test.terms)
+    if isinstance(left, bool) or not isinstance(left, int | float) or not isinstance(right, int | float):
+        return ""
+    type_ = Type.NUMBER if Type.NUMBER in (term.type for term in test.terms) else test.left.type
+    apart = abs(left - right)
+    return show(type_, round(apart, 9) if isinstance(apart, float) else apart)
+
+
+def _lacks(condition: Formula, found: Mapping[int, Truth]) -> tuple[str, ...]:
+    """The comparisons of which one alone, were it otherwise, would make a condition hold."""
+
+    def otherwise(flipped: Test) -> Truth:
+        return truth_of(condition, lambda test: not found[id(test)] if test is flipped else found[id(test)])
+
+    return tuple(test.text for test in tests(condition) if otherwise(test) is True)
+
+
+def _branches(tried: tuple[Tried, ...]) -> Iterator[str]:
+    for position, one in enumerate(tried):
+        last = position == len(tried) - 1
+        yield f"{'└' if last else '├'}─ {headline(one)}"
+        for step in one.steps:
+            yield f"{' ' if last else '│'}  · {sentence(step)}"
+
+
+def headline(one: Tried) -> str:
+    """`hot is false, judged over time: true now, not for long enough (a.tiki:7)`."""
+    over = ", judged over time" if one.over_time else ""
+    if one.over_time and one.now is True and one.truth is not True:
+        over += ": it holds now, not for long enough"
+    elif one.over_time and one.now is not True and one.truth is True:
+        over += ": it stays until it clears"
+    near = f", for want of {' or of '.join(one.lacks)}" if one.lacks and len(one.steps) > 1 else ""
+    return f"{one.clause} is {say(one.truth)}{over}{near} ({one.place})"
+
+
+def sentence(step: Step) -> str:
+    """`memory > 95%: false (memory is 92%), 3% short`."""
     values = ", ".join(f"{name} is {value}" for name, value in step.values.items())
-    return f"{step.text}: {say(step.truth)}" + (f" ({values})" if values else "")
+    return f"{step.text}: {say(step.truth)}" + (f" ({values})" if values else "") + _apart(step)
+
+
+def _apart(step: Step) -> str:
+    if not step.margin or step.truth is None:
+        return ""
+    return f", by {step.margin}" if step.truth else f", {step.margin} short"
 
 
 def say(truth: Truth) -> str:

@@ -137,7 +137,8 @@ def test_an_explanation_has_every_comparison_with_its_values_and_its_line() -> N
         "lab.pressure: shed_load(victim=newest), by rule 1 (lab.tiki:2)",
         "└─ rule 1 is true (lab.tiki:2)",
         "   · gpu > 90%: false (gpu is absent)",
-        "   · memory > memory_threshold: true (memory is 81.5%, memory_threshold is 80%)",
+        "   · memory > memory_threshold: true (memory is 81.5%, memory_threshold is 80%), by 1.5%",
+        "   not tried: rule 2",
     ]
     unsure = program.explain(lab.facts("gpu=absent, memory=40%", program), (None,)).to_dict()
     assert unsure["kind"] == "fallback"
