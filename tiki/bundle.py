@@ -42,7 +42,7 @@ def build(sources: Sequence[Source], points: Mapping[str, Point], overlays: Sequ
 
     Raises Invalid with every error that was found.
     """
-    base, over = _in_order(sources), _in_order(_as_overlays(overlays))
+    base, over = in_order(sources), in_order(_as_overlays(overlays))
     report = Report()
     merged, plans, examples = _analyse(base, over, points, report)
     if errors(report.found):
@@ -70,8 +70,8 @@ def rebuild(texts: Mapping[str, str], points: Mapping[str, Point]) -> Bundle:
 def check(sources: Sequence[Source], points: Mapping[str, Point], overlays: Sequence[Source] = ()) -> list[Diagnostic]:
     """Everything that is wrong or doubtful, in order of place. Never raises for what the texts say."""
     report = Report()
-    _analyse(_in_order(sources), _in_order(_as_overlays(overlays)), points, report)
-    return sorted(report.found, key=lambda found: (found.path, found.line, found.column, found.code))
+    _analyse(in_order(sources), in_order(_as_overlays(overlays)), points, report)
+    return report.in_order()
 
 
 def load(directory: Path, points: Mapping[str, Point], overlay: Path | None = None) -> Bundle:
@@ -126,7 +126,8 @@ def _read_file(path: Path, name: str, report: Report) -> Source | None:
     return None
 
 
-def _in_order(sources: Iterable[Source]) -> tuple[Source, ...]:
+def in_order(sources: Iterable[Source]) -> tuple[Source, ...]:
+    """In the order in which specs are taken: that of their paths."""
     return tuple(sorted(sources, key=lambda source: source.path))
 
 
@@ -137,12 +138,7 @@ def _as_overlays(overlays: Sequence[Source]) -> list[Source]:
 def _analyse(
     sources: tuple[Source, ...], overlays: tuple[Source, ...], points: Mapping[str, Point], report: Report
 ) -> tuple[dict[str, Merged], dict[str, Plan], list[Example]]:
-    for before, source in zip((*sources, *overlays), (*sources, *overlays)[1:], strict=False):
-        if before.path == source.path:
-            report.error("TIKI-109", "two sources have this path", Place(source.path, Span(1, 1, 1, 1), ""))
-    for source in sources:
-        if source.path.startswith(OVERLAYS):
-            report.error("TIKI-109", f"`{OVERLAYS}` is where overlays stand", Place(source.path, Span(1, 1, 1, 1), ""))
+    misplaced(sources, overlays, report)
     documents = _documents(sources, report)
     placed = place(documents, _documents(overlays, report), points, report)
     merged: dict[str, Merged] = {}
@@ -155,6 +151,16 @@ def _analyse(
         plans |= checked.plans
         examples += checked.examples
     return {name: merged[name] for name in points}, {name: plans[name] for name in points}, examples
+
+
+def misplaced(sources: tuple[Source, ...], overlays: tuple[Source, ...], report: Report) -> None:
+    """Says where two sources have one path, and where a base stands among the overlays."""
+    for before, source in zip((*sources, *overlays), (*sources, *overlays)[1:], strict=False):
+        if before.path == source.path:
+            report.error("TIKI-109", "two sources have this path", Place(source.path, Span(1, 1, 1, 1), ""))
+    for source in sources:
+        if source.path.startswith(OVERLAYS):
+            report.error("TIKI-109", f"`{OVERLAYS}` is where overlays stand", Place(source.path, Span(1, 1, 1, 1), ""))
 
 
 def _documents(sources: Iterable[Source], report: Report) -> list[Document]:

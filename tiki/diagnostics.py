@@ -149,6 +149,10 @@ class Report:
             if len(self.found) < MOST and diagnostic not in self.found:
                 self.found.append(diagnostic)
 
+    def in_order(self) -> list[Diagnostic]:
+        """What was found, in order of place."""
+        return sorted(self.found, key=lambda found: (found.path, found.line, found.column, found.code))
+
     def _found(self, severity: Severity, code: str, message: str, place: Place) -> Diagnostic:
         span = place.span
         where = (place.path, span.line, span.column, span.end_line, span.end_column)
