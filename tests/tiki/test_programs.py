@@ -149,7 +149,17 @@ def test_an_explanation_has_every_comparison_with_its_values_and_its_line() -> N
         "truth": None,
         "over_time": True,
         "place": "lab.tiki:3",
-        "steps": ({"text": "memory > 10%", "values": {"memory": "40%"}, "truth": True, "place": "lab.tiki:3"},),
+        "steps": (
+            {
+                "text": "memory > 10%",
+                "values": {"memory": "40%"},
+                "truth": True,
+                "place": "lab.tiki:3",
+                "margin": "30%",
+            },
+        ),
+        "now": True,
+        "lacks": (),
     }
 
 

@@ -7,8 +7,8 @@ import pytest
 from lab import POINT, program
 
 import tiki
-from tiki.kleene import compared, truth_of
 from tiki import plan
+from tiki.kleene import compared, truth_of
 from tiki.trace import Tried, consider, headline, sentence
 
 SPEC = """
