@@ -1,17 +1,19 @@
 """The examples under a spec: each row is a decision on its own, checked against the rules in force."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
+from tiki.compile import convert_fact
 from tiki.diagnostics import Place, Report
 from tiki.document import Cell, Examples
 from tiki.merge import Merged, declared
 from tiki.plan import Plan, Verdict
 from tiki.program import Program
 from tiki.resolve import TIERS, plan_of, setting_values
-from tiki.schema import Type
+from tiki.schema import Point, Type
 from tiki.trace import Trace, describe
-from tiki.values import ABSENT, UNKNOWN, Known, Mark, Value, canonical, closest
+from tiki.values import ABSENT, UNKNOWN, Known, Mark, Value, canonical, closest, show
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +78,11 @@ def _table(table: Examples, merged: Merged, report: Report) -> list[Example]:
         set_: dict[str, Value] = {}
         for name, cell in zip(names, row.cells, strict=False):
             if name in facts:
-                known[name] = _cell(cell, facts[name].type, facts[name].values, report)
+                known[name] = _cell(cell, facts[name].type, partial(convert_fact, facts[name]), report)
             elif cell.text:
                 setting = settings[name]
                 type_ = setting.type if setting is not None else declared(merged.point)[name].type
-                value = _cell(cell, type_, (), report)
+                value = _cell(cell, type_, partial(canonical, type_), report)
                 if not isinstance(value, Mark):
                     set_[name] = value
         expected = row.cells[-1]
@@ -90,13 +92,13 @@ def _table(table: Examples, merged: Merged, report: Report) -> list[Example]:
     return rows
 
 
-def _cell(cell: Cell, type_: Type, values: tuple[str, ...], report: Report) -> Known:
+def _cell(cell: Cell, type_: Type, convert: Callable[[str], Known], report: Report) -> Known:
     if cell.text in ("", "absent"):
         return ABSENT
     if cell.text == "unknown":
         return UNKNOWN
     try:
-        return canonical(type_, cell.text.strip('"') if type_ is Type.NAME else cell.text, values)
+        return convert(cell.text.strip('"') if type_ is Type.NAME else cell.text)
     except ValueError as error:
         report.error("TIKI-602", str(error), cell.place, help="a cell is a value, `absent` or `unknown`")
         return UNKNOWN
@@ -104,7 +106,7 @@ def _cell(cell: Cell, type_: Type, values: tuple[str, ...], report: Report) -> K
 
 def _expectation(cell: Cell, merged: Merged, report: Report) -> bool:
     """Whether the cell names something that can be decided."""
-    known = [action.name for action in merged.point.actions] + ["consult", "fallback", *TIERS]
+    known = decidable(merged.point)
     word = cell.text.partition("(")[0].partition("[")[0].strip()
     if word in known:
         return True
@@ -122,7 +124,7 @@ def run_example(example: Example, merged: Merged, program: Program) -> ExampleRe
         program = Program(plan_of(merged, Report(), example.settings))
     held = program.unwatched(example.facts)
     trace = program.explain(example.facts, held)
-    passed = _squeezed(example.decides) in _names(trace.verdict, program.plan)
+    passed = _squeezed(example.decides) in names_of(trace.verdict, program.plan)
     message = (
         ""
         if passed
@@ -131,17 +133,21 @@ def run_example(example: Example, merged: Merged, program: Program) -> ExampleRe
     return ExampleResult(example, passed, trace.verdict, trace, message)
 
 
-def _names(verdict: Verdict, plan: Plan) -> set[str]:
-    """The ways to write this verdict in an example."""
+def decidable(point: Point) -> list[str]:
+    """The words that a test may begin to say what is decided with."""
+    return [*(action.name for action in point.actions), "consult", "fallback", *TIERS]
+
+
+def names_of(verdict: Verdict, plan: Plan) -> set[str]:
+    """The ways to write this verdict in a test, without blanks."""
     if verdict.kind == "consult":
         return {"consult", _squeezed(f"consult [{','.join(verdict.actions)}]")}
     names = {"fallback"} if verdict.kind == "fallback" else set()
     names |= {word for word, tier in TIERS.items() if tier == verdict.tier}
     if verdict.action is not None:
-        names |= {
-            verdict.action,
-            _squeezed(f"{verdict.action}({','.join(str(value) for value in verdict.args.values())})"),
-        }
+        types = {arg.name: arg.type for arg in plan.point.action(verdict.action).args}
+        args = ",".join(show(types[name], value) for name, value in verdict.args.items())
+        names |= {verdict.action, _squeezed(f"{verdict.action}({args})")}
     return names
 
 

@@ -20,7 +20,7 @@ LONGEST_LINE = 4096
 
 _HEADING = re.compile(r"(#{1,6})[ \t](.*)")
 _TIGHT_HEADING = re.compile(r"#{1,6}\S.*\bspecs?\s*", re.IGNORECASE)
-_BULLET = re.compile(r"([ \t]*)([-*+])([ \t]+)(?=\S)")
+BULLET = re.compile(r"([ \t]*)([-*+])([ \t]+)(?=\S)")
 _NUMBERED = re.compile(r"[ \t]*\d{1,9}[.)][ \t]+(.*)")
 _TIGHT_BULLET = re.compile(r"[ \t]*[-*+–—•](?:when|never|otherwise)\b.*|[ \t]*[–—•]\s*\S.*")
 _CLAUSE = re.compile(
@@ -41,7 +41,7 @@ def read(source: Source, parse: ParseBullet = parse_statement) -> Document:
     """Reads a `.tiki` file, or the `tiki` fences of a Markdown file.
     Never raises: what is wrong stands in `diagnostics`."""
     report = Report()
-    problem = _unreadable(source.text)
+    problem = unreadable(source.text)
     if problem is not None:
         report.error("TIKI-101", problem, Place(source.path, Span(1, 1, 1, 1), ""))
         return Document(source, (), tuple(report.found))
@@ -51,7 +51,7 @@ def read(source: Source, parse: ParseBullet = parse_statement) -> Document:
     return Document(source, tuple(blocks), tuple(report.found))
 
 
-def _unreadable(text: str) -> str | None:
+def unreadable(text: str) -> str | None:
     if len(text) > LARGEST:
         return f"the file is larger than {LARGEST // 2**20} MiB"
     if len(max(text.split("\n"), key=len)) > LONGEST_LINE:
@@ -134,11 +134,11 @@ class _Reader:
             line = self.lines[self.at]
             if found := _FENCE.fullmatch(line):
                 yield self._fence(found)
-            elif "<!--" in line and _BULLET.match(line) is None:
+            elif "<!--" in line and BULLET.match(line) is None:
                 yield self._comment()
             elif found := _HEADING.fullmatch(line):
                 yield self._heading(found)
-            elif self.in_spec and (found := _BULLET.match(line)):
+            elif self.in_spec and (found := BULLET.match(line)):
                 yield from self._bullet(found)
             elif self.in_examples and line.lstrip().startswith("|"):
                 yield from self._table()
@@ -249,7 +249,7 @@ class _Reader:
         yield Bullet(parsed.statement, tuple(comments), place)
 
     def _continues(self, line: str) -> bool:
-        return line[:1] in (" ", "\t") and bool(line.strip()) and _BULLET.match(line) is None
+        return line[:1] in (" ", "\t") and bool(line.strip()) and BULLET.match(line) is None
 
     def _runs_on(self, line: str) -> bool:
         return bool(line.strip()) and not re.match(r"[ \t]*([-*+][ \t]|#|\||`{3}|~{3}|<!--)", line)
@@ -306,7 +306,7 @@ class _Reader:
         elif (
             not self.in_spec
             and not self.mistitled
-            and (bullet := _BULLET.match(line))
+            and (bullet := BULLET.match(line))
             and _CLAUSE.match(line[bullet.end() :])
         ):
             self._misplaced(self.at, "this clause stands in no spec", "put it under a heading `## MANAGER Title Spec`")
