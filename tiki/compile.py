@@ -8,18 +8,19 @@ of unknown facts.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any, NoReturn
 
 from tiki.plan import AttributeTerm, Constant, Every, FactTerm, Formula, Negation, Plan, Term, Test, Verdict, tests
 from tiki.schema import Fact, Type
 from tiki.trace import Trace
-from tiki.values import ABSENT, UNKNOWN, Known, NoValue, Truth, canonical, suggest
+from tiki.values import ABSENT, UNKNOWN, Known, NoValue, Truth, canonical, show, suggest
 
 Facts = tuple[Known, ...]
 Held = tuple[Truth, ...]
 
 _EXACT = 2**53
-"""Integers below it are floats exactly."""
+"""Integers up to it are floats exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,17 @@ def compile_plan(plan: Plan) -> Compiled:
     )
 
 
+def compile_decide(plan: Plan) -> Callable[[Facts, Held], Verdict]:
+    """`decide` alone, as `compile_plan` makes it."""
+    code = _Code()
+    _decide(code, plan)
+    _decide_unsure(code, plan)
+    scope = _scope(plan)
+    exec(compile(code.text(), f"<tiki {plan.point.name}>", "exec"), scope)  # noqa: S102 - see compile_plan
+    found: Callable[[Facts, Held], Verdict] = scope["decide"]
+    return found
+
+
 def _scope(plan: Plan) -> dict[str, Any]:
     facts = plan.point.facts
 
@@ -78,7 +90,7 @@ def _scope(plan: Plan) -> dict[str, Any]:
         "Trace": Trace,
         "PLAN": plan,
         "LAST": plan.last,
-        "INF": float("inf"),
+        "INF": inf,
         "convert": convert,
         "complain": complain,
     }
@@ -88,11 +100,19 @@ def _scope(plan: Plan) -> dict[str, Any]:
 
 
 def convert_fact(fact: Fact, value: object) -> Known:
-    """ValueError names the fact and says how its values are written."""
+    """ValueError names the fact and says how its values are written, or in which range they lie."""
     try:
-        return canonical(fact.type, value, fact.values)
+        found = canonical(fact.type, value, fact.values)
     except ValueError as error:
         raise ValueError(f"{fact.name}: {error}") from None
+    low, high = fact.range
+    if isinstance(found, int | float) and not low <= found <= high:
+        bound, limit = ("below", low) if found < low else ("above", high)
+        raise ValueError(
+            f"{fact.name}: {show(fact.type, found)} is {bound} {show(fact.type, limit)}, the "
+            f"{'least' if bound == 'below' else 'most'} that it can be"
+        )
+    return found
 
 
 def unknown_fact(name: str, facts: Iterable[Fact]) -> NoReturn:
@@ -342,7 +362,8 @@ def _facts_from(code: _Code, facts: tuple[Fact, ...]) -> None:
         code(f"f{index} = A")
         code.end()
         if fact.type in (Type.PERCENT, Type.NUMBER, Type.DURATION, Type.RATE):
-            code(f"elif f{index}.__class__ is int and -{_EXACT} < f{index} < {_EXACT}:")
+            low, high = max(fact.range[0], -_EXACT), min(fact.range[1], _EXACT)
+            code(f"elif f{index}.__class__ is int and {low!r} <= f{index} <= {high!r}:")
             code(f"f{index} = float(f{index})")
             code.end()
         code("else:")
@@ -358,7 +379,7 @@ def _facts_from(code: _Code, facts: tuple[Fact, ...]) -> None:
 def _foreign(fact: Fact, name: str) -> str:
     match fact.type:
         case Type.COUNT | Type.BYTES:
-            return f"{name}.__class__ is not int"
+            return f"{name}.__class__ is not int or not {_within(fact, name)}"
         case Type.NAME:
             return f"{name}.__class__ is not str" + (f" or {name} not in {fact.values!r}" if fact.values else "")
         case Type.FLAG:
@@ -366,4 +387,12 @@ def _foreign(fact: Fact, name: str) -> str:
         case Type.LIST:
             return "True"
         case _:
-            return f"{name}.__class__ is not float or not -INF < {name} < INF"
+            return f"{name}.__class__ is not float or not {_within(fact, name)}"
+
+
+def _within(fact: Fact, name: str) -> str:
+    """A comparison that is true inside the fact's range; neither infinite nor not a number is."""
+    low, high = fact.range
+    below = "-INF <" if low == -inf else f"{low!r} <="
+    above = "< INF" if high == inf else f"<= {high!r}"
+    return f"{below} {name} {above}"

@@ -4,6 +4,7 @@ A point is declared once, in Python, by the manager that owns it. The language n
 checking, compiling, completion and the printed JSON Schema all read this declaration.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from enum import StrEnum
@@ -37,12 +38,44 @@ class _Declared(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Fact(_Declared):
+_NEVER_NEGATIVE = frozenset({Type.COUNT, Type.BYTES, Type.DURATION, Type.RATE})
+_NUMERIC = _NEVER_NEGATIVE | {Type.PERCENT, Type.NUMBER}
+
+
+class _Ranged(_Declared):
+    """minimum, maximum: the smallest and the largest value, in the unit of memory. Without a minimum a count, bytes, a
+    duration and a rate begin at 0; `-inf` lets them be negative."""
+
+    model_config = ConfigDict(ser_json_inf_nan="strings")
+
+    type: Type
+    minimum: float | None = None
+    maximum: float | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        low, high = self.range
+        if (self.minimum is not None or self.maximum is not None) and self.type not in _NUMERIC:
+            raise ValueError(f"a {self.type} has no minimum and no maximum")
+        if not low <= high:
+            raise ValueError(f"the minimum {low} is above the maximum {high}")
+        return self
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The smallest and the largest value; infinite where there is none."""
+        lowest = 0.0 if self.type in _NEVER_NEGATIVE else -math.inf
+        return (
+            lowest if self.minimum is None else self.minimum,
+            math.inf if self.maximum is None else self.maximum,
+        )
+
+
+class Fact(_Ranged):
     """A typed value that a condition may name.
     `max_age` (seconds): older than that it counts as unknown; None: never."""
 
     name: Name
-    type: Type
     doc: str
     max_age: float | None = None
     values: tuple[str, ...] = ()
@@ -80,12 +113,11 @@ class Action(_Declared):
     undo: str | None = None
 
 
-class Attribute(_Declared):
+class Attribute(_Ranged):
     """A typed property of a candidate that a guard may name (`target.gpu_free`),
     and the actions whose candidates carry it."""
 
     name: DottedName
-    type: Type
     doc: str
     actions: tuple[Name, ...]
     values: tuple[str, ...] = ()
@@ -164,6 +196,11 @@ def _json_type(fact: Fact) -> dict[str, object]:
     }
     if fact.type is Type.LIST:
         schema["items"] = {"type": "string"}
+    low, high = fact.range
+    if low > -math.inf:
+        schema["minimum"] = low
+    if high < math.inf:
+        schema["maximum"] = high
     if fact.values:
         schema["enum"] = [*fact.values, None]
     return schema

@@ -1,5 +1,7 @@
 """The decision point of the application manager: what to do about one instance of a declared application."""
 
+from math import inf
+
 from federation.points import DecisionPoint, Does, Due, Mode
 from tiki.schema import Action, Fact, Point, Setting, Type
 
@@ -36,7 +38,12 @@ RESTART = DecisionPoint(
                 doc="permanent: always restarted; transient: unless it ended with 0; temporary: never",
                 values=("permanent", "transient", "temporary"),
             ),
-            Fact(name="exit_code", type=Type.COUNT, doc="-9 for signal 9; absent while it runs or if not known"),
+            Fact(
+                name="exit_code",
+                type=Type.COUNT,
+                doc="-9 for signal 9; absent while it runs or if not known",
+                minimum=-inf,
+            ),
             Fact(name="restarts", type=Type.COUNT, doc="restarts within `restart_window`"),
             Fact(name="uptime", type=Type.DURATION, doc="how long it has run, or ran before it ended"),
             Fact(
@@ -61,7 +68,7 @@ RESTART = DecisionPoint(
                 doc="share of what it may use",
                 max_age=FRESH,
             ),
-            Fact(name="priority", type=Type.COUNT, doc="as declared; higher matters more"),
+            Fact(name="priority", type=Type.COUNT, doc="as declared; higher matters more", minimum=-inf),
             Fact(
                 name="sibling_failed",
                 type=Type.FLAG,

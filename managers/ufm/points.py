@@ -2,6 +2,8 @@
 work.
 """
 
+from math import inf
+
 from federation.points import DecisionPoint, Does, Due, Mode
 from tiki.schema import Action, Arg, Attribute, Fact, Point, Setting, Type
 
@@ -31,7 +33,7 @@ PLACEMENT = DecisionPoint(
             ),
             Fact(name="cpus", type=Type.NUMBER, doc="cores asked for"),
             Fact(name="memory", type=Type.BYTES, doc="memory asked for"),
-            Fact(name="priority", type=Type.COUNT, doc="of the job; higher goes first"),
+            Fact(name="priority", type=Type.COUNT, doc="of the job; higher goes first", minimum=-inf),
         ),
         settings=(
             Setting(

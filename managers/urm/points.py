@@ -1,5 +1,7 @@
 """The decision points of the resource manager: may this job start now, and what is done about a node under pressure."""
 
+from math import inf
+
 from federation.points import DecisionPoint, Does, Due
 from tiki.schema import Action, Arg, Attribute, Fact, Point, Setting, Type
 
@@ -18,10 +20,17 @@ PRESSURE = DecisionPoint(
         version=1,
         doc="What is done about a node that runs short of memory, cores, GPU or disk? Asked at every sample of a node.",
         facts=(
-            Fact(name="memory", type=Type.PERCENT, doc="memory in use", max_age=SAMPLE_AGE),
-            Fact(name="cpu", type=Type.PERCENT, doc="cores in use", max_age=SAMPLE_AGE),
-            Fact(name="gpu", type=Type.PERCENT, doc="GPUs in use, on average; absent without GPU", max_age=SAMPLE_AGE),
-            Fact(name="disk", type=Type.PERCENT, doc="disk in use", max_age=SAMPLE_AGE),
+            Fact(name="memory", type=Type.PERCENT, doc="memory in use", max_age=SAMPLE_AGE, minimum=0, maximum=100),
+            Fact(name="cpu", type=Type.PERCENT, doc="cores in use", max_age=SAMPLE_AGE, minimum=0, maximum=100),
+            Fact(
+                name="gpu",
+                type=Type.PERCENT,
+                doc="GPUs in use, on average; absent without GPU",
+                max_age=SAMPLE_AGE,
+                minimum=0,
+                maximum=100,
+            ),
+            Fact(name="disk", type=Type.PERCENT, doc="disk in use", max_age=SAMPLE_AGE, minimum=0, maximum=100),
             Fact(name="jobs", type=Type.COUNT, doc="ELIAS jobs that run on the node"),
             Fact(
                 name="stopped", type=Type.COUNT, doc="jobs that shed_load stopped there and nobody has submitted again"
@@ -90,7 +99,7 @@ PRESSURE = DecisionPoint(
             Attribute(name="job.gpu", type=Type.NUMBER, doc="GPUs that the job asked for", actions=_ENDS),
             Attribute(name="job.cpu", type=Type.NUMBER, doc="cores that the job asked for", actions=_ENDS),
             Attribute(name="job.memory", type=Type.BYTES, doc="memory that the job asked for", actions=_ENDS),
-            Attribute(name="job.priority", type=Type.COUNT, doc="higher goes first", actions=_ENDS),
+            Attribute(name="job.priority", type=Type.COUNT, doc="higher goes first", actions=_ENDS, minimum=-inf),
         ),
         terminal="hold",
         titles=("URM Resource Allocation", "URM Resource Pressure"),
@@ -116,7 +125,7 @@ ADMISSION = DecisionPoint(
             Fact(name="memory", type=Type.BYTES, doc="memory asked for"),
             Fact(name="cpus", type=Type.NUMBER, doc="cores asked for"),
             Fact(name="gpus", type=Type.NUMBER, doc="GPUs asked for; a share of one is less than 1"),
-            Fact(name="priority", type=Type.COUNT, doc="of the job; higher goes first"),
+            Fact(name="priority", type=Type.COUNT, doc="of the job; higher goes first", minimum=-inf),
             Fact(name="nodes", type=Type.COUNT, doc="nodes that are known and take work"),
             Fact(name="settled", type=Type.FLAG, doc="all nodes have had 30 s to report since URM started"),
             Fact(name="fits_now", type=Type.FLAG, doc="one node has all that the job asks for free"),
@@ -134,6 +143,8 @@ ADMISSION = DecisionPoint(
                 name="pressure",
                 type=Type.PERCENT,
                 doc="memory in use on the node with room that has the least in use; absent without one",
+                minimum=0,
+                maximum=100,
             ),
             Fact(name="queue_depth", type=Type.COUNT, doc="other jobs that wait"),
             Fact(name="ahead", type=Type.COUNT, doc="those of them that go first: by priority, then by arrival"),

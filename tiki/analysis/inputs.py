@@ -1,0 +1,121 @@
+"""One concrete input: what each fact is, each window, and each attribute of a candidate. And the truth of a formula on
+it, in plain Python: every example is checked by it and by the compiled rules before anybody sees it."""
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tiki.compile import Facts, Held
+from tiki.plan import Any_, AttributeTerm, Constant, Every, FactTerm, Formula, Negation, Plan, Term, Test, Window
+from tiki.schema import Point
+from tiki.trace import say
+from tiki.values import ABSENT, UNKNOWN, Known, Truth, show
+
+Attributes = Mapping[str, Known]
+_NOTHING: Attributes = {}
+_OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "in": lambda item, items: item in items,
+}
+
+
+@dataclass(frozen=True)
+class Input:
+    """facts: by name, what is missing is unknown. held: the truth of windows, by key, where it is another than that of
+    their conditions now. attributes: of the candidates, by action and name, what is missing is unknown."""
+
+    facts: Mapping[str, Known] = field(default_factory=dict)
+    held: Mapping[str, Truth] = field(default_factory=dict)
+    attributes: Mapping[str, Attributes] = field(default_factory=dict)
+
+    def truth(self, formula: Formula, action: str = "") -> Truth:
+        return truth_of(formula, self.facts, self.attributes.get(action, _NOTHING))
+
+    def over(self, window: Window) -> Truth:
+        return self.held[window.key] if window.key in self.held else self.truth(window.condition)
+
+    def facts_of(self, point: Point) -> Facts:
+        """As `Program.decide` takes them."""
+        return tuple(self.facts.get(fact.name, UNKNOWN) for fact in point.facts)
+
+    def held_of(self, plan: Plan) -> Held:
+        return tuple(self.over(window) for window in plan.windows)
+
+    def possible(self, window: Window) -> bool:
+        """Whether samples before can give the window this truth now: see `tiki.windows`."""
+        now, stay = self.truth(window.condition), False if window.stay is None else self.truth(window.stay)
+        over = (now,) if window.duration == 0 else _AT_MOST[now]
+        return self.over(window) in {_either(one, kept) for one in over for kept in _AT_MOST[stay]}
+
+    def text(self, plan: Plan) -> str:
+        """In TIKI: `memory=97% gpu=absent`; facts that do not matter are left out and may be unknown."""
+        kinds = {fact.name: fact.type for fact in plan.point.facts}
+        words = [f"{name}={show(kinds[name], self.facts[name])}" for name in kinds if name in self.facts]
+        types = {attribute.name: attribute.type for attribute in plan.point.attributes}
+        for attributes in self.attributes.values():
+            words += [f"{name}={show(types[name], value)}" for name, value in attributes.items()]
+        late = [f"{w.clause} {say(self.held[w.key])} over time" for w in plan.windows if w.key in self.held]
+        return (" ".join(words) or "nothing known") + (f" ({', '.join(late)})" if late else "")
+
+
+_AT_MOST: Mapping[Truth, tuple[Truth, ...]] = {True: (True, False, None), None: (None, False), False: (False,)}
+"""What time can make of a truth: true needs to have been so, false is so now."""
+
+
+def _either(left: Truth, right: Truth) -> Truth:
+    return True if left is True or right is True else None if left is None or right is None else False
+
+
+def truth_of(formula: Formula, facts: Mapping[str, Known], attributes: Attributes = _NOTHING) -> Truth:
+    """Kleene's truth of a formula; a name that is missing is unknown."""
+    match formula:
+        case Test():
+            return _test(formula, facts, attributes)
+        case Negation(item):
+            inner = truth_of(item, facts, attributes)
+            return None if inner is None else not inner
+        case Every(items):
+            truth: Truth = True
+            for item in items:
+                one = truth_of(item, facts, attributes)
+                if one is False:
+                    return False
+                truth = None if one is None else truth
+            return truth
+        case Any_(items):
+            truth = False
+            for item in items:
+                one = truth_of(item, facts, attributes)
+                if one is True:
+                    return True
+                truth = None if one is None else truth
+            return truth
+
+
+def _test(test: Test, facts: Mapping[str, Known], attributes: Attributes) -> Truth:
+    values = [_value(term, facts, attributes) for term in test.terms]
+    if test.operator == "absent":
+        return True if values[0] is ABSENT else None if values[0] is UNKNOWN else False
+    if any(value is ABSENT for value in values):
+        return False
+    if any(value is UNKNOWN for value in values):
+        return None
+    if test.operator == "holds":
+        return bool(values[0])
+    return bool(_OPERATORS[test.operator](*values))
+
+
+def _value(term: Term, facts: Mapping[str, Known], attributes: Attributes) -> Any:
+    match term:
+        case FactTerm():
+            return facts.get(term.fact.name, UNKNOWN)
+        case AttributeTerm():
+            return attributes.get(term.attribute.name, UNKNOWN)
+        case Constant():
+            return term.value

@@ -1,0 +1,220 @@
+"""Asks z3 whether an input exists of which all of some claims hold, and checks the answer by hand.
+
+One z3 context a solver, so solvers in several threads do not meet. Seeds are fixed and a question's effort is bounded
+in z3's own units, so the answers do not depend on the machine; the time-out is what bounds them all.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tiki.analysis.claims import All, Claim, Is, Not, Over, Reaches, Some, Sure, rule_is
+from tiki.analysis.encode import Bool, Pair, Space
+from tiki.analysis.inputs import Input
+from tiki.analysis.polish import polished, thresholds
+from tiki.compile import Facts, Held, compile_decide
+from tiki.plan import Formula, Plan, Verdict
+from tiki.values import ABSENT, UNKNOWN, Known, Truth
+
+_EFFORT = 20_000_000
+"""z3's resource units for one question: about ten seconds."""
+_MEMORY = 1_000
+"""Megabytes for one solver."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """possible: whether there is an input of which the claims hold; None: not settled in time. input: one, where it is
+    possible; it was checked by the compiled rules."""
+
+    possible: bool | None
+    input: Input | None = None
+
+
+class Solver:
+    """Questions about one or two plans of a point. Not to be shared between threads.
+
+    plans: whose rules the claims name. timeout: seconds for all questions together; after it each is not settled.
+    Raises ValueError where two plans declare one fact with two types.
+    """
+
+    def __init__(self, *plans: Plan, timeout: float = 10.0) -> None:
+        import z3  # noqa: PLC0415 - a third of a second that only analysis pays
+
+        self._z3 = z3
+        self._solver = z3.SimpleSolver(ctx=z3.Context())
+        self._solver.set(random_seed=0, rlimit=_EFFORT, max_memory=_MEMORY)
+        self._space = Space(z3, self._solver)
+        self._deadline = time.monotonic() + timeout
+        self._literals: dict[int, tuple[Claim, Bool]] = {}
+        self._chains: dict[tuple[int, bool], list[Bool]] = {}
+        self._decide: dict[int, Callable[[Facts, Held], Verdict]] = {}
+        self._plans = plans
+        self._thresholds = thresholds(plans)
+        for plan in plans:
+            for rule in plan.rules:
+                self._space.truth(rule.condition)
+            for window in plan.windows:
+                self._space.window(window)
+            for guard in plan.guards:
+                self._space.truth(guard.condition, guard.action)
+
+    def find(self, *claims: Claim, prefer: Sequence[Claim] = ()) -> Answer:
+        """An input of which all the claims hold, if there is one; one of which the first of `prefer` holds as well,
+        if there is such a one, else the next."""
+        for wish in prefer:
+            answer = self._find((*claims, wish))
+            if answer.possible:
+                return answer
+        return self._find(claims)
+
+    def equivalent(self, left: Formula, right: Formula, action: str = "") -> Answer:
+        """Whether two formulas differ: `possible` is False where they have the same truth for all inputs, else the
+        input tells them apart."""
+        one, other = self._space.truth(left, action), self._space.truth(right, action)
+        if one.true.eq(other.true) and one.false.eq(other.false):
+            return Answer(False)
+        differ = [All((Is(left, truth, action), Not(Is(right, truth, action)))) for truth in (True, False)]
+        differ += [All((Is(right, truth, action), Not(Is(left, truth, action)))) for truth in (True, False)]
+        return self.find(Some(tuple(differ)))
+
+    def reason(self, *claims: Claim) -> tuple[int, ...] | None:
+        """Positions of claims that cannot hold together, none of which could be spared; None where they all can, or
+        where that is not settled."""
+        left = list(range(len(claims)))
+        if self._check([self._literal(claim) for claim in claims]) != self._z3.unsat:
+            return None
+        core = {literal.get_id() for literal in self._solver.unsat_core()}
+        left = [position for position in left if self._literal(claims[position]).get_id() in core]
+        for position in list(left):
+            rest = [other for other in left if other != position]
+            if self._check([self._literal(claims[other]) for other in rest]) == self._z3.unsat:
+                left = rest
+        return tuple(left)
+
+    def holds(self, claim: Claim, given: Input) -> bool:
+        """Whether a claim holds of an input, without z3: rules by the compiled `decide`, formulas one by one."""
+        match claim:
+            case Is(formula, truth, action):
+                return given.truth(formula, action) is truth
+            case Over(window, truth):
+                return given.over(window) is truth
+            case Reaches(plan, index):
+                verdict = self.decide(plan, given)
+                return verdict.reason not in ("rule", "unknown") or verdict.index >= index
+            case All(claims):
+                return all(self.holds(one, given) for one in claims)
+            case Some(claims):
+                return any(self.holds(one, given) for one in claims)
+            case Not(inner):
+                return not self.holds(inner, given)
+            case Sure():
+                return self._sure(claim, given)
+
+    def decide(self, plan: Plan, given: Input) -> Verdict:
+        """What the compiled rules of a plan say of an input."""
+        if id(plan) not in self._decide:
+            self._decide[id(plan)] = compile_decide(plan)
+        return self._decide[id(plan)](given.facts_of(plan.point), given.held_of(plan))
+
+    def _sure(self, sure: Sure, given: Input) -> bool:
+        missing = (UNKNOWN, ABSENT) if sure.known else (UNKNOWN,)
+        return not any(self._value(given, key) is mark for key in self._mentioned(sure) for mark in missing)
+
+    def _value(self, given: Input, key: tuple[str, str]) -> Known:
+        action, name = key
+        return (given.attributes.get(action, {}) if action else given.facts).get(name, UNKNOWN)
+
+    def _mentioned(self, sure: Sure) -> list[tuple[str, str]]:
+        return [key for key in self._space.variables if not key[0] or key[0] in sure.actions]
+
+    def _find(self, claims: Sequence[Claim]) -> Answer:
+        found = self._check([self._literal(claim) for claim in claims])
+        if found == self._z3.unsat:
+            return Answer(False)
+        if found != self._z3.sat:
+            return Answer(None)
+        given = self._input(self._solver.model())
+
+        def confirmed(candidate: Input) -> bool:
+            possible = all(candidate.possible(window) for plan in self._plans for window in plan.windows)
+            return possible and all(self.holds(claim, candidate) for claim in claims)
+
+        given = polished(given, confirmed, self._thresholds)
+        return Answer(True, given) if confirmed(given) else Answer(None)
+
+    def _check(self, literals: Sequence[Bool]) -> Any:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            return self._z3.unknown
+        self._solver.set(timeout=max(1, int(left * 1000)))
+        return self._solver.check(*literals)
+
+    def _input(self, model: Any) -> Input:
+        facts: dict[str, Known] = {}
+        attributes: dict[str, dict[str, Known]] = {}
+        for (action, name), value in self._space.read(model).items():
+            if value is not UNKNOWN:
+                (attributes.setdefault(action, {}) if action else facts)[name] = value
+        plain = Input(facts, {}, attributes)
+        held: dict[str, Truth] = {}
+        for key, one in self._space.windows.items():
+            truth = self._value_of(model, one.pair)
+            if truth is not plain.truth(one.window.condition):
+                held[key] = truth
+        return Input(facts, held, attributes)
+
+    def _value_of(self, model: Any, pair: Pair) -> Truth:
+        if self._z3.is_true(model.eval(pair.true)):
+            return True
+        return False if self._z3.is_true(model.eval(pair.false)) else None
+
+    def _literal(self, claim: Claim) -> Bool:
+        """A Boolean that makes the claim so; it is not made so by the claim, which is all that a question needs."""
+        known = self._literals.get(id(claim))
+        if known is not None:
+            return known[1]
+        literal = self._space.boolean(f"claim {len(self._literals)}")
+        self._solver.add(self._z3.Implies(literal, self._express(claim, True)))
+        self._literals[id(claim)] = (claim, literal)
+        return literal
+
+    def _express(self, claim: Claim, positive: bool) -> Bool:
+        space = self._space
+        match claim:
+            case Is(formula, truth, action):
+                return self._has(space.truth(formula, action), truth, positive)
+            case Over(window, truth):
+                return self._has(space.window(window), truth, positive)
+            case Reaches(plan, index):
+                return self._reached(plan, index, positive)
+            case Not(inner):
+                return self._express(inner, not positive)
+            case All(claims) | Some(claims):
+                parts = [self._express(one, positive) for one in claims]
+                return space.all(parts) if isinstance(claim, All) is positive else space.any(parts)
+            case Sure():
+                mine = [space.variables[key] for key in self._mentioned(claim)]
+                sure = space.all(v.known if claim.known else space.any((v.known, v.absent)) for v in mine)
+                return sure if positive else self._z3.Not(sure)
+
+    def _has(self, pair: Pair, truth: Truth, positive: bool) -> Bool:
+        if truth is None:
+            either = self._space.any((pair.true, pair.false))
+            return self._z3.Not(either) if positive else either
+        wanted = pair.true if truth else pair.false
+        return wanted if positive else self._z3.Not(wanted)
+
+    def _reached(self, plan: Plan, index: int, positive: bool) -> Bool:
+        """A chain of Booleans, one a rule: the search comes here (or does not) as it came to the rule before and that
+        rule is false. One chain serves all questions."""
+        space = self._space
+        chain = self._chains.setdefault((id(plan), positive), [space.all(()) if positive else space.any(())])
+        while len(chain) <= index:
+            before = self._express(rule_is(plan, len(chain) - 1, False), positive)
+            link = space.boolean(f"{'reaches' if positive else 'misses'} {len(self._chains)} {len(chain)}")
+            together = space.all if positive else space.any
+            self._solver.add(self._z3.Implies(link, together((chain[-1], before))))
+            chain.append(link)
+        return chain[index]
