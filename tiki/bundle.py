@@ -17,6 +17,9 @@ from tiki.program import Program
 from tiki.read import LARGEST, read
 from tiki.schema import Point
 
+TESTS = "_test.tiki"
+"""What the name of a file of scenarios ends in: tests are no part of a bundle."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
@@ -80,16 +83,16 @@ def load(directory: Path, points: Mapping[str, Point], overlay: Path | None = No
 
 
 def read_directory(directory: Path, prefix: str = "") -> list[Source]:
-    """The `.tiki` files below a directory and the Markdown files with `tiki` fences, without its `overlays`.
-    Raises Invalid."""
+    """The `.tiki` files below a directory and the Markdown files with `tiki` fences, without its `overlays` and without
+    tests (`tiki.testing`). Raises Invalid."""
     report = Report()
     found = []
     paths = [path for pattern in ("*.tiki", "*.md") for path in directory.rglob(pattern) if path.is_file()]
     for path in sorted(paths):
         name = path.relative_to(directory).as_posix()
-        if name.startswith(OVERLAYS):
+        if name.startswith(OVERLAYS) or name.endswith(TESTS):
             continue
-        source = _read_file(path, prefix + name, report)
+        source = read_file(path, prefix + name, report)
         if source is not None and (path.suffix == ".tiki" or "tiki" in source.text):
             found.append(source)
     if report.found:
@@ -113,7 +116,8 @@ def _loaded(
     return read_directory(directory), points, over
 
 
-def _read_file(path: Path, name: str, report: Report) -> Source | None:
+def read_file(path: Path, name: str, report: Report) -> Source | None:
+    """The text of a file; None, with a diagnostic, where it cannot be read."""
     place = Place(name, Span(1, 1, 1, 1), "")
     try:
         with path.open("rb") as file:
