@@ -40,7 +40,7 @@ LONGEST = 4096
 DEEPEST = 32
 """Nesting of parentheses and `not`; Python's own parser, which the compiled form goes through, stops at 200."""
 
-_WORDS = (
+WORDS = (
     "when",
     "never",
     "otherwise",
@@ -56,6 +56,7 @@ _WORDS = (
     "is",
     "absent",
 )
+"""The words of the language, which have their meaning by where they stand."""
 _OPENING = ("when", "never", "otherwise")
 _SPOKEN = {
     "COLON": "`:`",
@@ -168,9 +169,9 @@ class _Reader:
         expected = sorted(error.expected) if isinstance(error, UnexpectedToken) else []
         words = [_SPOKEN.get(name, f"`{name.lower()}`") for name in expected]
         opening = text.split(None, 1)[0].rstrip(":") if text.strip() else ""
-        suggestion = closest(opening, _OPENING) if opening not in _WORDS and expected == ["COLON"] else None
+        suggestion = closest(opening, _OPENING) if opening not in WORDS and expected == ["COLON"] else None
         if suggestion is None and token is not None and token.type == "NAME":
-            suggestion = closest(token, [word for word in _WORDS if word.upper() in expected])
+            suggestion = closest(token, [word for word in WORDS if word.upper() in expected])
         self.report.error(
             "TIKI-201",
             f"{found} where {_either(words)} is expected",

@@ -13,7 +13,7 @@ from tiki.diagnostics import Diagnostic, Report, Source
 from tiki.document import Document, Spec
 from tiki.editor.moving import moved
 from tiki.groups import Checked, Group, check_group, groups
-from tiki.merge import Merged, Placed, gather, place
+from tiki.merge import Merged, Placed, place
 from tiki.parse import Parsed, parse_statement
 from tiki.read import read
 from tiki.schema import Point
@@ -104,14 +104,7 @@ class Engine:
 
     def _check(self, group: Group) -> Checked:
         known = self._known.get(group.names)
-        if known is None:
-            return check_group(group)
-        before, checked = known
-        if _same(before, group):
-            return checked
-        if not checked.found and before.placed == group.placed:  # the same trees, on other lines
-            return Checked(gather(group.placed, group.points, Report()), checked.plans, checked.examples, ())
-        return check_group(group)
+        return known[1] if known is not None and _same(known[0], group) else check_group(group)
 
 
 def _same(before: Group, now: Group) -> bool:

@@ -8,12 +8,11 @@ the offset of a character from the start.
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from itertools import accumulate
 
-from tiki.diagnostics import Span
+from tiki.diagnostics import Edit, Span
 
 Position = tuple[int, int]
 """Line and column of the protocol, both from 0."""
@@ -26,14 +25,6 @@ _WIDTHS: dict[str, Callable[[str], int]] = {
 }
 ENCODINGS = tuple(_WIDTHS)
 """What columns may be counted in."""
-
-
-@dataclass(frozen=True)
-class Edit:
-    """What stands at a span of TIKI's shall be `text`."""
-
-    span: Span
-    text: str
 
 
 class Text:
@@ -104,14 +95,14 @@ class Text:
         first, last = sorted((self.offset(start), self.offset(end)))
         return Text(self.text[:first] + text + self.text[last:], self.encoding)
 
-    def edited(self, edits: list[Edit]) -> str:
-        """With edits that do not overlap made."""
+    def edited(self, edits: Iterable[Edit]) -> str:
+        """With edits that do not overlap made, whatever file they name."""
         found = self.text
         for first, last, text in sorted(self._offsets(edits), reverse=True):
             found = found[:first] + text + found[last:]
         return found
 
-    def _offsets(self, edits: list[Edit]) -> Iterator[tuple[int, int, str]]:
+    def _offsets(self, edits: Iterable[Edit]) -> Iterator[tuple[int, int, str]]:
         for edit in edits:
             start, end = self.range(edit.span)
             yield self.offset(start), self.offset(end), edit.text
