@@ -203,7 +203,7 @@ def headline(one: Tried) -> str:
 
 
 def sentence(step: Step) -> str:
-    """`memory > 95%: false (memory is 92%), 3% short`."""
+    """`memory > 95%: false (memory is 92%), 3% away`."""
     values = ", ".join(f"{name} is {value}" for name, value in step.values.items())
     return f"{step.text}: {say(step.truth)}" + (f" ({values})" if values else "") + _apart(step)
 
@@ -211,7 +211,7 @@ def sentence(step: Step) -> str:
 def _apart(step: Step) -> str:
     if not step.margin or step.truth is None:
         return ""
-    return f", by {step.margin}" if step.truth else f", {step.margin} short"
+    return f", by {step.margin}" if step.truth else f", {step.margin} away"
 
 
 def say(truth: Truth) -> str:

@@ -38,17 +38,17 @@ def tried(trace: tiki.Trace, clause: str) -> Tried:
 @pytest.mark.parametrize(
     ("facts", "clause", "said"),
     [
-        ({"memory": "92%"}, "hot", "memory > 95%: false (memory is 92%), 3% short"),
+        ({"memory": "92%"}, "hot", "memory > 95%: false (memory is 92%), 3% away"),
         ({"memory": "97.5%"}, "hot", "memory > 95%: true (memory is 97.5%), by 2.5%"),
-        ({"memory": "95%"}, "hot", "memory > 95%: false (memory is 95%), 0% short"),
+        ({"memory": "95%"}, "hot", "memory > 95%: false (memory is 95%), 0% away"),
         ({"memory": None}, "hot", "memory > 95%: false (memory is absent)"),
         (
             {"memory": "92%"},
             "crowded",
             "memory > memory_threshold: true (memory is 92%, memory_threshold is 80%), by 12%",
         ),
-        ({"memory": "1%", "wait": "10s"}, "late", "wait > 1m: false (wait is 10s), 50s short"),
-        ({"memory": "1%", "wait": "10s", "queue": 2}, "late", "queue > 3: false (queue is 2), 1 short"),
+        ({"memory": "1%", "wait": "10s"}, "late", "wait > 1m: false (wait is 10s), 50s away"),
+        ({"memory": "1%", "wait": "10s", "queue": 2}, "late", "queue > 3: false (queue is 2), 1 away"),
     ],
 )
 def test_a_comparison_says_how_far_it_is_from_its_threshold(facts: dict[str, Any], clause: str, said: str) -> None:

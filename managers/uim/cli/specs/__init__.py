@@ -5,6 +5,7 @@ import typer
 from managers.uim.cli.specs.check import check
 from managers.uim.cli.specs.explain import explain
 from managers.uim.cli.specs.fmt import format_
+from managers.uim.cli.specs.repl import repl
 from managers.uim.cli.specs.schema import schema
 from managers.uim.cli.specs.test import run_tests
 
@@ -12,6 +13,7 @@ app = typer.Typer(help="Check, format, explain and test specs in TIKI.", no_args
 app.command()(check)
 app.command("fmt")(format_)
 app.command()(explain)
+app.command()(repl)
 app.command("test")(run_tests)
 app.command()(schema)
 
