@@ -89,7 +89,7 @@ def _limits(plan: Plan, name: str) -> Iterator[str]:
 
 def _compared(test: Test, name: str) -> str:
     values = [
-        f"{term.setting} is {_value(term)}"
+        f"{term.setting} is {value_of(term)}"
         for term in test.terms
         if isinstance(term, Constant) and term.setting is not None
     ]
@@ -115,7 +115,7 @@ def in_force(given: Assignment | None, constant: Constant | None) -> str:
     """The value of a setting now and where it is from."""
     if constant is None:
         return "not set" if given is None else f"not readable at {given.place}"
-    return f"`{_value(constant)}`, {'by default' if given is None else f'set at {given.place}'}"
+    return f"`{value_of(constant)}`, {'by default' if given is None else f'set at {given.place}'}"
 
 
 def _attribute(attribute: Attribute) -> Iterator[str]:
@@ -142,7 +142,7 @@ def _trigger(point: Point) -> str:
     return "Asks at every event." if point.trigger == "every" else "A rule fires when it begins to hold."
 
 
-def _value(constant: Constant) -> str:
+def value_of(constant: Constant) -> str:
     value = constant.value
     if isinstance(value, tuple) and constant.type is not Type.LIST:
         return f"[{', '.join(show(constant.type, item) for item in value)}]"
