@@ -36,8 +36,8 @@ def read_front(text: str) -> int:
         ) from None
     except (ValueError, RecursionError) as error:
         raise FrontError(f"the front matter is not YAML: {error}") from None
-    if set(found) != {"tiki"}:
-        raise FrontError("the front matter has the key `tiki` and no other; write `tiki: 1`")
+    if "tiki" not in found:
+        raise FrontError("the front matter names no version; write `tiki: 1`")
     if type(found["tiki"]) is not int or found["tiki"] != VERSION:
         raise FrontError(f"this is not a version of the language that is known here; write `tiki: {VERSION}`")
     return VERSION
@@ -61,6 +61,8 @@ def _mapping(node: yaml.MappingNode) -> dict[str, Any]:
     for key, value in node.value:
         if not isinstance(key, yaml.ScalarNode):
             raise FrontError("a key of the front matter is not a name", _line(key))
+        if key.value != "tiki":
+            raise FrontError("the front matter has the key `tiki` and no other; write `tiki: 1`", _line(key))
         if key.value in found:
             raise FrontError(f"`{key.value[:40]}` stands twice in the front matter", _line(key))
         found[key.value] = (

@@ -18,11 +18,20 @@ MOST_BULLETS = 2000
 LONGEST_LINE = 4096
 """Characters of a line, the longest that a bullet may be."""
 
+_STRANGE = re.compile(  # with what some programs end lines by and others do not, and what turns text around
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffd]|\r(?!\n)"
+)
+_CURES = {
+    "\r": "end every line with a line feed, with or without a carriage return before it",
+    "\ufeff": "save the file without a byte order mark",
+}
 _HEADING = re.compile(r"(#{1,6})[ \t](.*)")
 _TIGHT_HEADING = re.compile(r"#{1,6}\S.*\bspecs?\s*", re.IGNORECASE)
 BULLET = re.compile(r"([ \t]*)([-*+])([ \t]+)(?=\S)")
 _NUMBERED = re.compile(r"[ \t]*\d{1,9}[.)][ \t]+(.*)")
-_TIGHT_BULLET = re.compile(r"[ \t]*[-*+–—•](?:when|never|otherwise)\b.*|[ \t]*[–—•]\s*\S.*")
+_TIGHT_BULLET = re.compile(r"[ \t]*[-*+–—•](?:when|never|otherwise)\b.*|[ \t]*[‐‑‒–—−•·◦‣]\s*\S.*")
+_UNSEEN = re.compile(r"[\u00ad\u200b-\u200f\u2060-\u2064]")
+_WIDE = re.compile(r"[^\S \t\r]")
 _CLAUSE = re.compile(
     r"[`*_]*(?:[a-z][a-z0-9_]*: )?(?:when\b.*:|never\b.*\bwhen\b|otherwise\s*:|decides\s*:|fallback\s*:)"
 )
@@ -41,9 +50,7 @@ def read(source: Source, parse: ParseBullet = parse_statement) -> Document:
     """Reads a `.tiki` file, or the `tiki` fences of a Markdown file.
     Never raises: what is wrong stands in `diagnostics`."""
     report = Report()
-    problem = unreadable(source.text)
-    if problem is not None:
-        report.error("TIKI-101", problem, Place(source.path, Span(1, 1, 1, 1), ""))
+    if unreadable(source, report):
         return Document(source, (), tuple(report.found))
     lines = source.text.replace("\r\n", "\n").split("\n")
     reader = _Reader(source.path, lines, report, parse)
@@ -51,15 +58,29 @@ def read(source: Source, parse: ParseBullet = parse_statement) -> Document:
     return Document(source, tuple(blocks), tuple(report.found))
 
 
-def unreadable(text: str) -> str | None:
+def unreadable(source: Source, report: Report) -> bool:
+    """Whether a file is too large, or holds what is no plain text. Reports it with its place, without an excerpt:
+    nothing is gained from printing that."""
+    path, text = source.path, source.text
     if len(text) > LARGEST:
-        return f"the file is larger than {LARGEST // 2**20} MiB"
-    if len(max(text.split("\n"), key=len)) > LONGEST_LINE:
-        return f"a line is longer than {LONGEST_LINE} characters"
-    strange = re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029\ud800-\udfff\ufffd]", text)
+        report.error("TIKI-101", f"the file is larger than {LARGEST // 2**20} MiB", Place(path, Span(1, 1, 1, 1), ""))
+        return True
+    for line, written in enumerate(text.split("\n"), 1):
+        if len(written) > LONGEST_LINE:
+            place = Place(path, Span(line, LONGEST_LINE + 1, line, len(written) + 1), "")
+            report.error("TIKI-101", f"a line is longer than {LONGEST_LINE} characters", place)
+            return True
+    strange = _STRANGE.search(text)
     if strange is not None:
-        return f"the file is not plain UTF-8 text: it holds the character U+{ord(strange[0]):04X}"
-    return None
+        before = text.count("\n", 0, strange.start())
+        column = strange.start() - text.rfind("\n", 0, strange.start())
+        report.error(
+            "TIKI-101",
+            f"the file is not plain UTF-8 text: it holds the character U+{ord(strange[0]):04X}",
+            Place(path, Span(before + 1, column, before + 1, column + 1), ""),
+            help=_CURES.get(strange[0], ""),
+        )
+    return strange is not None
 
 
 class _Reader:
@@ -287,7 +308,19 @@ class _Reader:
 
     def _near_miss(self, line: str) -> None:
         """A line that would be prose: says so where it looks like a part of a spec."""
-        if _TIGHT_HEADING.fullmatch(line):
+        seen = _WIDE.sub(" ", _UNSEEN.sub("", line))
+        heading = _HEADING.fullmatch(seen)
+        if seen != line and (
+            (self.in_spec and (heading or BULLET.match(seen))) or (heading and _nearly_begins_spec(heading[2].split()))
+        ):
+            self.mistitled = not self.in_spec
+            self.report.error(
+                "TIKI-106" if self.in_spec else "TIKI-104",
+                "this line nearly is a part of a spec: it holds a space that is not the plain one",
+                self.place(self.at),
+                help="write it anew, with plain spaces",
+            )
+        elif _TIGHT_HEADING.fullmatch(line):
             self.mistitled = True
             self.report.error(
                 "TIKI-104", "this heading nearly begins a spec", self.place(self.at), help="put a space after `#`"
