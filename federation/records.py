@@ -7,11 +7,13 @@ carries its schema version `v`; old versions stay readable.
 
 import hashlib
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
+from federation.bundles.artefact import Signature
 from tiki import Latch
 
 
@@ -203,12 +205,27 @@ class Freeze(msgspec.Struct, frozen=True, gc=False):
 
 
 class BundleText(msgspec.Struct, frozen=True, gc=False):
-    """A bundle put in force, whole: replay needs nothing but the ledger. sources: path -> text, in order of path."""
+    """A bundle put in force, whole: replay needs nothing but the ledger. sources: path -> text, in order of path.
+
+    version, language, expires, signatures: as in the artefact (`federation.bundles`); empty for an edited folder.
+    origin: folder (its edits are followed), file or rollback (they are not, until a person says so). by, reason: of
+    who put it in force. previous: digest of what was in force before. uncovered: the points whose `consult` region
+    differs from that of `previous`, so that the policy's promise on its error does not cover them.
+    """
 
     digest: str
     sources: dict[str, str]
     versions: dict[str, int]
     v: int = 1
+    version: str = ""
+    language: int = 1
+    expires: datetime | None = None
+    signatures: list[Signature] = []
+    origin: str = "folder"
+    by: str = ""
+    reason: str = ""
+    previous: str = ""
+    uncovered: list[str] = []
 
 
 encode = msgspec.json.Encoder().encode

@@ -6,10 +6,10 @@ import difflib
 import re
 from datetime import time
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from federation import strictyaml
 from federation.errors import Refused
@@ -145,6 +145,21 @@ class Telemetry(_Section):
     """Samples kept of each series: an hour at 5 s."""
 
 
+class BundleSettings(_Section):
+    """Which rules may come into force."""
+
+    trust: Path | None = None
+    """Folder of the public keys (`NAME.pub`) whose signatures on bundles count; relative to the settings file."""
+    require_signature: bool = False
+    """Every process refuses rules that none of these keys signed; edits of the spec folder then change nothing."""
+
+    @model_validator(mode="after")
+    def _somebody_is_trusted(self) -> Self:
+        if self.require_signature and self.trust is None:
+            raise ValueError("`require_signature` needs `trust`, the folder of the public keys that count")
+        return self
+
+
 class Webhook(_Section):
     """An outbound target of UCM."""
 
@@ -170,6 +185,7 @@ class Settings(_Section):
     gate: GateSettings = GateSettings()
     supervision: Supervision = Supervision()
     telemetry: Telemetry = Telemetry()
+    bundles: BundleSettings = BundleSettings()
     webhooks: dict[str, Webhook] = {}
     """Outbound targets by name."""
 
@@ -202,7 +218,9 @@ def load(path: Path | None = None) -> Settings:
 
 def _absolute(settings: Settings, base: Path) -> Settings:
     apps = settings.apps or (Path("apps.yaml") if (base / "apps.yaml").exists() else None)
+    trust = settings.bundles.trust
     update = {
+        "bundles": settings.bundles.model_copy(update={"trust": base / trust.expanduser() if trust else None}),
         "state": base / settings.state.expanduser(),
         "specs": base / settings.specs.expanduser() if settings.specs else None,
         "apps": base / apps.expanduser() if apps else None,

@@ -4,7 +4,6 @@ came of them.
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,18 +13,18 @@ import ray
 import tiki
 from federation.clock import SECOND
 from federation.effects import Executor, FreezeFlag, Order
-from federation.errors import EliasError, Refused, Temporary
+from federation.errors import EliasError, Refused
 from federation.gate import SUPERVISION, Gate, Wish, freeze_entry, order_of
 from federation.manager import Emission, Manager
-from federation.points import Mode, schemas, versions
-from federation.records import BundleText, Entry, Event, Freeze, Kind, Outcome, encode
+from federation.points import Mode
+from federation.records import Entry, Event, Freeze, Kind, Outcome, encode
 from federation.records import Mode as ModeBody
+from federation.runtime.bundles import Bundles
 from federation.runtime.manager import ManagerService
 from federation.runtime.service import NAMESPACE, actor_name
 from federation.settings import Settings
 
-RESCAN = 1.0  # seconds between looks at the spec folder
-ADOPTION = 5.0  # seconds for a manager to take a new bundle; one that is being restarted reads it from the ledger
+RESCAN = 1.0  # seconds between looks at the freeze flag
 RECORD = 2.0  # seconds for which a freeze waits to be on record before it says that the record follows
 GRACE = 5.0  # seconds past its expiry that an executor is still asked what came of an effect
 
@@ -34,9 +33,9 @@ class GateService(ManagerService):
     def __init__(self, name: str, settings: Settings, roster: str) -> None:
         super().__init__(name, settings, roster)
         self.frozen = FreezeFlag(settings.state)
+        self.bundles = Bundles(self)
         self._sent: set[str] = set()
         self._agents: dict[str, str] = {}
-        self._problem: dict[str, Any] = {}
         self._word: Freeze | None = None  # a person's newest word on the freeze, while it is not on record
 
     def make(self) -> Manager:
@@ -54,94 +53,32 @@ class GateService(ManagerService):
         path = self.settings.state / "nodes" / self.node / "gate.db"
         self._executor = Executor(path, {"supervision.resume": _Resume()}, self.clock, self.frozen)
         await super().start()
-        self._in_force = self.desk.bundle
         self._executor.greet(self.epoch, self.incarnation)
-        self.spawn(self._watch_specs())
+        self.spawn(self.bundles.watch())
         self.spawn(self._watch_freeze())
         self.committed()
 
     # -- bundles -----------------------------------------------------------------------------------------------------
 
     async def _bundle_in_force(self) -> tiki.Bundle:
-        """The specs of the folder if they are sound, else those that were in force before."""
-        found = self.store.latest(1, kinds=[Kind.BUNDLE])
-        try:
-            bundle = self._load()
-        except _UNSOUND as error:
-            self._problem = problem_of(error)
-            if not found:
-                raise
-            return await super()._bundle_in_force()
-        if not found or msgspec.json.decode(found[0].body, type=BundleText).digest != bundle.digest:
-            await self._commit([self._bundle_entry(bundle)])
-        return bundle
-
-    def _load(self) -> tiki.Bundle:
-        folder = self.settings.spec_folder
-        overlay = folder / "overlays" / self.settings.overlay if self.settings.overlay else None
-        bundle = tiki.load(folder, schemas(self.roster.points), overlay)
-        if not bundle.texts:  # a folder that is not mounted is no edit that takes every guard away
-            cure = "see that it is there and readable, and `specs` in elias.yaml"
-            raise Refused("no-specs", "there is no spec in this folder", place=str(folder), cure=cure)
-        return bundle
-
-    def _bundle_entry(self, bundle: tiki.Bundle) -> Entry:
-        text = BundleText(bundle.digest, bundle.texts, versions(self.roster.points))
-        return Entry(Kind.BUNDLE, "", "", "", encode(text))
-
-    async def _watch_specs(self) -> None:
-        """Put an edit in force for the next event; a broken one is reported and changes nothing."""
-        seen = self._stamp()
-        while True:
-            await asyncio.sleep(RESCAN)
-            stamp = self._stamp()
-            if stamp == seen:
-                continue
-            try:
-                bundle = self._load()
-                if bundle.digest != self._in_force.digest:
-                    await self._put_in_force(bundle)
-            except Temporary as error:
-                self.log.warning("the edited specs are not in force yet: %s", error)
-                continue
-            except _UNSOUND as error:
-                self._problem = problem_of(error)
-                self.log.warning("the edited specs are not in force: %s", error)
-            else:
-                self._problem = {}
-            seen = stamp
-
-    async def _put_in_force(self, bundle: tiki.Bundle) -> None:
-        """Record the bundle, and say that it is in force once every manager that answers has it."""
-
-        def work(now: int) -> tuple[list[Entry], Any]:
-            self.desk.use(bundle)
-            return [self._bundle_entry(bundle)], None
-
-        await self.do(work)
-        for name in self.roster.managers:
-            with contextlib.suppress(ray.exceptions.RayError, ValueError, TimeoutError):
-                manager = ray.get_actor(actor_name(name), NAMESPACE)
-                async with asyncio.timeout(ADOPTION):
-                    while (await manager.health.remote())["bundle"] != bundle.digest:
-                        await asyncio.sleep(0.02)
-        self._in_force = bundle
-
-    def _stamp(self) -> list[tuple[str, int, int]]:
-        stamps = []
-        for folder, _, files in os.walk(self.settings.spec_folder):
-            for name in files:
-                if name.endswith((".tiki", ".md")):
-                    path = os.path.join(folder, name)
-                    with contextlib.suppress(OSError):  # moved away meanwhile, or an editor's lock that points nowhere
-                        stat = os.stat(path)
-                        stamps.append((path, stat.st_mtime_ns, stat.st_size))
-        return sorted(stamps)
+        chosen, entries = self.bundles.first()
+        if entries:
+            await self._commit(entries)
+        self.bundles.begin(chosen)
+        return chosen.bundle
 
     async def bundle(self) -> dict[str, Any]:
         """The bundle in force, and what is wrong with the folder if it is not the same."""
-        bundle = self._in_force
-        return {"digest": bundle.digest, "sources": bundle.texts, "problem": self._problem}
+        return {**self.bundles.describe(), "sources": self.bundles.in_force.bundle.texts}
+
+    async def activate(self, file: str, by: str, reason: str) -> dict[str, Any]:
+        return await self.bundles.activate(file, by, reason)
+
+    async def roll_back(self, to: str, by: str, reason: str) -> dict[str, Any]:
+        return await self.bundles.roll_back(to, by, reason)
+
+    async def follow_folder(self, by: str, reason: str) -> dict[str, Any]:
+        return await self.bundles.follow_folder(by, reason)
 
     # -- a person's word ---------------------------------------------------------------------------------------------
 
@@ -293,11 +230,3 @@ class _Resume:
 
     async def probe(self, order: Order) -> Outcome:
         return Outcome("unknown", "interrupted; the supervision tree shows whether it runs")
-
-
-_UNSOUND = (tiki.Invalid, Refused, OSError)
-"""What keeps the specs of the folder from coming into force."""
-
-
-def problem_of(error: Exception) -> dict[str, Any]:
-    return {"message": str(error), "count": len(error.diagnostics) if isinstance(error, tiki.Invalid) else 1}

@@ -17,6 +17,7 @@ import msgspec
 import ray
 
 import tiki
+from federation.bundles.acceptance import Acceptance
 from federation.clock import SystemClock
 from federation.desk import Desk
 from federation.errors import Bug, EliasError, Fenced, Refused, Temporary
@@ -24,7 +25,7 @@ from federation.ledger.appender import Batch
 from federation.ledger.store import Store
 from federation.manager import Manager
 from federation.points import schemas
-from federation.records import Entry, Event, Kind, Record, decode, encode
+from federation.records import Entry, Event, Kind, Record, encode
 from federation.runtime.roster import Roster, resolve
 from federation.runtime.service import NAMESPACE, Service, actor_name
 from federation.settings import Settings
@@ -67,6 +68,8 @@ class ManagerService(Service):
         self.settings = settings
         self.roster = Roster(roster)
         self.clock = SystemClock()
+        bundles = settings.bundles
+        self.acceptance = Acceptance(schemas(self.roster.points), bundles.trust, require=bundles.require_signature)
         self.desk: Desk
         self._jobs: asyncio.Queue[Job] = asyncio.Queue(QUEUE)
         self._handle: Any = None
@@ -163,22 +166,24 @@ class ManagerService(Service):
         else:
             self._followed = seq
         if record.header.kind == Kind.BUNDLE:
-            self._use(decode(Kind.BUNDLE, record.body).sources)
+            self._adopt(record)
         else:
             self.desk.absorb(record)
 
-    def _use(self, sources: Mapping[str, str]) -> None:
-        bundle = self._build(sources)
+    def _adopt(self, record: Record) -> None:
+        """Decide by the bundle of this record if it stands up to this process's own check."""
+        bundle = self.acceptance.take(record, self.desk.bundle)
+        if self.acceptance.refused:
+            self.log.error("a bundle is refused, and what was in force stays: %s", self.acceptance.refused.why)
         if bundle.digest != self.desk.bundle.digest:
             self.desk.use(bundle)
 
-    def _build(self, sources: Mapping[str, str]) -> tiki.Bundle:
-        return tiki.rebuild(sources, schemas(self.roster.points))
-
     async def _bundle_in_force(self) -> tiki.Bundle:
-        while not (found := self.store.latest(1, kinds=[Kind.BUNDLE])):
+        while (found := self.acceptance.newest(self.store)) is None:
             await asyncio.sleep(0.05)  # the gate records the first bundle while it starts
-        return self._build(decode(Kind.BUNDLE, found[0].body).sources)
+        if self.acceptance.refused:
+            self.log.error("the newest bundle on record is refused: %s", self.acceptance.refused.why)
+        return found.bundle
 
     async def _follow_loop(self) -> None:
         """Be pushed what this manager follows, by whichever appender is alive."""
@@ -279,6 +284,7 @@ class ManagerService(Service):
             **self.vitals(),
             "incarnation": self.incarnation,
             "bundle": self.desk.bundle.digest,
+            "bundle_refused": self.acceptance.refused and self.acceptance.refused._asdict(),
             "cases": len(self.desk.state.cases),
             "events": self._handled,
             "commits": self._commits,

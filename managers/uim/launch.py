@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -15,6 +15,9 @@ from federation.errors import EliasError, Refused, Temporary
 from federation.points import schemas
 from federation.runtime.cluster import Cluster
 from federation.settings import Settings
+
+if TYPE_CHECKING:
+    from federation.bundles.acceptance import Acceptance
 
 ROSTER = "managers.roster"
 START_DEADLINE = 90.0  # seconds; a start takes about 10 on two cores
@@ -29,12 +32,7 @@ def up(settings: Settings, say: Say) -> Callable[[], None] | None:
     Raises Refused when the specs are not sound or a port is taken, Corrupt or Temporary when the ledger cannot be used.
     """
     os.umask(0o077)
-    try:
-        check_specs(settings)
-    except Refused as error:
-        if not _ever_in_force(settings):
-            raise
-        say(f"{error}\nuntil then the specs stay in force that were so before")
+    _check_rules(settings, say)
     settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.environ["ELIAS_LOGS"] = str(settings.state.resolve() / "logs")
     cluster = Cluster.attach(settings.state)
@@ -169,17 +167,46 @@ def check_specs(settings: Settings) -> tiki.Bundle:
     return bundle
 
 
-def _ever_in_force(settings: Settings) -> bool:
-    """Whether the ledger holds a bundle to go on with."""
+def _check_rules(settings: Settings, say: Say) -> None:
+    """See that there are rules to begin with, and say which of those that somebody wants are not."""
+    from federation.bundles.acceptance import Acceptance  # noqa: PLC0415
+    from federation.bundles.staging import staged  # noqa: PLC0415
+    from federation.runtime.roster import Roster  # noqa: PLC0415
+
+    required = settings.bundles.require_signature
+    acceptance = Acceptance(schemas(Roster(ROSTER).points), settings.bundles.trust, require=required)
+    chosen = staged(settings.state)
+    if chosen is not None:
+        acceptance.bundle(chosen, time.time_ns())
+        return
+    origin, before = _in_force(settings, acceptance), "until then the specs stay in force that were so before"
+    if required:
+        why = acceptance.refused.why if acceptance.refused else "no signed bundle was ever in force"
+        if not origin:
+            cure = "name a signed bundle to begin with: `elias bundle activate FILE --at-start`"
+            raise Refused("no-signed-bundle", why, place="bundles.require_signature", cure=cure)
+        if acceptance.refused:
+            say(f"{why}\n{before}")
+    elif origin not in ("file", "rollback"):
+        try:
+            check_specs(settings)
+        except Refused as error:
+            if not origin:
+                raise
+            say(f"{error}\n{before}")
+
+
+def _in_force(settings: Settings, acceptance: "Acceptance") -> str:
+    """Where what is in force came from; `stale`: from a ledger of other decision points; empty: nothing is."""
     from federation.ledger.store import Store  # noqa: PLC0415
-    from federation.records import Kind  # noqa: PLC0415
 
     try:
         store = Store.open(settings.ledger_url, read_only=True)
     except EliasError:
-        return False
+        return ""
     try:
-        return bool(store.latest(1, kinds=[Kind.BUNDLE]))
+        found = acceptance.newest(store)
+        return found.text.origin if found else "stale" if acceptance.refused and not acceptance.require else ""
     finally:
         store.close()
 
