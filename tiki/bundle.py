@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tiki.diagnostics import Diagnostic, Invalid, Place, Report, Source, Span, errors
-from tiki.document import Document
+from tiki.document import TESTS, Document
 from tiki.examples import Example, ExampleResult, run_example
 from tiki.groups import check_group, groups
 from tiki.merge import OVERLAYS, Merged, place
@@ -16,9 +16,6 @@ from tiki.plan import Plan
 from tiki.program import Program
 from tiki.read import LARGEST, read
 from tiki.schema import Point
-
-TESTS = "_test.tiki"
-"""What the name of a file of scenarios ends in: tests are no part of a bundle."""
 
 
 @dataclass(frozen=True, slots=True)

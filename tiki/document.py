@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from tiki.diagnostics import Diagnostic, Place, Source
 from tiki.syntax import Statement
 
+TESTS = "_test.tiki"
+"""What the name of a file of scenarios ends in (`tiki.testing`): such a file holds no specs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prose:

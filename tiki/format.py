@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from functools import singledispatch
 
 from tiki.diagnostics import Invalid, Source, errors
-from tiki.document import Block, Bullet, Examples, Front, Heading, Prose
+from tiki.document import TESTS, Block, Bullet, Examples, Front, Heading, Prose
 from tiki.read import read
 from tiki.syntax import (
     And,
@@ -30,6 +30,10 @@ from tiki.syntax import (
 
 def format_text(text: str, path: str) -> str:
     """The text in its printed form. Raises Invalid where it cannot be read."""
+    if path.endswith(TESTS):
+        from tiki.testing.format import format_scenarios  # noqa: PLC0415 - tests know the language, not it them
+
+        return format_scenarios(text, path)
     document = read(Source(path, text))
     if errors(document.diagnostics):
         raise Invalid(document.diagnostics)

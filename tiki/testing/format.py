@@ -1,0 +1,38 @@
+"""Prints a file of scenarios the one way it is written. Prose and comments stay."""
+
+from tiki.diagnostics import Invalid, Source, errors
+from tiki.testing.read import Block, Bullet, Heading, Prose, read
+from tiki.testing.syntax import print_line
+
+
+def format_scenarios(text: str, path: str) -> str:
+    """The text in its printed form. Raises Invalid where it cannot be read."""
+    file = read(Source(path, text))
+    if errors(file.diagnostics):
+        raise Invalid(file.diagnostics)
+    lines: list[str] = []
+    before: Block | None = None
+    for block in file.blocks:
+        printed = list(_printed(block))
+        if _apart(before, block) and lines and lines[-1] and printed[0]:
+            lines.append("")
+        lines += printed
+        before = block
+    return "\n".join(lines).strip("\n") + "\n"
+
+
+def _apart(before: Block | None, block: Block) -> bool:
+    """A heading of a scenario stands apart from the bullets above it; prose brings its own blank lines."""
+    return isinstance(block, Heading) and isinstance(before, Bullet)
+
+
+def _printed(block: Block) -> tuple[str, ...]:
+    match block:
+        case Prose():
+            return block.lines
+        case Heading():
+            return (f"## Scenario: {block.title}" if block.title else f"{'#' * block.level} {block.text}",)
+        case Bullet():
+            assert block.line is not None
+            comments = "".join(f" {' '.join(comment.split())}" for comment in block.comments)
+            return (f"- {print_line(block.line)}{comments}",)
