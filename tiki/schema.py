@@ -165,7 +165,8 @@ class Point(_Declared):
         return next(a for a in self.actions if a.name == name)
 
     def facts_schema(self) -> dict[str, object]:
-        """JSON Schema (draft 2020-12) of the facts: a missing key is unknown, null is absent."""
+        """JSON Schema (draft 2020-12) of the facts: a missing key is unknown, null is absent. A quantity is a number in
+        the unit of memory, or text with its unit."""
         return {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": f"{self.name} facts, version {self.version}",
@@ -188,21 +189,33 @@ _JSON_TYPES: Mapping[Type, str] = {
 }
 
 
+_NUMBER = r"^-?\d{1,18}(\.\d{1,9})?"
+_JSON_PATTERNS: Mapping[Type, str] = {
+    Type.PERCENT: _NUMBER + "%$",
+    Type.COUNT: r"^-?\d{1,18}(_[a-z][a-z0-9_]*)?$",
+    Type.NUMBER: _NUMBER + "$",
+    Type.DURATION: _NUMBER + "(ms|s|m|min|h|d)$",
+    Type.BYTES: _NUMBER + "([kKMGTP]?B|[KMGTP]iB)$",
+    Type.RATE: _NUMBER + "_([a-z][a-z0-9_]*_)?per_(second|minute|hour|day)$",
+}
+"""A quantity as it is written in TIKI, which events may use too."""
+
+
 def _json_type(fact: Fact) -> dict[str, object]:
-    schema: dict[str, object] = {
-        "type": [_JSON_TYPES[fact.type], "null"],
-        "description": fact.doc,
-        "x-unit": fact.type.value,
-    }
+    schema: dict[str, object] = {"description": fact.doc, "x-unit": fact.type.value}
+    if fact.type in _JSON_PATTERNS:
+        schema |= {"type": [_JSON_TYPES[fact.type], "string", "null"], "pattern": _JSON_PATTERNS[fact.type]}
+    else:
+        schema["type"] = [_JSON_TYPES[fact.type], "null"]
     if fact.type is Type.LIST:
-        schema["items"] = {"type": "string"}
+        schema["items"] = {"type": "string"} | ({"enum": list(fact.values)} if fact.values else {})
+    elif fact.values:
+        schema["enum"] = [*fact.values, None]
     low, high = fact.range
     if low > -math.inf:
         schema["minimum"] = low
     if high < math.inf:
         schema["maximum"] = high
-    if fact.values:
-        schema["enum"] = [*fact.values, None]
     return schema
 
 
