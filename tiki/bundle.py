@@ -3,16 +3,17 @@ and named by a digest of everything that they depend on."""
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 from tiki.diagnostics import Diagnostic, Invalid, Place, Report, Source, Span, errors
 from tiki.document import TESTS, Document
 from tiki.examples import Example, ExampleResult, run_example
-from tiki.groups import check_group, groups
-from tiki.merge import OVERLAYS, Merged, place
-from tiki.plan import Plan
+from tiki.findings import BUDGET, find, quick, sound
+from tiki.groups import Checked, Group, check_group, groups
+from tiki.merge import OVERLAYS, Merged, Placed, place
 from tiki.program import Program
 from tiki.read import LARGEST, read
 from tiki.schema import Point
@@ -44,13 +45,18 @@ def build(sources: Sequence[Source], points: Mapping[str, Point], overlays: Sequ
     """
     base, over = in_order(sources), in_order(_as_overlays(overlays))
     report = Report()
-    merged, plans, examples = _analyse(base, over, points, report)
+    _, checked = _analyse(base, over, points, report)
     if errors(report.found):
         raise Invalid(errors(report.found))
-    programs = {name: Program(plan) for name, plan in plans.items()}
+    for group, one in checked:
+        report.take(quick(group, one))
+    of = {name: one for _, one in checked for name in one.plans}
+    programs = {name: Program(of[name].plans[name]) for name in points}
+    merged = {name: of[name].merged[name] for name in points}
+    examples = tuple(example for _, one in checked for example in one.examples)
     texts = {source.path: source.text for source in (*base, *over)}
     digest = digest_of(texts, {name: point.version for name, point in points.items()})
-    return Bundle(digest, programs, base, over, tuple(report.found), tuple(examples), merged)
+    return Bundle(digest, programs, base, over, tuple(report.found), examples, merged)
 
 
 def digest_of(texts: Mapping[str, str], versions: Mapping[str, int]) -> str:
@@ -67,10 +73,28 @@ def rebuild(texts: Mapping[str, str], points: Mapping[str, Point]) -> Bundle:
     return build([source for source in sources if source not in overlays], points, overlays)
 
 
-def check(sources: Sequence[Source], points: Mapping[str, Point], overlays: Sequence[Source] = ()) -> list[Diagnostic]:
-    """Everything that is wrong or doubtful, in order of place. Never raises for what the texts say."""
+def check(
+    sources: Sequence[Source],
+    points: Mapping[str, Point],
+    overlays: Sequence[Source] = (),
+    *,
+    budget: float = BUDGET,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Diagnostic]:
+    """Everything that is wrong or doubtful, in order of place. Never raises for what the texts say.
+
+    budget: seconds for what is proved by a solver, such as rules that never decide. What is not settled by then is not
+    reported; 0 leaves the solver out. progress: hears how many points are done, and of how many.
+    """
     report = Report()
-    _analyse(in_order(sources), in_order(_as_overlays(overlays)), points, report)
+    placed, checked = _analyse(in_order(sources), in_order(_as_overlays(overlays)), points, report)
+    clean = sound(placed, report.found)
+    ends = monotonic() + budget
+    done = 0
+    for group, one in checked:
+        report.take(find(group, one, clean, max(0.0, ends - monotonic())))
+        done += len(group.points)
+        progress(done, len(points))
     return report.in_order()
 
 
@@ -83,6 +107,14 @@ def read_directory(directory: Path, prefix: str = "") -> list[Source]:
     """The `.tiki` files below a directory and the Markdown files with `tiki` fences, without its `overlays` and without
     tests (`tiki.testing`). Raises Invalid."""
     report = Report()
+    found = specs_below(directory, prefix, report)
+    if report.found:
+        raise Invalid(report.found)
+    return found
+
+
+def specs_below(directory: Path, prefix: str, report: Report) -> list[Source]:
+    """What `read_directory` reads, less the files that cannot be read: these go into `report`."""
     found = []
     paths = [path for pattern in ("*.tiki", "*.md") for path in directory.rglob(pattern) if path.is_file()]
     for path in sorted(paths):
@@ -92,8 +124,6 @@ def read_directory(directory: Path, prefix: str = "") -> list[Source]:
         source = read_file(path, prefix + name, report)
         if source is not None and (path.suffix == ".tiki" or "tiki" in source.text):
             found.append(source)
-    if report.found:
-        raise Invalid(report.found)
     return found
 
 
@@ -138,20 +168,15 @@ def _as_overlays(overlays: Sequence[Source]) -> list[Source]:
 
 def _analyse(
     sources: tuple[Source, ...], overlays: tuple[Source, ...], points: Mapping[str, Point], report: Report
-) -> tuple[dict[str, Merged], dict[str, Plan], list[Example]]:
+) -> tuple[list[Placed], list[tuple[Group, Checked]]]:
+    """Every spec, and every group of points with what its specs come to. What is wrong goes into `report`."""
     misplaced(sources, overlays, report)
     documents = _documents(sources, report)
     placed = place(documents, _documents(overlays, report), points, report)
-    merged: dict[str, Merged] = {}
-    plans: dict[str, Plan] = {}
-    examples: list[Example] = []
-    for group in groups(placed, points):
-        checked = check_group(group)
-        report.take(checked.found)
-        merged |= checked.merged
-        plans |= checked.plans
-        examples += checked.examples
-    return {name: merged[name] for name in points}, {name: plans[name] for name in points}, examples
+    checked = [(group, check_group(group)) for group in groups(placed, points)]
+    for _, one in checked:
+        report.take(one.found)
+    return placed, checked
 
 
 def misplaced(sources: tuple[Source, ...], overlays: tuple[Source, ...], report: Report) -> None:

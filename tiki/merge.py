@@ -298,7 +298,7 @@ def _settings(
 def _known(target: Merged) -> set[str]:
     """What may be set without being a typing error: declared settings, names that clauses use, and facts, which have
     an error of their own."""
-    return {*declared(target.point), *_used(target), *(fact.name for fact in target.point.facts)}
+    return {*declared(target.point), *names_used(target), *(fact.name for fact in target.point.facts)}
 
 
 def declared(point: Point) -> dict[str, Setting]:
@@ -306,7 +306,7 @@ def declared(point: Point) -> dict[str, Setting]:
     return {setting.name: setting for setting in (*LANGUAGE, *point.settings)}
 
 
-def _used(target: Merged) -> set[str]:
+def names_used(target: Merged) -> set[str]:
     """The bare names that the clauses of a point use as operands."""
     used: set[str] = set()
     for clause in target.clauses:

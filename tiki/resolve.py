@@ -130,9 +130,6 @@ class _Planner:
         unset = not self.merged.clauses and "fallback" not in self.merged.settings
         if last is None:
             last = Verdict("act", "unset", self.point.terminal, reason="unset") if unset else fallback
-        undecided = last_place is None and not unset
-        if "fallback" not in self.merged.settings and (rules or undecided):
-            self._warn_undecided(bool(last_place))
         return Plan(
             point=self.point,
             settings={name: value.value for name, value in self.settings.items() if value is not None},  # type: ignore[misc]
@@ -146,16 +143,6 @@ class _Planner:
             timeout=self._seconds("timeout") or 3600.0,
             max_error=self._seconds("max_error"),
             cooldown=self._seconds("cooldown"),
-        )
-
-    def _warn_undecided(self, otherwise: bool) -> None:
-        assert self.merged.heading is not None
-        when = "a fact is unknown" if otherwise else "no rule holds or a fact is unknown"
-        self.report.warn(
-            "TIKI-505",
-            f"{self.point.name} names no fallback: it does `{self.point.terminal}` where {when}",
-            self.merged.heading.place,
-            help="add `- fallback: request_operator`, or another tier or action",
         )
 
     def _seconds(self, name: str) -> float | None:

@@ -12,6 +12,7 @@ from tiki.bundle import in_order, misplaced
 from tiki.diagnostics import Diagnostic, Report, Source
 from tiki.document import Document, Spec
 from tiki.editor.moving import moved
+from tiki.findings import quick, sound
 from tiki.groups import Checked, Group, check_group, groups
 from tiki.merge import Merged, Placed, place
 from tiki.parse import Parsed, parse_statement
@@ -75,16 +76,26 @@ class Reader:
             del self._documents[path], self._bullets[path]
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was made of a group. clean: those of its points that no error was about; doubts: about these."""
+
+    group: Group
+    checked: Checked
+    clean: frozenset[str]
+    doubts: tuple[Diagnostic, ...]
+
+
 class Engine:
     """Checks the texts of one bundle. `reader` may serve several engines."""
 
     def __init__(self, points: Mapping[str, Point], reader: Reader | None = None) -> None:
         self.points = points
         self._reader = reader or Reader()
-        self._known: dict[tuple[str, ...], tuple[Group, Checked]] = {}
+        self._known: dict[tuple[str, ...], _Known] = {}
 
     def check(self, sources: Sequence[Source], overlays: Sequence[Source] = ()) -> Analysis:
-        """The same findings as `tiki.check`. The paths of overlays begin with `overlays/`."""
+        """The findings of `tiki.check` without its solver. The paths of overlays begin with `overlays/`."""
         base, over = in_order(sources), in_order(overlays)
         report = Report()
         misplaced(base, over, report)
@@ -92,19 +103,26 @@ class Engine:
         for document in documents:
             report.take(document.diagnostics)
         placed = place(documents[: len(base)], documents[len(base) :], self.points, report)
-        now: dict[tuple[str, ...], tuple[Group, Checked]] = {}
-        for group in groups(placed, self.points):
-            checked = self._check(group)
-            report.take(checked.found)
-            now[group.names] = group, checked
-        self._known = now
-        by_point = {name: checked for names, (_, checked) in now.items() for name in names}
+        checked = [(group, self._check(group)) for group in groups(placed, self.points)]
+        for _, one in checked:
+            report.take(one.found)
+        clean = sound(placed, report.found)
+        self._known = {group.names: self._doubt(group, one, clean & set(group.names)) for group, one in checked}
+        for known in self._known.values():
+            report.take(known.doubts)
+        by_point = {name: one for _, one in checked for name in one.merged}
         by_path = {document.source.path: document for document in documents}
         return Analysis(self.points, by_path, tuple(placed), by_point, tuple(report.in_order()))
 
     def _check(self, group: Group) -> Checked:
         known = self._known.get(group.names)
-        return known[1] if known is not None and _same(known[0], group) else check_group(group)
+        return known.checked if known is not None and _same(known.group, group) else check_group(group)
+
+    def _doubt(self, group: Group, checked: Checked, clean: frozenset[str]) -> _Known:
+        known = self._known.get(group.names)
+        if known is not None and known.checked is checked and known.clean == clean:
+            return known
+        return _Known(group, checked, clean, tuple(quick(group, checked, clean)))
 
 
 def _same(before: Group, now: Group) -> bool:

@@ -1,32 +1,166 @@
 """`elias tiki check`: what is wrong or doubtful in specs."""
 
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
-from managers.uim.cli.output import Json, emit
-from managers.uim.cli.specs.sources import Folder, points, sources
+from federation.errors import Refused
+from managers.uim.cli.output import Json, emit, progress, say
+from managers.uim.cli.specs.sources import Folder, folder_of, points, sources
+
+if TYPE_CHECKING:
+    from tiki import Diagnostic, Source
 
 
-def check(context: typer.Context, path: Folder = None, json_: Json = False) -> None:
-    """Find everything that is wrong or doubtful, with place, code and what to write instead. Exit code 1 for an error.
+class Format(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+    SARIF = "sarif"
+
+
+class FailOn(StrEnum):
+    ERROR = "error"
+    WARNING = "warning"
+    NEVER = "never"
+
+
+def check(
+    context: typer.Context,
+    path: Folder = None,
+    format_: Annotated[Format, typer.Option("--format", help="How findings are printed.")] = Format.TEXT,
+    json_: Json = False,
+    fail_on: Annotated[FailOn, typer.Option(help="From which severity on the exit code is 1.")] = FailOn.ERROR,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Write the fixes that change nothing of what is decided, and say which.")
+    ] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Show what --fix would write, and nothing else.")] = False,
+    explain: Annotated[str, typer.Option(metavar="CODE", help="Print the page about a code, and check nothing.")] = "",
+    budget: Annotated[
+        float, typer.Option(min=0.0, metavar="SECONDS", help="For proofs; 0 leaves out what needs one.")
+    ] = 60.0,
+) -> None:
+    """Find everything that is wrong or doubtful, with place, code and what to write instead.
+
+    Doubtful is what is allowed and hardly meant: a rule that never decides, a guard that forbids everything, a setting
+    that nothing uses. Each is proved for all facts, known, absent and unknown; what could not be settled in time is not
+    reported.
 
     Examples:
 
         elias tiki check
 
-        elias tiki check my_specs --json
+        elias tiki check my_specs --fail-on warning
+
+        elias tiki check my_specs --diff
+
+        elias tiki check --explain TIKI-702
+
+        elias tiki check --format sarif > findings.sarif
     """
+    if explain:
+        print(_page(explain))
+        return
     import tiki  # noqa: PLC0415 - the parser takes a quarter of a second
 
     texts, overlays = sources(context, path)
-    found = tiki.check(texts, points(), overlays)
-    wrong = [d for d in found if d.severity is tiki.Severity.ERROR]
-    if json_:
-        from dataclasses import asdict  # noqa: PLC0415
-
-        emit([asdict(d) for d in found])
+    if fix or diff:
+        found = _fix(context, path, texts, overlays, write=not diff, budget=budget)
     else:
-        for diagnostic in found:
-            print(f"{diagnostic}\n")
-        print(f"{len(texts)} files, {len(wrong)} errors, {len(found) - len(wrong)} warnings")
-    if wrong:
+        with progress("proving") as report:
+            found = tiki.check(texts, points(), overlays, budget=budget, progress=report)
+    if not diff:
+        _show(found, Format.JSON if json_ else format_, _locate(context, path), len(texts) + len(overlays))
+    bad = {FailOn.ERROR: ("error",), FailOn.WARNING: ("error", "warning"), FailOn.NEVER: ()}[fail_on]
+    if any(one.severity in bad for one in found):
         raise typer.Exit(1)
+
+
+def _page(code: str) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415
+
+    from tiki.findings.codes import CODES, page  # noqa: PLC0415
+
+    known = code.upper()
+    if known not in CODES:
+        near = get_close_matches(known, CODES, 1)
+        cure = f"did you mean `{near[0]}`?" if near else f"the codes are {', '.join(CODES)}"
+        raise Refused("no-code", f"there is no code `{code}`", cure=cure)
+    return page(known) or f"{known}: {CODES[known]}"
+
+
+def _locate(context: typer.Context, path: Path | None) -> Callable[[str], str]:
+    """From the path of a source to that of its file, from the current folder where it lies below it."""
+    folder = folder_of(context, path).resolve()
+
+    def locate(source: str) -> str:
+        file, here = folder / source, Path.cwd()
+        return (file.relative_to(here) if file.is_relative_to(here) else file).as_posix()
+
+    return locate
+
+
+def _fix(
+    context: typer.Context,
+    path: Path | None,
+    texts: Sequence["Source"],
+    overlays: Sequence["Source"],
+    *,
+    write: bool,
+    budget: float,
+) -> Sequence["Diagnostic"]:
+    """Fixes, and says what was done; what is left. Where nothing is written, everything is."""
+    from tiki.fix import fix  # noqa: PLC0415
+
+    if write and str(path) == "-":
+        raise Refused("stdin", "standard input cannot be written to", cure="use --diff, or name the file")
+    fixed = fix(texts, points(), overlays, budget=budget)
+    folder = folder_of(context, path)
+    before = {source.path: source.text for source in (*texts, *overlays)}
+    for source in (*fixed.sources, *fixed.overlays):
+        if source.text == before[source.path]:
+            continue
+        if write:
+            _write(folder / source.path, source.text)
+        else:
+            print(_difference(source.path, before[source.path], source.text), end="")
+    for one in fixed.done if write else ():
+        assert one.fix is not None
+        say(f"fixed {one.path}:{one.line}: {one.code}: {one.fix.title}")
+    return fixed.left if write else (*fixed.done, *fixed.left)
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_bytes(text.encode("utf-8"))
+    except OSError as error:
+        cure = "see who may write there"
+        raise Refused("unwritable", error.strerror or str(error), place=str(file), cure=cure) from None
+
+
+def _difference(path: str, before: str, after: str) -> str:
+    from difflib import unified_diff  # noqa: PLC0415
+
+    lines = unified_diff(
+        before.splitlines(True), after.splitlines(True), f"a/{path.lstrip('/')}", f"b/{path.lstrip('/')}"
+    )
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+def _show(found: Sequence["Diagnostic"], format_: Format, locate: Callable[[str], str], files: int) -> None:
+    match format_:
+        case Format.JSON:
+            from dataclasses import asdict  # noqa: PLC0415
+
+            emit([asdict(one) for one in found])
+        case Format.SARIF:
+            from tiki.sarif import to_sarif  # noqa: PLC0415
+
+            emit(to_sarif(found, locate))
+        case Format.TEXT:
+            for one in found:
+                print(f"{one}\n")
+            errors = sum(one.severity == "error" for one in found)
+            print(f"{files} files, {errors} errors, {len(found) - errors} warnings")

@@ -53,9 +53,9 @@ def sources(context: typer.Context, path: Path | None) -> "tuple[list[tiki.Sourc
     import tiki  # noqa: PLC0415
 
     if path is not None and not path.is_dir():
-        return [tiki.Source(str(path), read_text(path))], []
+        return [tiki.Source(str(path), read_text(path, newline=""))], []
     settings = settings_of(context)
-    folder = path or settings.spec_folder
+    folder = folder_of(context, path)
     over = folder / "overlays" / settings.overlay if settings.overlay and path is None else None
     try:
         overlays = tiki.read_directory(over, f"overlays/{over.name}/") if over else []
@@ -64,13 +64,24 @@ def sources(context: typer.Context, path: Path | None) -> "tuple[list[tiki.Sourc
         raise Refused("tiki", str(error), place=str(folder), cure="correct it") from None
 
 
+def folder_of(context: typer.Context, path: Path | None) -> Path:
+    """What the paths of sources are relative to; the path of a single file is its own."""
+    if path is not None:
+        return path if path.is_dir() else Path()
+    return settings_of(context).spec_folder
+
+
 def files(paths: list[Path]) -> list[Path]:
     return [file for path in paths for file in (sorted(path.rglob("*.tiki")) if path.is_dir() else [path])]
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, newline: str | None = None) -> str:
+    """newline: as `open` takes it; "" leaves the ends of lines as they are."""
     try:
-        return sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+        if str(path) == "-":
+            return sys.stdin.read()
+        with path.open(encoding="utf-8", newline=newline) as file:
+            return file.read()
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "not UTF-8 text"
         raise Refused("unreadable", why, place=str(path), cure="check the path") from None
