@@ -3,16 +3,20 @@
 import typer
 
 from managers.uim.cli.specs.check import check
+from managers.uim.cli.specs.diff import diff
 from managers.uim.cli.specs.explain import explain
 from managers.uim.cli.specs.fmt import format_
+from managers.uim.cli.specs.new import new
 from managers.uim.cli.specs.repl import repl
 from managers.uim.cli.specs.schema import schema
 from managers.uim.cli.specs.test import run_tests
 
 app = typer.Typer(help="Check, format, explain and test specs in TIKI.", no_args_is_help=True)
 app.command()(check)
+app.command()(diff)
 app.command("fmt")(format_)
 app.command()(explain)
+app.command()(new)
 app.command()(repl)
 app.command("test")(run_tests)
 app.command()(schema)
