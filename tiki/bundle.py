@@ -144,16 +144,20 @@ def _loaded(
 
 
 def read_file(path: Path, name: str, report: Report) -> Source | None:
-    """The text of a file; None, with a diagnostic, where it cannot be read."""
-    place = Place(name, Span(1, 1, 1, 1), "")
+    """The text of a file; None, with a diagnostic, where it cannot be read. No more of it is read than may be."""
+    line, column, what = 1, 1, f"the file is larger than {LARGEST // 2**20} MiB"
     try:
         with path.open("rb") as file:
             raw = file.read(4 * LARGEST + 1)
-        return Source(name, raw.decode("utf-8"))
+        if len(raw) <= 4 * LARGEST:
+            return Source(name, raw.decode("utf-8"))
     except UnicodeDecodeError as error:
-        report.error("TIKI-101", f"the file is not UTF-8 text: byte {error.start} is {raw[error.start]:#04x}", place)
+        before = raw[: error.start].decode("utf-8").replace("\r\n", "\n")
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        what = f"the file is not UTF-8 text: byte {error.start} is {raw[error.start]:#04x}"
     except OSError as error:
-        report.error("TIKI-101", f"the file cannot be read: {error.strerror}", place)
+        what = f"the file cannot be read: {error.strerror}"
+    report.error("TIKI-101", what, Place(name, Span(line, column, line, column), ""))
     return None
 
 

@@ -65,7 +65,7 @@ def unreadable(source: Source, report: Report) -> bool:
     if len(text) > LARGEST:
         report.error("TIKI-101", f"the file is larger than {LARGEST // 2**20} MiB", Place(path, Span(1, 1, 1, 1), ""))
         return True
-    for line, written in enumerate(text.split("\n"), 1):
+    for line, written in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
         if len(written) > LONGEST_LINE:
             place = Place(path, Span(line, LONGEST_LINE + 1, line, len(written) + 1), "")
             report.error("TIKI-101", f"a line is longer than {LONGEST_LINE} characters", place)

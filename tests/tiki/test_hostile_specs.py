@@ -89,5 +89,5 @@ def test_a_clause_at_the_limits_is_still_read() -> None:
 
 def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.tiki").write_bytes(b"## LAB \xff Spec")
-    with pytest.raises(Invalid, match=r"a\.tiki:1:1: error TIKI-101: the file is not UTF-8 text"):
+    with pytest.raises(Invalid, match=r"a\.tiki:1:8: error TIKI-101: the file is not UTF-8 text"):
         tiki.load(tmp_path, lab.POINTS)
