@@ -6,18 +6,21 @@ docs/tiki/testing.md is the manual.
 from tiki.testing.coverage import KINDS, Coverage, Goal, coverage
 from tiki.testing.files import is_test, read_tests
 from tiki.testing.format import format_scenarios
-from tiki.testing.junit import Case, junit
+from tiki.testing.junit import junit
 from tiki.testing.run import Plot, ScenarioResult, check, plots, run
 from tiki.testing.scaffold import Scaffold, scaffold
+from tiki.testing.suite import Case, Outcome, Suite, run_suite, suite
 
 __all__ = [
     "KINDS",
     "Case",
     "Coverage",
     "Goal",
+    "Outcome",
     "Plot",
     "Scaffold",
     "ScenarioResult",
+    "Suite",
     "check",
     "coverage",
     "format_scenarios",
@@ -26,5 +29,7 @@ __all__ = [
     "plots",
     "read_tests",
     "run",
+    "run_suite",
     "scaffold",
+    "suite",
 ]

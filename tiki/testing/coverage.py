@@ -143,12 +143,14 @@ def _try(test: Test, truth: bool) -> str:
     up = ((test.operator in (">", ">=")) != mirrored) == truth
     reach = near(right.type, limit)
     name = left.attribute.name if isinstance(left, AttributeTerm) else left.fact.name
-    edge = "above" if up else "below"
-    at = " or at it" if (test.operator in (">=", "<=")) == truth else ""
+    mine = (test.operator in (">=", "<=")) == truth
+    at = _shown(right.type, limit)
     if reach is None:
-        return f": try {name} {edge} {_shown(right.type, limit)}{at}"
-    far = limit + reach if up else limit - reach
-    return f": try {name} {edge} {_shown(right.type, limit)}{at}, to {_shown(right.type, far)}"
+        return f": try {name} {'above' if up else 'below'} {at}{' or at it' if mine else ''}"
+    far = _shown(right.type, limit + reach if up else limit - reach)
+    if mine:
+        return f": try {name} from {at if up else far} to {far if up else at}"
+    return f": try {name} {'above' if up else 'below'} {at}, to {far}"
 
 
 def _shown(type_: Type, value: float) -> str:

@@ -1,8 +1,13 @@
 """Prints a file of scenarios the one way it is written. Prose and comments stay."""
 
+from textwrap import wrap
+
 from tiki.diagnostics import Invalid, Source, errors
 from tiki.testing.read import Block, Bullet, Heading, Prose, read
 from tiki.testing.syntax import print_line
+
+WIDTH = 120
+"""Characters of a line before it is continued."""
 
 
 def format_scenarios(text: str, path: str) -> str:
@@ -31,8 +36,18 @@ def _printed(block: Block) -> tuple[str, ...]:
         case Prose():
             return block.lines
         case Heading():
-            return (f"## Scenario: {block.title}" if block.title else f"{'#' * block.level} {block.text}",)
+            return (f"## Scenario: {block.title}" if block.title else block.text,)
         case Bullet():
             assert block.line is not None
             comments = "".join(f" {' '.join(comment.split())}" for comment in block.comments)
-            return (f"- {print_line(block.line)}{comments}",)
+            return _wrapped(f"- {print_line(block.line)}{comments}")
+
+
+def _wrapped(text: str) -> tuple[str, ...]:
+    """A long line goes on below, indented, behind a comma or before `is`. One with a text in quotes stays whole, for a
+    text does not go over lines."""
+    if '"' in text or len(text) <= WIDTH:
+        return (text,)
+    held = text.replace(" ", "\0").replace(",\0", ", ").replace("\0is\0", " is\0")
+    lines = wrap(held, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    return tuple(line.replace("\0", " ") for line in lines)

@@ -4,37 +4,30 @@ There is no standard; this keeps to what https://github.com/testmoapp/junitxml d
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from xml.etree import ElementTree
 
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One test. message: what went wrong, of several lines; empty where it passed. seconds: of wall time."""
-
-    path: str
-    line: int
-    point: str
-    name: str
-    message: str
-    seconds: float
+from tiki.testing.suite import Case
 
 
 def junit(cases: Sequence[Case]) -> str:
     """An XML document. Cases of one file stand together, in their order."""
     suites = ElementTree.Element("testsuites", _totals("tiki", cases))
-    for path, group in groupby(sorted(cases, key=lambda case: case.path), key=lambda case: case.path):
+    for path, group in groupby(sorted(cases, key=_path), key=_path):
         mine = list(group)
         suite = ElementTree.SubElement(suites, "testsuite", _totals(path, mine))
         for case in mine:
-            known = {"classname": case.point, "name": case.name, "file": case.path, "line": str(case.line)}
+            known = {"classname": case.point, "name": case.name, "file": path, "line": str(case.place.span.line)}
             element = ElementTree.SubElement(suite, "testcase", {**known, "time": f"{case.seconds:.6f}"})
             if case.message:
                 first = case.message.partition("\n")[0]
                 ElementTree.SubElement(element, "failure", {"message": first, "type": "decided"}).text = case.message
     ElementTree.indent(suites)
     return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _path(case: Case) -> str:
+    return case.place.path
 
 
 def _totals(name: str, cases: Sequence[Case]) -> dict[str, str]:

@@ -1,38 +1,145 @@
-"""`elias tiki test`: the examples of specs, run."""
+"""`elias tiki test`: the examples of specs and the scenarios beside them, run, and what they cover."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from managers.uim.cli.output import Json, emit
-from managers.uim.cli.specs.sources import Folder, bundle_of
+from federation.errors import Refused
+from managers.uim.cli.output import Json, emit, progress, say, table
+from managers.uim.cli.specs.sources import bundle_of, folder_of, read_text
+
+if TYPE_CHECKING:
+    import tiki
+    from tiki.testing import Coverage, Outcome
+
+Tests = Annotated[
+    Path | None,
+    typer.Argument(help="A folder of specs and tests, or one file of either; by default the specs in force."),
+]
 
 
-def run_tests(context: typer.Context, path: Folder = None, json_: Json = False) -> None:
-    """Run the examples under the specs. Exit code 1 when one fails, with the comparisons that were made.
+def run_tests(
+    context: typer.Context,
+    path: Tests = None,
+    specs: Annotated[
+        Path | None, typer.Option(help="The specs to test, a file or folder; by default those beside the tests.")
+    ] = None,
+    only: Annotated[str, typer.Option("-k", metavar="TEXT", help="Only tests with this in path, point or name.")] = "",
+    covered: Annotated[
+        bool, typer.Option("--coverage", help="Show what the tests look at, and what they do not.")
+    ] = False,
+    fail_under: Annotated[
+        float, typer.Option(metavar="PERCENT", min=0, max=100, help="Exit code 1 where the tests cover less.")
+    ] = 0.0,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as JUnit XML.")] = None,
+    json_: Json = False,
+) -> None:
+    """Run the examples under specs and the scenarios in `*_test.tiki` files. Time is virtual: a scenario of a day takes
+    milliseconds. Exit code 1 when a test fails; then it says what was decided instead, when, and why.
 
-    Example:
+    Examples:
 
         elias tiki test my_specs
-    """
-    import tiki  # noqa: PLC0415
 
-    results = tiki.run_examples(bundle_of(context, path))
-    failed = [r for r in results if not r.passed]
+        elias tiki test my_specs/pressure_test.tiki -k "memory runs full"
+
+        elias tiki test my_specs --coverage
+
+        elias tiki test my_specs --fail-under 100 --junit results.xml
+    """
+    outcome = _outcome(context, path, specs, only)
+    if junit is not None:
+        _write(junit, outcome)
+    short = outcome.coverage.percent < fail_under
     if json_:
-        emit(
-            [
-                {
-                    "point": r.example.point,
-                    "place": str(r.example.place),
-                    "decides": r.example.decides,
-                    "passed": r.passed,
-                    "message": r.message,
-                }
-                for r in results
-            ]
-        )
+        emit(_plain(outcome))
     else:
-        for result in failed:
-            print(f"{result.message}\n")
-        print(f"{len(results)} examples, {len(failed)} failed")
-    if failed:
+        for case in outcome.failed:
+            print(f"{case.message}\n")
+        if covered or short:
+            _show(outcome.coverage)
+        ran = f"{outcome.count('scenario')} scenarios, {outcome.count('example')} examples"
+        print(f"{ran}, {len(outcome.failed)} failed")
+    if short:
+        say(f"error: the tests cover {outcome.coverage.percent:.1f} %, less than {fail_under:g} %")
+    if outcome.failed or short:
         raise typer.Exit(1)
+
+
+def _outcome(context: typer.Context, path: Path | None, specs: Path | None, only: str) -> "Outcome":
+    import tiki  # noqa: PLC0415 - the parser takes a quarter of a second
+    from tiki import testing  # noqa: PLC0415
+
+    alone = path is not None and testing.is_test(path.name)
+    bundle = bundle_of(context, specs or (path.parent if alone and path is not None else path))
+    try:
+        suite = testing.suite(bundle, _tests(context, path), only, examples=not alone)
+    except tiki.Invalid as error:
+        raise Refused("tiki", str(error), cure="correct the tests") from None
+    if only and not suite.size:
+        raise Refused("no-test", f"no test has `{only}` in its path, point or name", cure="`--json` lists them all")
+    with progress("testing") as report:
+        return testing.run_suite(suite, report)
+
+
+def _tests(context: typer.Context, path: Path | None) -> "list[tiki.Source]":
+    """The files of scenarios at a path, or beside a spec."""
+    import tiki  # noqa: PLC0415
+    from tiki import testing  # noqa: PLC0415
+
+    folder = folder_of(context, path)
+    if path is None or path.is_dir():
+        try:
+            return testing.read_tests(folder)
+        except tiki.Invalid as error:
+            raise Refused("tiki", str(error), place=str(folder), cure="correct it") from None
+    file = path if testing.is_test(path.name) else path.with_name(f"{path.stem}_test.tiki")
+    return [tiki.Source(str(file), read_text(file, newline=""))] if file == path or file.is_file() else []
+
+
+def _write(file: Path, outcome: "Outcome") -> None:
+    from tiki import testing  # noqa: PLC0415
+
+    try:
+        file.write_text(testing.junit(outcome.cases), encoding="utf-8")
+    except OSError as error:
+        cure = "see who may write there"
+        raise Refused("unwritable", error.strerror or str(error), place=str(file), cure=cure) from None
+
+
+def _show(coverage: "Coverage") -> None:
+    from tiki.testing import KINDS  # noqa: PLC0415
+
+    rows = []
+    for point in coverage.points:
+        mine = coverage.of(point)
+        counts = [mine.count(kind) for kind in KINDS]
+        rows.append([point, *(f"{done}/{all_}" if all_ else "-" for done, all_ in counts), f"{mine.percent:.0f} %"])
+    table(["point", "clauses", "guards", "thresholds", "time", "covered"], rows, empty="no clause to cover")
+    for goal in coverage.missing:
+        print(f"{goal.place}: not covered: {goal.missing}")
+
+
+def _plain(outcome: "Outcome") -> dict[str, Any]:
+    from dataclasses import asdict  # noqa: PLC0415
+
+    coverage = outcome.coverage
+    return {
+        "tests": [
+            {
+                "kind": case.kind,
+                "point": case.point,
+                "name": case.name,
+                "place": str(case.place),
+                "passed": not case.message,
+                "message": case.message,
+            }
+            for case in outcome.cases
+        ],
+        "coverage": {
+            "percent": coverage.percent,
+            "points": {point: coverage.of(point).percent for point in coverage.points},
+            "goals": [asdict(goal) for goal in coverage.goals],
+        },
+    }
