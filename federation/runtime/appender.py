@@ -64,6 +64,7 @@ class AppenderService(Service):
         anyhow.
         """
         self.clock = SystemClock()
+        await self.listen({"append": self.append})
         lease = round(self.settings.ledger.lease * SECOND)
         while not self._opened.is_set():
             try:

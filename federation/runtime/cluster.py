@@ -28,6 +28,7 @@ import psutil
 from pydantic import BaseModel, ConfigDict, Field
 
 from federation.errors import Refused, Temporary
+from federation.runtime import direct
 
 NAMESPACE = "elias"
 MARK = "ELIAS_SESSION"
@@ -253,7 +254,14 @@ def _start(state_dir: Path, settings: ClusterSettings) -> "tuple[_Session, subpr
     with log.open("wb") as out:
         leader = subprocess.Popen(
             [sys.executable, "-m", "federation.runtime.cluster", str(os.getpid()), *flags],
-            env={**os.environ, **_ENVIRONMENT, **_auth(state_dir), MARK: mark, "ELIAS_LOGS": str(logs)},
+            env={
+                **os.environ,
+                **_ENVIRONMENT,
+                **_auth(state_dir),
+                MARK: mark,
+                "ELIAS_LOGS": str(logs),
+                direct.FOLDER: temp_dir,
+            },
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,

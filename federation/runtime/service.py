@@ -6,10 +6,12 @@ import logging
 import logging.handlers
 import os
 import socket
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 import psutil
+
+from federation.runtime import direct
 
 NAMESPACE = "elias"
 
@@ -46,6 +48,7 @@ class Service:
         self.node = os.environ.get("ELIAS_NODE") or socket.gethostname()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = asyncio.Event()
+        self._listener: direct.Listener | None = None
         self._process = psutil.Process()
 
     @staticmethod
@@ -55,6 +58,10 @@ class Service:
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
+
+    async def listen(self, methods: Mapping[str, direct.Method]) -> None:
+        """Answer these also over a socket, to actors of this node."""
+        self._listener = await direct.Listener.open(actor_name(self.name), methods)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
@@ -80,6 +87,8 @@ class Service:
 
     async def stop_tasks(self) -> None:
         self._closed.set()
+        if self._listener is not None:
+            await self._listener.close()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

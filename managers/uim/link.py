@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import ray
 
 from federation.errors import Bug, EliasError, Temporary
+from federation.runtime.direct import Line, connect
 from federation.runtime.service import NAMESPACE, actor_name
 
 PATIENCE = 10.0  # seconds; a manager that was killed answers again after about 2
@@ -22,32 +23,44 @@ class Link(Protocol):
 
 
 class RayLink:
+    """Events take the short way to a manager on this node; all other calls go through Ray."""
+
     def __init__(self) -> None:
         self._handles: dict[str, Any] = {}
+        self._lines: dict[str, Line] = {}
 
     async def call(self, child: str, method: str, *args: Any, patience: float = PATIENCE) -> Any:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + patience
-        problem: EliasError
         while True:
             try:
-                answer = getattr(self._handle(child), method).remote(*args).as_future()
+                line = await self._line(child) if method == "submit" else None
+                answer = line.call(method, *args) if line else self._through_ray(child, method, *args)
                 return await asyncio.wait_for(answer, deadline - loop.time())
-            except ray.exceptions.RayTaskError as error:
-                cause = error.cause
-                problem = cause if isinstance(cause, EliasError) else Bug(f"{child}.{method}: {cause}")
-                if not isinstance(problem, Temporary):
-                    raise problem from None
             except TimeoutError:
                 raise Temporary(f"{child} did not answer within {patience:g} s") from None
-            except (ray.exceptions.RayError, ValueError):
-                self._handles.pop(child, None)
-                problem = Temporary(f"{child} is being restarted")
-            if loop.time() + PAUSE > deadline:
-                raise problem from None
+            except Temporary as problem:
+                if loop.time() + PAUSE > deadline:
+                    raise problem from None
             await asyncio.sleep(PAUSE)
 
-    def _handle(self, child: str) -> Any:
-        if child not in self._handles:
-            self._handles[child] = ray.get_actor(actor_name(child), NAMESPACE)
-        return self._handles[child]
+    async def _through_ray(self, child: str, method: str, *args: Any) -> Any:
+        try:
+            if child not in self._handles:
+                self._handles[child] = ray.get_actor(actor_name(child), NAMESPACE)
+            return await getattr(self._handles[child], method).remote(*args)
+        except ray.exceptions.RayTaskError as error:
+            cause = error.cause
+            raise cause if isinstance(cause, EliasError) else Bug(f"{child}.{method}: {cause}") from None
+        except (ray.exceptions.RayError, ValueError):
+            self._handles.pop(child, None)
+            raise Temporary(f"{child} is being restarted") from None
+
+    async def _line(self, child: str) -> Line | None:
+        line = self._lines.get(child)
+        if line is None or line.broken:
+            self._lines.pop(child, None)
+            line = await connect(actor_name(child))
+            if line is not None:
+                self._lines[child] = line
+        return line
