@@ -6,6 +6,7 @@ from managers.uim.cli.specs.check import check
 from managers.uim.cli.specs.diff import diff
 from managers.uim.cli.specs.explain import explain
 from managers.uim.cli.specs.fmt import format_
+from managers.uim.cli.specs.lsp import lsp
 from managers.uim.cli.specs.new import new
 from managers.uim.cli.specs.repl import repl
 from managers.uim.cli.specs.schema import schema
@@ -20,6 +21,7 @@ app.command()(new)
 app.command()(repl)
 app.command("test")(run_tests)
 app.command()(schema)
+app.command()(lsp)
 
 
 def add_to(parent: typer.Typer) -> None:
