@@ -13,24 +13,48 @@ docs/tiki/findings/, and what they mean together stands in docs/tiki/semantics.m
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from time import monotonic
 
 from tiki.diagnostics import Diagnostic, errors
-from tiki.findings.doubts import Clauses
-from tiki.findings.plain import never_cleared, no_fallback, not_taken_back, unused_settings
+from tiki.findings.doubts import Clauses, Doubt
+from tiki.findings.plain import about_point, unused_settings
+from tiki.findings.proofs import Proved, meaning, proved
+from tiki.findings.wording import said
 from tiki.groups import Checked, Group
 from tiki.merge import Placed
+from tiki.plan import Plan
 
-__all__ = ["find", "quick", "sound"]
+__all__ = ["BUDGET", "find", "quick", "sound"]
+
+BUDGET = 10.0
+"""Seconds for proofs, where nobody says how many."""
+
+_REMEMBERED = 256
+"""Plans whose proofs are kept, the last ones."""
+
+
+def find(
+    group: Group, checked: Checked, only: Collection[str] | None = None, budget: float = BUDGET
+) -> list[Diagnostic]:
+    """Everything that is doubtful about the points of a group. only: names of points that have no errors.
+
+    budget: seconds for proofs; what is not settled by then is left out, and nothing is proved with 0.
+    """
+    found = list(unused_settings(checked.merged, _chosen(group, only)))
+    ends = monotonic() + budget
+    for name in _chosen(group, only):
+        clauses = Clauses(checked.plans[name], checked.merged[name])
+        doubts = _proved(clauses.plan, ends - monotonic())
+        found += (said(doubt, clauses) for doubt in doubts)
+        found += about_point(clauses, group.placed, doubts)
+    return found
 
 
 def quick(group: Group, checked: Checked, only: Collection[str] | None = None) -> list[Diagnostic]:
     """What is doubtful about the points of a group, without the solver. only: names of points that have no errors."""
     found = list(unused_settings(checked.merged, _chosen(group, only)))
     for name in _chosen(group, only):
-        clauses = Clauses(checked.plans[name], checked.merged[name])
-        found += no_fallback(clauses, group.placed)
-        found += not_taken_back(clauses)
-        found += never_cleared(clauses)
+        found += about_point(Clauses(checked.plans[name], checked.merged[name]), group.placed)
     return found
 
 
@@ -54,12 +78,18 @@ def _chosen(group: Group, only: Collection[str] | None) -> tuple[str, ...]:
     return tuple(name for name in group.names if only is None or name in only)
 
 
-BUDGET = 10.0
-"""Seconds for proofs, where nobody says how many."""
+_known: dict[tuple[object, ...], Proved] = {}
 
 
-def find(
-    group: Group, checked: Checked, only: Collection[str] | None = None, budget: float = BUDGET
-) -> list[Diagnostic]:
-    """Everything that is doubtful about the points of a group. only: names of points that have no errors."""
-    return quick(group, checked, only)
+def _proved(plan: Plan, budget: float) -> tuple[Doubt, ...]:
+    """What is proved of a plan, once for all plans that mean the same. What was not settled is tried again."""
+    if budget <= 0 or not (plan.rules or plan.guards):
+        return ()
+    key = meaning(plan)
+    known = _known.pop(key, None)
+    if known is None or not known.settled:
+        known = proved(plan, budget)
+    _known[key] = known
+    for oldest in list(_known)[:-_REMEMBERED]:
+        _known.pop(oldest, None)
+    return known.doubts

@@ -1,14 +1,15 @@
 """A doubt about one point, and how it becomes a diagnostic. Doubts name clauses and parts of them by position, never by
 place, so that what was found once stays true when the text around a clause moves."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from tiki.diagnostics import Diagnostic, Fix, Note, Place, Severity
+from tiki.findings.parts import Extent
 from tiki.format import print_condition
 from tiki.merge import Merged
-from tiki.plan import Formula, GuardPlan, Plan, RulePlan
+from tiki.plan import Formula, GuardPlan, Plan, RulePlan, Verdict
 from tiki.syntax import Call, Clause, Consult, Guard, Otherwise
 
 _SHOWN = 60
@@ -21,6 +22,23 @@ class At:
 
     kind: Literal["rule", "guard", "otherwise"]
     index: int = 0
+
+
+Code = Literal["TIKI-701", "TIKI-702", "TIKI-703", "TIKI-704", "TIKI-712", "TIKI-713", "TIKI-714", "TIKI-715"]
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """by: the clauses that make it so. span: the part of the condition that it is about; because: the parts that make
+    it so. actions: those that are forbidden. example: an input that shows it, in TIKI."""
+
+    code: Code
+    at: At
+    by: tuple[At, ...] = ()
+    span: Extent | None = None
+    because: tuple[Extent, ...] = ()
+    actions: tuple[str, ...] = ()
+    example: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +99,15 @@ def place_of_action(clause: Clause, action: str) -> Place:
     choice: Call | Consult = clause.choice
     names = (choice.action,) if isinstance(choice, Call) else choice.actions
     return next(name.place for name in names if name.text == action)
+
+
+def verdicts(plan: Plan) -> Iterator[tuple[At, Verdict]]:
+    """What each clause that decides chooses, in the order in which they are tried."""
+    for index, rule in enumerate(plan.rules):
+        yield At("rule", index), rule.verdict
+    if plan.last_place is not None:
+        yield At("otherwise"), plan.last
+
+
+def actions_of(verdict: Verdict) -> tuple[str, ...]:
+    return verdict.actions if verdict.action is None else (verdict.action,)

@@ -1,54 +1,77 @@
-"""Parts of a condition, by the positions of their comparisons: what is left of a condition without one, and the text
-that takes it away."""
+"""Parts of a condition: where they are, how they read, and what is left of the condition without one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
-from tiki.plan import Any_, Every, Formula, Negation, tests
+from tiki.plan import Any_, Every, Formula, Negation, Test, tests
+
+Extent = tuple[int, int]
+"""The positions of a part's first and last comparison among those of the condition."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One of several things that are joined by `joiner`. first, last: its comparisons, counted in the condition."""
+    """One of several things that are joined by `joiner`. beside: the others."""
 
     formula: Formula
-    joiner: str
-    first: int
-    last: int
-    without: Formula
-    """The whole condition when it is left out."""
+    joiner: Literal["and", "or"]
+    beside: tuple[Formula, ...]
 
 
 def parts(condition: Formula) -> Iterator[Part]:
     """Every part that can be left out, larger ones first and, of neighbours, the last first."""
-    numbers = {id(test): number for number, test in enumerate(tests(condition))}
-    level: list[tuple[Formula, tuple[tuple[Formula, int], ...]]] = [(condition, ())]
+    level = [condition]
     while level:
-        below: list[tuple[Formula, tuple[tuple[Formula, int], ...]]] = []
-        for node, above in level:
+        below: list[Formula] = []
+        for node in level:
             match node:
                 case Negation(item):
-                    below.append((item, (*above, (node, 0))))
+                    below.append(item)
                 case Every(items) | Any_(items):
+                    joiner: Literal["and", "or"] = "and" if isinstance(node, Every) else "or"
                     for index in reversed(range(len(items))):
-                        mine = tests(items[index])
-                        rest = _join(node, (*items[:index], *items[index + 1 :]))
-                        joiner = "and" if isinstance(node, Every) else "or"
-                        first, last = numbers[id(mine[0])], numbers[id(mine[-1])]
-                        yield Part(items[index], joiner, first, last, _put(above, rest))
-                        below.append((items[index], (*above, (node, index))))
+                        yield Part(items[index], joiner, (*items[:index], *items[index + 1 :]))
+                        below.append(items[index])
         level = below
 
 
-def _join(node: Every | Any_, items: tuple[Formula, ...]) -> Formula:
-    return items[0] if len(items) == 1 else Every(items) if isinstance(node, Every) else Any_(items)
+def without(condition: Formula, *gone: Formula) -> Formula | None:
+    """What is left of a condition without some of its parts; None where nothing is."""
+    if any(condition is one for one in gone):
+        return None
+    match condition:
+        case Negation(item):
+            inner = without(item, *gone)
+            return None if inner is None else Negation(inner)
+        case Every(items) | Any_(items):
+            left = [rest for item in items if (rest := without(item, *gone)) is not None]
+            if len(left) <= 1:
+                return left[0] if left else None
+            return Every(tuple(left)) if isinstance(condition, Every) else Any_(tuple(left))
+    return condition
 
 
-def _put(above: Sequence[tuple[Formula, int]], formula: Formula) -> Formula:
-    """The whole condition with another formula in the place that a path leads to."""
-    for node, index in reversed(above):
-        if isinstance(node, Negation):
-            formula = Negation(formula)
-        elif isinstance(node, Every | Any_):
-            formula = _join(node, (*node.items[:index], formula, *node.items[index + 1 :]))
-    return formula
+def span_of(condition: Formula, part: Formula) -> Extent:
+    numbers = {id(test): number for number, test in enumerate(tests(condition))}
+    mine = tests(part)
+    return numbers[id(mine[0])], numbers[id(mine[-1])]
+
+
+def part_at(condition: Formula, extent: Extent) -> Part:
+    return next(part for part in parts(condition) if span_of(condition, part.formula) == extent)
+
+
+def shown(formula: Formula, inside: str = "") -> str:
+    """A formula as it is written. inside: what joins it to others, which tells where it needs parentheses."""
+    match formula:
+        case Test():
+            return formula.text
+        case Negation(item):
+            return f"not {shown(item, 'not')}"
+        case Every(items):
+            text = " and ".join(shown(item, "and") for item in items)
+            return f"({text})" if inside == "not" else text
+        case Any_(items):
+            text = " or ".join(shown(item, "or") for item in items)
+            return f"({text})" if inside in ("not", "and") else text

@@ -4,14 +4,25 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from tiki.diagnostics import Diagnostic, Edit, Fix, Note, Span
-from tiki.findings.doubts import At, Clauses, finding, place_of_action
+from tiki.findings.doubts import At, Clauses, Doubt, actions_of, finding, place_of_action, verdicts
 from tiki.merge import LANGUAGE, Merged, Placed, names_used
-from tiki.plan import Constant, FactTerm, Plan, Test, Verdict, tests
+from tiki.plan import Constant, FactTerm, Plan, Test, tests
 from tiki.syntax import Assignment
 from tiki.values import show
 
 
-def no_fallback(clauses: Clauses, placed: Sequence[Placed]) -> Iterator[Diagnostic]:
+def about_point(clauses: Clauses, placed: Sequence[Placed], doubts: Sequence[Doubt] = ()) -> Iterator[Diagnostic]:
+    """TIKI-505, 721 and 722. doubts: what is proved of the point's clauses; one that never decides takes nothing back
+    and needs no other word."""
+    dead = {doubt.at for doubt in doubts if doubt.code in ("TIKI-701", "TIKI-702")}
+    idle = {(at, action) for at, verdict in verdicts(clauses.plan) if at in dead for action in actions_of(verdict)}
+    idle |= {(doubt.at, action) for doubt in doubts for action in doubt.actions}
+    yield from _no_fallback(clauses, placed)
+    yield from _not_taken_back(clauses, idle)
+    yield from _never_cleared(clauses, dead)
+
+
+def _no_fallback(clauses: Clauses, placed: Sequence[Placed]) -> Iterator[Diagnostic]:
     """TIKI-505."""
     plan, merged = clauses.plan, clauses.merged
     undecided = plan.last_place is None and plan.last.reason != "unset"
@@ -89,7 +100,7 @@ def _remove(assignment: Assignment) -> Fix | None:
     return Fix(f"remove the line that sets `{assignment.name.text}`", (Edit(place.path, whole, ""),))
 
 
-def not_taken_back(clauses: Clauses, idle: Collection[tuple[At, str]] = ()) -> Iterator[Diagnostic]:
+def _not_taken_back(clauses: Clauses, idle: Collection[tuple[At, str]]) -> Iterator[Diagnostic]:
     """TIKI-721. idle: what a clause names and never gets to do."""
     plan = clauses.plan
     named = [(at, action) for at, verdict in verdicts(plan) for action in actions_of(verdict)]
@@ -114,19 +125,7 @@ def not_taken_back(clauses: Clauses, idle: Collection[tuple[At, str]] = ()) -> I
         )
 
 
-def verdicts(plan: Plan) -> Iterator[tuple[At, Verdict]]:
-    """What each clause that decides chooses, in the order in which they are tried."""
-    for index, rule in enumerate(plan.rules):
-        yield At("rule", index), rule.verdict
-    if plan.last_place is not None:
-        yield At("otherwise"), plan.last
-
-
-def actions_of(verdict: Verdict) -> tuple[str, ...]:
-    return verdict.actions if verdict.action is None else (verdict.action,)
-
-
-def never_cleared(clauses: Clauses, dead: Collection[At] = ()) -> Iterator[Diagnostic]:
+def _never_cleared(clauses: Clauses, dead: Collection[At]) -> Iterator[Diagnostic]:
     """TIKI-722. dead: rules that never decide."""
     plan = clauses.plan
     for index, rule in enumerate(plan.rules):

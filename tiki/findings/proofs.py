@@ -1,0 +1,191 @@
+"""What is proved about the clauses of one plan. Nothing here knows a place: what was proved of a plan once holds for
+every plan that means the same."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tiki.analysis import All, Claim, Input, Is, Not, Solver, Some, Sure, decides, passes, rule_is
+from tiki.findings.doubts import At, Code, Doubt, actions_of, verdicts
+from tiki.findings.parts import Extent, Part, parts, span_of, without
+from tiki.findings.switches import opened
+from tiki.plan import Any_, Every, FactTerm, Formula, Plan, signature, tests
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """settled: whether every question got its answer."""
+
+    doubts: tuple[Doubt, ...]
+    settled: bool
+
+
+def meaning(plan: Plan) -> tuple[object, ...]:
+    """What the proofs about a plan depend on, and nothing else."""
+    plan = opened(plan).plan
+    windows = [
+        (w.clause, signature(w.condition), w.duration, w.stay and signature(w.stay), w.max_age) for w in plan.windows
+    ]
+    rules = [(r.name, signature(r.condition), r.window, r.verdict) for r in plan.rules]
+    guards = [(g.name, g.action, signature(g.condition)) for g in plan.guards]
+    last = plan.last if plan.last_place is not None else None
+    return (plan.point, repr(rules), repr(last), tuple(windows), tuple(guards))
+
+
+def proved(plan: Plan, budget: float) -> Proved:
+    """Everything that is doubtful about the clauses of a plan. budget: seconds."""
+    proofs = _Proofs(plan, budget)
+    return Proved(tuple(proofs.doubts()), proofs.settled)
+
+
+class _Proofs:
+    def __init__(self, plan: Plan, budget: float) -> None:
+        self.original = plan
+        switched = opened(plan)
+        self.plan, self.known = switched.plan, switched.known
+        self.solver = Solver(self.plan, timeout=budget)
+        self.settled = True
+        self.sure = Sure()
+        self.false = [rule_is(self.plan, index, False) for index in range(len(self.plan.rules))]
+
+    def doubts(self) -> Iterator[Doubt]:
+        for index in range(len(self.plan.rules)):
+            yield from self.about_rule(index)
+        if self.plan.last_place is not None:
+            yield from self.about_otherwise()
+        yield from self.about_guards()
+
+    def never(self, *claims: Claim) -> bool:
+        """Whether it is proved that no input makes all the claims so."""
+        possible = self.solver.possible(*claims, self.known)
+        self.settled = self.settled and possible is not None
+        return possible is False
+
+    def about_rule(self, index: int) -> Iterator[Doubt]:
+        at, condition = At("rule", index), self.plan.rules[index].condition
+        if self.never(Is(condition, True)):
+            yield Doubt("TIKI-701", at, because=self.contradiction(condition))
+            return
+        if self.never(decides(self.plan, index)):
+            yield self.unreached(at, index, rule_is(self.plan, index, True))
+            return
+        if self.never(self.sure, Not(Is(condition, True))):
+            yield Doubt("TIKI-703", at)
+        else:
+            yield from self.spare(at, condition)
+        yield from self.overruled(at, index)
+
+    def about_otherwise(self) -> Iterator[Doubt]:
+        end = len(self.plan.rules)
+        if self.never(decides(self.plan, end)):
+            yield self.unreached(At("otherwise"), end)
+        else:
+            yield from self.overruled(At("otherwise"), end)
+
+    def unreached(self, at: At, index: int, *mine: Claim) -> Doubt:
+        """The clauses before that take all of it, as few as can be, and an input that one of them takes."""
+        core = self.solver.reason(*mine, *self.false[:index], self.known) or ()
+        takers = [position - len(mine) for position in core if len(mine) <= position < len(mine) + index]
+        prefer = [All((*mine, decides(self.plan, taker))) for taker in takers]
+        shown = self.solver.find(self.known, *mine, prefer=prefer).input
+        example = self.told(shown) if shown is not None else ""
+        return Doubt("TIKI-702", at, tuple(At("rule", taker) for taker in takers), example=example)
+
+    def told(self, shown: Input) -> str:
+        verdict = self.solver.decide(self.plan, shown)
+        by = "no clause" if verdict.reason == "undecided" else verdict.clause
+        if verdict.reason == "unknown":
+            by = f"{self.plan.rules[verdict.index].name} is unknown and the fallback"
+        return f"{shown.text(self.plan)}: {by} decides"
+
+    def contradiction(self, condition: Formula) -> tuple[Extent, ...]:
+        """The parts of a conjunction that exclude one another."""
+        if not isinstance(condition, Every):
+            return ()
+        claims = [Is(item, True) for item in condition.items]
+        core = self.solver.reason(*claims, self.known) or ()
+        return tuple(span_of(condition, condition.items[position]) for position in core if position < len(claims))
+
+    def spare(self, at: At, condition: Formula, action: str = "") -> Iterator[Doubt]:
+        """The parts without which, and without those found before, the condition has the same truth for all facts."""
+        gone: list[Formula] = []
+        for part in parts(condition):
+            alone, left = without(condition, part.formula), without(condition, part.formula, *gone)
+            if left is None or alone is None or not self.ages_alike(at, condition, left):
+                continue
+            if self.same(condition, alone, action) and (not gone or self.same(condition, left, action)):
+                gone.append(part.formula)
+                because = self.enough(condition, part, action)
+                yield Doubt("TIKI-704", at, span=span_of(condition, part.formula), because=because)
+
+    def same(self, left: Formula, right: Formula, action: str) -> bool:
+        return self.never(
+            Some(
+                tuple(
+                    All((Is(one, truth, action), Not(Is(other, truth, action))))
+                    for one, other in ((left, right), (right, left))
+                    for truth in (True, False)
+                )
+            )
+        )
+
+    def ages_alike(self, at: At, left: Formula, right: Formula) -> bool:
+        """Whether a rule that is judged over time bears gaps as long as before."""
+        return at.kind != "rule" or self.plan.rules[at.index].window is None or _age(left) == _age(right)
+
+    def enough(self, condition: Formula, part: Part, action: str) -> tuple[Extent, ...]:
+        """The neighbour that says it already, if a single one does."""
+        for other in part.beside:
+            both = Every((other, part.formula)) if part.joiner == "and" else Any_((other, part.formula))
+            if self.same(other, both, action):
+                return (span_of(condition, other),)
+        return ()
+
+    def overruled(self, at: At, index: int) -> Iterator[Doubt]:
+        """What the guards forbid wherever the clause decides."""
+        verdict = dict(verdicts(self.plan))[at]
+        guarded = {guard.action for guard in self.plan.guards}
+        open_ = [action for action in actions_of(verdict) if action != self.plan.point.terminal]
+        gone = [
+            action
+            for action in open_
+            if action in guarded and self.never(decides(self.plan, index), passes(self.plan, action))
+        ]
+        if not gone or not self.solver.possible(decides(self.plan, index), self.known):
+            return
+        code: Code = "TIKI-714" if verdict.kind == "act" else "TIKI-715"
+        groups = [gone] if len(gone) == len(open_) else [[action] for action in gone]
+        for actions in groups:
+            by = tuple(at for action in actions for at in self.forbidding(action, decides(self.plan, index)))
+            shown = self.solver.find(decides(self.plan, index), self.known, self.sure).input
+            example = shown.text(self.plan) if shown is not None else ""
+            yield Doubt(code, at, by, actions=tuple(actions), example=example)
+
+    def forbidding(self, action: str, *where: Claim) -> Iterator[At]:
+        """The guards that together leave no candidate of an action, as few as can be."""
+        mine = [index for index, guard in enumerate(self.plan.guards) if guard.action == action]
+        claims = [Is(self.plan.guards[index].condition, False, action) for index in mine]
+        core = self.solver.reason(*where, *claims, self.known) or ()
+        for position in core:
+            if len(where) <= position < len(where) + len(mine):
+                yield At("guard", mine[position - len(where)])
+
+    def about_guards(self) -> Iterator[Doubt]:
+        idle = set()
+        for index, guard in enumerate(self.plan.guards):
+            if self.never(Is(guard.condition, True, guard.action)):
+                idle.add(index)
+                yield Doubt("TIKI-712", At("guard", index), because=self.contradiction(guard.condition))
+        shut: set[At] = set()
+        for action in dict.fromkeys(guard.action for guard in self.plan.guards):
+            if self.never(passes(self.plan, action)):
+                first, *others = self.forbidding(action)
+                shut |= {first, *others}
+                yield Doubt("TIKI-713", first, tuple(others), actions=(action,))
+        for index, guard in enumerate(self.plan.guards):
+            if index not in idle and At("guard", index) not in shut:
+                yield from self.spare(At("guard", index), guard.condition, guard.action)
+
+
+def _age(formula: Formula) -> float | None:
+    terms = [term for test in tests(formula) for term in test.terms]
+    return min((t.fact.max_age for t in terms if isinstance(t, FactTerm) and t.fact.max_age is not None), default=None)
