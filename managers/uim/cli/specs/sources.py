@@ -53,7 +53,7 @@ def sources(context: typer.Context, path: Path | None) -> "tuple[list[tiki.Sourc
     import tiki  # noqa: PLC0415
 
     if path is not None and not path.is_dir():
-        return [tiki.Source(str(path), read_text(path, newline=""))], []
+        return [_file(path)], []
     settings = settings_of(context)
     folder = folder_of(context, path)
     over = folder / "overlays" / settings.overlay if settings.overlay and path is None else None
@@ -62,6 +62,21 @@ def sources(context: typer.Context, path: Path | None) -> "tuple[list[tiki.Sourc
         return tiki.read_directory(folder), overlays
     except tiki.Invalid as error:
         raise Refused("tiki", str(error), place=str(folder), cure="correct it") from None
+
+
+def _file(path: Path) -> "tiki.Source":
+    import tiki  # noqa: PLC0415
+    from tiki.bundle import read_file  # noqa: PLC0415
+    from tiki.diagnostics import Report  # noqa: PLC0415
+
+    if str(path) == "-":
+        return tiki.Source("-", read_text(path))
+    report = Report()
+    source = read_file(path, str(path), report)
+    if source is None:
+        why = str(tiki.Invalid(report.found))
+        raise Refused("unreadable", why, place=str(path), cure="correct it, or check the path")
+    return source
 
 
 def folder_of(context: typer.Context, path: Path | None) -> Path:
@@ -76,12 +91,15 @@ def files(paths: list[Path]) -> list[Path]:
 
 
 def read_text(path: Path, newline: str | None = None) -> str:
-    """newline: as `open` takes it; "" leaves the ends of lines as they are."""
+    """newline: as `open` takes it; "" leaves the ends of lines as they are. Of a file that is larger than one of specs
+    may be, so much is read that it still is."""
+    from tiki.read import LARGEST  # noqa: PLC0415
+
     try:
         if str(path) == "-":
-            return sys.stdin.read()
+            return sys.stdin.read(LARGEST + 1)
         with path.open(encoding="utf-8", newline=newline) as file:
-            return file.read()
+            return file.read(LARGEST + 1)
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "not UTF-8 text"
         raise Refused("unreadable", why, place=str(path), cure="check the path") from None
