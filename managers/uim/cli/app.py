@@ -13,7 +13,19 @@ from typing import Annotated
 import typer
 
 from federation.errors import Corrupt, EliasError, Refused, Temporary
-from managers.uim.cli import cases, control, decide, federation, job, ledger, replay, setup, specs
+from managers.uim.cli import (
+    apps,
+    cases,
+    control,
+    decide,
+    federation,
+    job,
+    ledger,
+    messages,
+    replay,
+    setup,
+    specs,
+)
 from managers.uim.cli.client import Unreachable
 from managers.uim.cli.output import complain
 
@@ -47,7 +59,7 @@ def options(
     context.obj = config
 
 
-for group in (federation, decide, job, cases, control, ledger, specs, replay, setup):
+for group in (federation, decide, job, cases, control, apps, messages, ledger, specs, replay, setup):
     group.add_to(app)
 
 

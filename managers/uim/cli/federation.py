@@ -1,6 +1,7 @@
 """up, down, status: the federation as a whole."""
 
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,7 +21,6 @@ def add_to(app: typer.Typer) -> None:
     app.command()(up)
     app.command()(down)
     app.command()(status)
-    app.command()(apps)
 
 
 def up(
@@ -121,14 +121,17 @@ def status(context: typer.Context, json_: Json = False) -> None:
             say("effects are frozen on this node")
         raise
     nodes, cases = _or_none(api, "/v1/nodes"), _or_none(api, "/v1/cases")
-    frozen = api.get("/v1/freeze")
+    frozen, rules = api.get("/v1/freeze"), _or_none(api, "/v1/bundle") or {}
     found = {**here, "frozen": frozen["frozen"], "members": members}
+    found["bundle"] = {name: value for name, value in rules.items() if name != "sources"} or None
     found |= {"nodes": nodes["nodes"] if nodes else None, "cases": cases["cases"] if cases else None}
     if json_:
         emit(found)
         return
     if frozen["frozen"]:
         print(f"FROZEN by {frozen['by'] or 'somebody'}: no effect acts; `elias unfreeze` ends it")
+    for line in _rules(found["bundle"], members):
+        print(line)
     rows = [
         [m["name"], m["status"], m["pid"] or "", m["restarts"], _load(m)] for m in members if not _is_group(m, members)
     ]
@@ -144,6 +147,22 @@ def status(context: typer.Context, json_: Json = False) -> None:
         if waiting is None
         else f"{len(waiting)} open cases" + ("; `elias cases`" if waiting else "")
     )
+
+
+def _rules(bundle: dict[str, Any] | None, members: list[dict[str, Any]]) -> Iterator[str]:
+    """Which rules are in force, and what keeps others from being so."""
+    if bundle is None:
+        yield "which rules are in force is not known now"
+        return
+    signed = f", signed by {', '.join(bundle['signers'])}" if bundle["signers"] else ""
+    yield f"rules: {bundle['version'] or 'the spec folder'}, digest {bundle['digest'][:12]}{signed}"
+    if bundle["unfollowed"]:
+        yield f"edits of the spec folder change nothing: {bundle['unfollowed']}"
+    if bundle["problem"]:
+        yield f"not in force: {bundle['problem']['message'].splitlines()[0]}"
+    for member in members:
+        if refused := member["health"].get("bundle_refused"):
+            yield f"REFUSED by {member['name']}, which decides by older rules: {refused['why']}"
 
 
 def _or_none(api: Api, path: str) -> Any:
@@ -166,25 +185,3 @@ def _node(node: dict[str, Any]) -> list[str]:
     report = node.get("report", {})
     shares = ("" if report.get(key) is None else f"{report[key]:.0f} %" for key in ("cpu", "memory", "disk", "gpu"))
     return [str(node.get("name", "")), str(node.get("status", "")), *shares]
-
-
-def apps(context: typer.Context, json_: Json = False) -> None:
-    """The applications that ELIAS runs: what `apps.yaml` declares, and how each does.
-
-    Example:
-
-        elias apps
-    """
-    found = Api(settings_of(context)).get("/v1/apps")
-    if json_:
-        emit(found)
-        return
-    declared = found.get("apps", [])
-    columns = list(
-        dict.fromkeys(key for app in declared for key, value in app.items() if not isinstance(value, dict | list))
-    )
-    table(
-        columns,
-        [[app.get(c, "") for c in columns] for app in declared],
-        "no applications; docs/apps.md shows how to declare one",
-    )

@@ -103,10 +103,27 @@ def _followed(api: Api, job: str) -> dict[str, Any]:
         if words != shown:
             say(words)
             shown = words
+            if state == "case":
+                _say_how_to_go_on(api, now)
         if state == "running" and not streamed:
             _stream(api, job)
             streamed = True
         time.sleep(LOOK)
+
+
+def _say_how_to_go_on(api: Api, job: dict[str, Any]) -> None:
+    """What a person does about a job that waits for one."""
+    if api.get("/v1/freeze")["frozen"]:
+        say("  effects are frozen: `elias unfreeze` first, then answer the case")
+    mine = {decision["id"] for decision in (job["admission"], job["placement"]) if decision}
+    about = {("gate.approval", job["id"]), ("gate.withheld", "ufm.placement/place")}
+    cases = [c for c in api.get("/v1/cases")["cases"] if c["id"] in mine or (c["point"], c["subject"]) in about]
+    for case in cases:
+        actions = " or ".join(dict.fromkeys(option["action"] for option in case["options"]))
+        say(f"  answer it: `elias cases answer {case['id']} ACTION`, with {actions}")
+    if not cases:
+        say("  `elias cases` shows what waits for you, and how to answer it")
+    say("  Ctrl-C leaves the job waiting; it goes on when the case is answered")
 
 
 def state_words(job: dict[str, Any]) -> str:

@@ -158,16 +158,19 @@ class LocalLink:
 
 
 class House:
-    """A running API: its address, its token, and the federation behind it."""
+    """A running API: its address, its token, and the federation behind it. others: managers beside the demo, with the
+    specs that ship for them and for the gate."""
 
-    def __init__(self, state: Path) -> None:
-        self.settings = Settings(state=state, listen=Listen(port=_free_port()))
+    def __init__(self, state: Path, *others: type[Manager], **settings: Any) -> None:
+        self.settings = Settings(state=state, listen=Listen(port=_free_port()), **settings)
         self.clock = VirtualClock()
         self.store = Store.open(str(state / "ledger.db"))
-        self.points = points_of([Demo, Uim])
+        self.points = points_of([Demo, Uim, *others])
         self.uim = Uim(self.settings)
-        bundle = tiki.build(sources(), {name: p.schema for name, p in self.points.items()})
-        managers = [Demo(self.settings), self.uim]
+        folders = [manager.name for manager in others] + (["gate"] if others else [])
+        texts = sources() + [t for name in folders for t in tiki.read_directory(shipped_specs() / name, f"{name}/")]
+        bundle = tiki.build(texts, {name: p.schema for name, p in self.points.items()})
+        managers = [Demo(self.settings), self.uim, *(other(self.settings) for other in others)]
         self.federation = LocalFederation(managers, bundle, self.store, self.clock, self.settings)
         self.link = LocalLink(self.federation)
         self.token = tokens.make(state)
@@ -175,7 +178,7 @@ class House:
         context = Context(
             settings=self.settings,
             points=self.points,
-            children=("gate", "demo", "uim"),
+            children=("gate", "demo", "uim", *(other.name for other in others)),
             link=self.link,
             store=self.store,
             clock=self.clock,
