@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, text
+from sqlalchemy import Connection, Engine, create_engine, event, insert, text, update
 from sqlalchemy.engine import URL, ExceptionContext
 
 from federation.ledger.faults import sqlstate
-from federation.ledger.tables import VERSION, lease, metadata, records, schema
+from federation.ledger.tables import VERSION, kind_and_point, lease, metadata, records, schema
 
 BUSY_SECONDS = 5
 """How long a statement waits for another writer before it gives up as Temporary."""
@@ -125,6 +125,17 @@ def create(engine: Engine) -> None:
             metadata.create_all(connection)
             connection.execute(insert(lease).values(one=1, epoch=0, holder="", expires=0))
             connection.execute(insert(schema).values(version=VERSION))
+
+
+def migrate(engine: Engine) -> None:
+    """Brings a ledger of an older version to this one, in one transaction; nothing of its records changes."""
+    with engine.begin() as connection:
+        if connection.execute(update(schema).where(schema.c.version == 1).values(version=2)).rowcount:
+            for index in ("records_kind", "records_point"):
+                connection.exec_driver_sql(f"DROP INDEX {index}")
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("DROP INDEX records_decision")
+            kind_and_point.create(connection)
 
 
 _COLUMNS = ", ".join(column.name for column in records.columns)

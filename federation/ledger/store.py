@@ -11,18 +11,22 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from sqlalchemy import Connection, Engine, Select, delete, insert, or_, select, text, true, update
+from sqlalchemy import Connection, Engine, Executable, Select, delete, insert, or_, select, text, true, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from federation.errors import Corrupt, Fenced, Refused, Temporary
 from federation.ledger import engines, tables
+from federation.ledger import pairs as paired
 from federation.ledger.engines import Row
 from federation.ledger.faults import mapped
+from federation.ledger.index import Mark
 from federation.ledger.merkle import EMPTY, Tile
+from federation.ledger.sidecar import Sidecar
 from federation.records import Header, Record
 
 CHUNK = 1000
+_NO_END = 2**62
 SNAPSHOTS_KEPT = 2
 
 
@@ -66,9 +70,11 @@ class Store:
     """Errors of all methods: Temporary (locked, full, unreachable: nothing was applied, except that a commit whose
     connection broke may have been), Corrupt (the database is damaged)."""
 
-    def __init__(self, engine: Engine, place: str) -> None:
+    def __init__(self, engine: Engine, place: str, database: Path | None = None) -> None:
+        """database: the file, of a SQLite ledger."""
         self.engine = engine
         self.place = place
+        self._sidecar = Sidecar(engine, database) if database else None
 
     @classmethod
     def open(cls, url: str, *, read_only: bool = False) -> Self:
@@ -82,7 +88,8 @@ class Store:
         backend = address.get_backend_name()
         with mapped(place, opening=True):
             if backend == "sqlite":
-                store = cls(_open_sqlite(place, address.database, read_only), place)
+                path = _sqlite_path(place, address.database, read_only)
+                store = cls(engines.sqlite_engine(path, read_only=read_only), place, path)
             elif backend == "postgresql":
                 store = cls(engines.postgres_engine(address, read_only=read_only), place)
             else:
@@ -90,7 +97,8 @@ class Store:
             try:
                 if backend == "postgresql" and not read_only:
                     engines.create(store.engine)
-                store._check_version()
+                if store._version() < tables.VERSION and not read_only:
+                    engines.migrate(store.engine)
             except BaseException:
                 store.close()
                 raise
@@ -99,7 +107,7 @@ class Store:
     def close(self) -> None:
         self.engine.dispose()
 
-    def _check_version(self) -> None:
+    def _version(self) -> int:
         with self.engine.connect() as connection:
             version = connection.execute(select(tables.schema.c.version)).scalar()
         if version is None:
@@ -111,6 +119,7 @@ class Store:
                 place=self.place,
                 cure="run the newer ELIAS that wrote it",
             )
+        return int(version)
 
     # The lease
 
@@ -138,7 +147,9 @@ class Store:
     def release(self, epoch: int) -> None:
         """Lets the next holder in at once. Nothing happens when another epoch has begun."""
         with mapped(self.place), self.engine.begin() as connection:
-            connection.execute(text("UPDATE lease SET expires = 0 WHERE epoch = :epoch"), {"epoch": epoch})
+            released = connection.execute(text("UPDATE lease SET expires = 0 WHERE epoch = :epoch"), {"epoch": epoch})
+            if released.rowcount and self._sidecar:
+                self._sidecar.leave()
 
     def lease(self) -> Lease:
         statement = select(tables.lease.c.epoch, tables.lease.c.holder, tables.lease.c.expires)
@@ -161,6 +172,8 @@ class Store:
         with mapped(self.place), self.engine.begin() as connection:
             if connection.execute(_GUARD, {"epoch": head.epoch}).rowcount == 0:
                 raise self._fenced(head.epoch)
+            if self._sidecar:
+                self._sidecar.enter(connection, Mark(head.size, head.root), rows)
             engines.insert_records(connection, rows)
             for tile in tiles:
                 connection.execute(_TILE, tile._asdict())
@@ -220,10 +233,12 @@ class Store:
         """Records with after < seq <= upto in order of seq; an empty filter lets everything through. Without `upto`
         they end at the head at the time of the first read, so whoever goes on from there misses nothing."""
         end = self.head().size if upto is None else upto
-        streams = [
-            self._forward(statement, after, end, limit if limit is not None else end)
-            for statement in _statements(kinds, points, writers)
-        ]
+        c = tables.records.c
+        statements = [_RECORDS.where(c.writer.in_(writers)) if writers else _RECORDS]
+        if kinds or points:
+            pairs = paired.pairs(self.fetch, kinds, points)
+            statements = [statements[0].where(c.kind == kind, c.point == point) for kind, point in pairs]
+        streams = [self._forward(statement, after, end, end if limit is None else limit) for statement in statements]
         merged = heapq.merge(*streams, key=lambda record: record.header.seq)
         yield from itertools.islice(merged, limit)
 
@@ -232,30 +247,35 @@ class Store:
     ) -> list[Record]:
         """The newest `limit` records, newest first; the next page is before=the last one's seq."""
         c = tables.records.c
-        pages = []
-        for statement in _statements(kinds, points, ()):
-            older = statement if before is None else statement.where(c.seq < before)
-            pages.append([_record(row) for row in self.fetch(older.order_by(c.seq.desc()).limit(limit))])
-        return list(itertools.islice(heapq.merge(*pages, key=lambda record: -record.header.seq), limit))
+        end = _NO_END if before is None else before
+        newest = _RECORDS.where(c.seq < end)
+        if kinds or points:
+            pairs = paired.pairs(self.fetch, kinds, points)
+            if not pairs:
+                return []
+            newest = _RECORDS.where(c.seq.in_(paired.newest(pairs, limit, end)))
+        return [_record(row) for row in self.fetch(newest.order_by(c.seq.desc()).limit(limit))]
 
     def decision(self, id: str) -> list[Record]:
         """All records of a decision, in order; empty when there is none."""
         c = tables.records.c
+        if not id:
+            return []
+        if self._sidecar:
+            with mapped(self.place):
+                return [_record(row) for row in self._sidecar.records(id)]
         found = self.fetch(_RECORDS.where(c.decision == id, text("decision <> ''")).order_by(c.seq))
         return [_record(row) for row in found]
 
     def known(self, ids: Sequence[str]) -> dict[str, bytes]:
         """The bodies with which those of `ids` were first asked (attempt 0) that were asked at all."""
-        where = "kind = 'asked' AND attempt = 0 AND decision <> '' AND decision"
+        if self._sidecar:
+            with mapped(self.place):
+                return self._sidecar.first_asked(ids)
+        where = "kind = 'asked' AND attempt = 0 AND decision <> '' AND decision = ANY(string_to_array(%s, ','))"
         with mapped(self.place), self.engine.connect() as connection:
-            if connection.dialect.name == "sqlite":
-                marks = ", ".join("?" * len(ids))
-                sql = f"SELECT decision, body FROM records WHERE {where} IN ({marks})"  # noqa: S608
-                found = connection.exec_driver_sql(sql, tuple(ids))
-            else:
-                sql = f"SELECT decision, body FROM records WHERE {where} = ANY(string_to_array(%s, ','))"  # noqa: S608
-                found = connection.exec_driver_sql(sql, (",".join(ids),))
-            return {row[0]: row[1] for row in found}
+            sql = f"SELECT decision, body FROM records WHERE {where}"  # noqa: S608
+            return {row[0]: row[1] for row in connection.exec_driver_sql(sql, (",".join(ids),))}
 
     def hashes(self, level: int, first: int, count: int) -> list[bytes]:
         """Neighbouring hashes of the Merkle tree: leaves (level 0) or stored tiles, those that are there."""
@@ -286,15 +306,16 @@ class Store:
 
     def _forward(self, statement: "Select[Any]", after: int, end: int, limit: int) -> Iterator[Record]:
         c = tables.records.c
+        size = CHUNK // 8  # growing: of many streams that are merged, each is often read a little
         while limit > 0 and after < end:
-            page = statement.where(c.seq > after, c.seq <= end).order_by(c.seq).limit(min(CHUNK, limit))
-            rows = self.fetch(page)
+            size = min(2 * size, CHUNK, limit)
+            rows = self.fetch(statement.where(c.seq > after, c.seq <= end).order_by(c.seq).limit(size))
             yield from map(_record, rows)
-            if len(rows) < min(CHUNK, limit):
+            if len(rows) < size:
                 return
             after, limit = rows[-1].seq, limit - len(rows)
 
-    def fetch(self, statement: "Select[Any]") -> Sequence[Any]:
+    def fetch(self, statement: Executable) -> Sequence[Any]:
         """The rows of a statement on `tables`, in a transaction of its own."""
         with mapped(self.place), self.engine.connect() as connection:
             return connection.execute(statement).fetchall()
@@ -319,18 +340,6 @@ def _record(row: Sequence[Any]) -> Record:
     return Record(Header(*row[:-1]), row[-1])
 
 
-def _statements(kinds: Sequence[str], points: Sequence[str], writers: Sequence[str]) -> "list[Select[Any]]":
-    """One statement for each point, else for each kind, so that each runs along one index in order of seq."""
-    c = tables.records.c
-    base = _RECORDS.where(c.writer.in_(writers)) if writers else _RECORDS
-    if points:
-        base = base.where(c.kind.in_(kinds)) if kinds else base
-        return [base.where(c.point == point) for point in dict.fromkeys(points)]
-    if kinds:
-        return [base.where(c.kind == kind) for kind in dict.fromkeys(kinds)]
-    return [base]
-
-
 def _replace(connection: Connection, table: Any, key: dict[str, Any], values: dict[str, Any]) -> None:
     connection.execute(delete(table).filter_by(**key))
     connection.execute(insert(table), values)
@@ -341,7 +350,8 @@ def _address(place: str, message: str) -> Refused:
     return Refused("ledger.url", message, place=place, cure=cure)
 
 
-def _open_sqlite(place: str, database: str | None, read_only: bool) -> Engine:
+def _sqlite_path(place: str, database: str | None, read_only: bool) -> Path:
+    """Where there is a ledger, made if it may be."""
     if not database or database == ":memory:":
         raise _address(place, "a ledger in memory would not outlive its process")
     path = Path(database)
@@ -361,7 +371,7 @@ def _open_sqlite(place: str, database: str | None, read_only: bool) -> Engine:
             engines.sqlite_create(path)
         except OSError as error:
             raise _unreadable(place, error.strerror) from error
-    return engines.sqlite_engine(path, read_only=read_only)
+    return path
 
 
 def _unreadable(place: str, why: str | None) -> Refused:

@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
-VERSION = 1
+VERSION = 2
 """Of this schema. A ledger of a newer one is refused, never guessed at."""
 
 metadata = MetaData()
@@ -26,18 +26,16 @@ records = Table(
 )
 
 # One index serves both ends: it finds the records of a decision, and it refuses a second asked or answered of the same
-# attempt. For the other kinds its last column is null, and nulls are distinct in both databases.
+# attempt. For the other kinds its last column is null, and nulls are distinct. A SQLite ledger has a `Sidecar` instead.
 Index(
     "records_decision",
     records.c.decision,
     records.c.kind,
     text("(CASE WHEN kind IN ('asked', 'answered') THEN attempt END)"),
     unique=True,
-    sqlite_where=text("decision <> ''"),
     postgresql_where=text("decision <> ''"),
-)
-Index("records_kind", records.c.kind, records.c.seq)
-Index("records_point", records.c.point, records.c.seq)
+).ddl_if(dialect="postgresql")
+kind_and_point = Index("records_kind_point", records.c.kind, records.c.point, records.c.seq)
 
 lease = Table(
     "lease",

@@ -8,7 +8,7 @@ every audit bundle carries one).
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from sqlalchemy import func, literal_column, select
+from sqlalchemy import case, func, select
 
 from federation.ledger import merkle, tables
 from federation.ledger.appender import WRITER
@@ -147,26 +147,19 @@ class _Tree:
 
 def _decisions(store: Store, upto: int) -> Fault | None:
     """At most one asked and one answered for each attempt; nothing is answered that was not asked before."""
-    r, asked = tables.records, tables.records.alias("asked")
-    once = (
-        select(func.max(r.c.seq))
-        .where(r.c.kind.in_([Kind.ASKED.value, Kind.ANSWERED.value]), r.c.seq <= upto)
-        .group_by(r.c.decision, r.c.kind, r.c.attempt)
-        .having(func.count() > 1)
-    )
-    # Literals: with bound values SQLite would not see that its partial index by decision serves here.
-    named = (asked.c.decision != literal_column("''")) & (asked.c.decision == r.c.decision)
-    first = select(asked.c.seq).where(named, asked.c.kind == "asked", asked.c.attempt == r.c.attempt)
-    orphan = select(r.c.seq).where(
-        r.c.kind == Kind.ANSWERED.value, r.c.seq <= upto, func.coalesce(first.scalar_subquery(), upto + 1) > r.c.seq
-    )
-    for statement, what in (
-        (once, "its decision was asked or answered before for the same attempt"),
-        (orphan, "it answers what was not asked before"),
-    ):
-        rows = store.fetch(statement.order_by(statement.selected_columns[0]).limit(1))
-        if rows:
-            return Fault(rows[0][0], rows[0][0], what)
+    r = tables.records.c
+    once = r.kind.in_([Kind.ASKED.value, Kind.ANSWERED.value])
+    same = (r.decision, r.attempt)
+    asked = func.min(case((r.kind == Kind.ASKED.value, r.seq), else_=upto + 1)).over(partition_by=same)
+    number = func.row_number().over(partition_by=(*same, r.kind), order_by=r.seq)
+    numbered = select(r.seq, r.kind, asked.label("asked"), number.label("number")).where(once, r.seq <= upto).subquery()
+    n = numbered.c
+    again, orphan = (func.min(case((wrong, n.seq))) for wrong in (n.number > 1, n.asked > n.seq))
+    ((twice, unasked),) = store.fetch(select(again, orphan))
+    if twice is not None:
+        return Fault(twice, twice, "its decision was asked or answered before for the same attempt")
+    if unasked is not None:
+        return Fault(unasked, unasked, "it answers what was not asked before")
     return None
 
 
