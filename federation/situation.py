@@ -58,14 +58,18 @@ class Situations:
         candidates = self.manager.propose(point, event, situation.given)
         if len(candidates) > CANDIDATES:
             raise Bug(f"{point.name} proposed {len(candidates)} candidates; at most {CANDIDATES} are allowed")
-        if not program.guards:
+        guarded = program.guarded
+        if not guarded:
             return candidates
-        return [self._guarded(program, candidate, situation) for candidate in candidates]
+        return [
+            candidate
+            if candidate.action not in guarded or candidate.forbidden is not None
+            else self._guarded(program, candidate, situation)
+            for candidate in candidates
+        ]
 
     @staticmethod
     def _guarded(program: tiki.Program, candidate: Candidate, situation: Situation) -> Candidate:
-        if candidate.forbidden is not None:
-            return candidate
         _, facts, held = situation
         guard = program.forbids(facts, held, candidate.action, candidate.args, candidate.attributes)
         return candidate if guard is None else msgspec.structs.replace(candidate, forbidden=guard)

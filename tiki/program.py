@@ -41,6 +41,7 @@ class Program:
         "explain",
         "facts_from",
         "fallback",
+        "guarded",
         "guards",
         "max_error",
         "on_timeout",
@@ -60,6 +61,7 @@ class Program:
         self.settings: Mapping[str, Value] = plan.settings
         self.rules = plan.rules
         self.guards = plan.guards
+        self.guarded = frozenset(guard.action for guard in plan.guards)
         self.windows = plan.windows
         self.fallback = plan.fallback
         self.on_timeout = plan.on_timeout

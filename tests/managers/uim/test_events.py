@@ -111,6 +111,8 @@ def test_what_the_gate_asks_itself_cannot_be_posted(client: httpx.Client) -> Non
         ({"id": 7}, "body.id"),
         ({"source": "s" * 257}, "body.source"),
         ({"subject": "a\x00b"}, "body.subject"),
+        ({"id": "newline\n"}, "body.id"),
+        ({"type": "elias.\x7f"}, "body.type"),
         ({"specversion": "0.3"}, "body.specversion"),
         ({"time": "yesterday"}, "body.time"),
         ({"datacontenttype": "text/xml"}, "body.datacontenttype"),
