@@ -1,6 +1,7 @@
 """What was in force when, by whose word, from the ledger; and what a word like `2026.10` or a digest means in it."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -32,10 +33,12 @@ def history(store: Store, limit: int = 50, before: int | None = None) -> list[En
     return [_entry(record) for record in store.latest(limit, kinds=[Kind.BUNDLE], before=before)]
 
 
-def before_now(entries: list[Entry]) -> str:
-    """The digest of what was in force before that of now. Raises Refused where nothing else was."""
-    now = entries[0].digest if entries else ""
-    other = next((entry.digest for entry in entries if entry.digest not in (now, "")), None)
+def before(entries: Iterable[Entry], now: str) -> str:
+    """The digest of what was in force before `now` came into force, entries newest first. Raises Refused where nothing
+    else was.
+    """
+    since = itertools.dropwhile(lambda entry: entry.digest != now, entries)
+    other = next((entry.digest for entry in since if entry.digest not in (now, "")), None)
     if other is None:
         cure = "`elias bundle history` lists what was in force; name a digest or `--to VERSION`"
         raise Refused("no-bundle-before", "no other bundle was in force before this one", cure=cure)
@@ -46,8 +49,8 @@ def find(store: Store, wanted: str) -> BundleText:
     """The newest record of a bundle by digest (its first 6 digits or more) or version. Raises Refused when there is
     none, or several that differ."""
     found: dict[str, int] = {}
-    for entry in _all(store):
-        if entry.version == wanted or (len(wanted) >= 6 and entry.digest.startswith(wanted)):
+    for entry in _all(store) if wanted else ():
+        if wanted in (entry.version, entry.digest) or (len(wanted) >= 6 and entry.digest.startswith(wanted)):
             found.setdefault(entry.digest, entry.seq)
     if not found:
         what = f"no bundle of digest or version `{wanted[:80]}` was in force"

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp
 
-from managers.uim.api import cases, cluster, decisions, envelope, events, health, jobs
+from managers.uim.api import bundles, cases, cluster, decisions, envelope, events, health, jobs
 from managers.uim.api.context import Context
 from managers.uim.api.guard import Guard
 from managers.uim.web import pages
@@ -23,8 +23,8 @@ def create(context: Context) -> ASGIApp:
     )
     app.state.context = context
     app.router.routes.append(events.ROUTE)
-    for router in (decisions.router, cases.router, cluster.router, jobs.router, health.router, pages.router):
-        app.include_router(router)
+    for part in (decisions, cases, cluster, bundles, jobs, health, pages):
+        app.include_router(part.router)
     envelope.install(app)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     guarded = Guard(app, context.settings.listen, context.token, context.refused, context.blocked)

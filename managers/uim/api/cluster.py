@@ -1,4 +1,4 @@
-"""The federation itself: nodes, managers and their tree, points, specs, modes, the freeze, applications."""
+"""The federation itself: nodes, managers and their tree, points, modes, the freeze, applications."""
 
 import asyncio
 from dataclasses import asdict
@@ -74,14 +74,6 @@ class Recorded(BaseModel):
     recorded: bool
 
 
-class Bundle(BaseModel):
-    """The specs in force. problem: what is wrong with an edit that is therefore not in force."""
-
-    digest: str
-    sources: dict[str, str]
-    problem: dict[str, Any] = {}
-
-
 @router.get("/nodes", summary="Nodes with their live figures")
 async def nodes(request: Request) -> Nodes:
     return Nodes(nodes=await all_nodes(context.of(request)))
@@ -103,11 +95,6 @@ async def manager(request: Request, name: str) -> dict[str, Any]:
 @router.get("/points", summary="The decision points: facts, actions, settings, events")
 def points(request: Request) -> dict[str, list[dict[str, Any]]]:
     return {"points": [point.describe() for _, point in sorted(context.of(request).points.items())]}
-
-
-@router.get("/bundle", summary="The specs in force")
-async def bundle(request: Request) -> Bundle:
-    return Bundle(**await context.of(request).link.call("gate", "bundle"))
 
 
 @router.get("/modes", summary="How far each action may go")

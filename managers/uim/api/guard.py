@@ -16,7 +16,7 @@ from managers.uim import tokens
 from managers.uim.api import envelope
 
 COOKIE = "elias"
-LARGE = 4 << 20  # bytes of a request that carries events
+LARGE = 4 << 20  # bytes of a request that carries events, or a bundle
 SMALL = 64 << 10  # of any other
 OPEN = frozenset({"/healthz", "/login", "/static/style.css", "/static/icon.svg"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -45,7 +45,7 @@ class Guard:
         self.hosts = _LOOPBACK | {listen.host, *listen.hosts}
         self.bearer = f"Bearer {token}".encode()
         self.cookie = tokens.cookie_of(token)
-        self.large = frozenset({"/v1/events"})
+        self.large = frozenset({"/v1/events", "/v1/bundle"})
         self.refused = refused
         self.blocked = blocked
 

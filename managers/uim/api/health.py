@@ -116,6 +116,11 @@ class _Federation(Collector):
             yield self._component(key, CounterMetricFamily(name, doc, labels=["component"]))
         for key, (name, doc) in _GAUGES.items():
             yield self._component(key, GaugeMetricFamily(name, doc, labels=["component"]))
+        refused = GaugeMetricFamily("elias_bundle_refused", "the newest bundle is not used here", labels=["component"])
+        for name, health in self._healths.items():
+            if health is not None and "bundle_refused" in health:
+                refused.add_metric([name], float(health["bundle_refused"] is not None))
+        yield refused
         for key, (name, doc) in _NODE.items():
             family = GaugeMetricFamily(name, doc, labels=["node"])
             for node in self._nodes:

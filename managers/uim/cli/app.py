@@ -15,6 +15,7 @@ import typer
 from federation.errors import Corrupt, EliasError, Refused, Temporary
 from managers.uim.cli import (
     apps,
+    bundle,
     cases,
     control,
     decide,
@@ -59,7 +60,7 @@ def options(
     context.obj = config
 
 
-for group in (federation, decide, job, cases, control, apps, messages, ledger, specs, replay, setup):
+for group in (federation, decide, job, cases, control, apps, messages, ledger, specs, bundle, replay, setup):
     group.add_to(app)
 
 

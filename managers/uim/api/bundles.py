@@ -1,0 +1,127 @@
+"""Bundles of specs: what is in force, what was so before, and a person's word to change it."""
+
+import asyncio
+from typing import Any, Literal
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from federation.bundles.artefact import LARGEST
+from federation.bundles.history import Entry, history
+from managers.uim.api import context
+from managers.uim.reading import iso
+
+router = APIRouter(prefix="/v1/bundle", tags=["federation"])
+
+Origin = Literal["folder", "file", "rollback", "unreadable"]
+
+
+class Brief(BaseModel):
+    """A bundle without its texts.
+
+    origin: where it came from. signers: the names of those whose signature is trusted here; signatures: how many it
+    carries. previous: digest of the one before. uncovered: the points whose `consult` region differs from that of the
+    one before, so that the policy's promise on its error (`max_error`) does not cover them. unfollowed: why edits of
+    the spec folder change nothing; empty: they do. problem: what is wrong with an edit that is therefore not in force.
+    """
+
+    digest: str
+    version: str = ""
+    expires: str | None = None
+    origin: Origin = "folder"
+    by: str = ""
+    reason: str = ""
+    previous: str = ""
+    uncovered: list[str] = []
+    signers: list[str] = []
+    signatures: int = 0
+    unfollowed: str = ""
+    problem: dict[str, Any] = {}
+
+
+class Bundle(Brief):
+    """The specs in force. sources: their texts by path."""
+
+    sources: dict[str, str]
+
+
+class Switched(Brief):
+    """What is in force now. changed: false where it was so already. refused: managers that do not use it, and why."""
+
+    changed: bool
+    refused: dict[str, str]
+
+
+class Past(BaseModel):
+    """A bundle that was put in force. seq: of its record."""
+
+    seq: int
+    time: str
+    digest: str
+    version: str
+    origin: Origin
+    by: str
+    reason: str
+    signatures: int
+    uncovered: list[str]
+
+
+class History(BaseModel):
+    """Newest first. next: the `before` of the next page; null: there is none."""
+
+    bundles: list[Past]
+    next: int | None = None
+
+
+class _Word(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    by: str = Field("operator", max_length=64)
+    reason: str = Field("", max_length=500)
+
+
+class Activate(_Word):
+    """file: the bundle as `elias bundle build` and `sign` wrote it."""
+
+    file: str = Field(max_length=LARGEST)
+
+
+class RollBack(_Word):
+    """to: digest, the first 6 or more of its digits, or version of a bundle that was in force."""
+
+    to: str = Field(min_length=1, max_length=64)
+
+
+class Follow(_Word):
+    pass
+
+
+@router.get("", summary="The specs in force")
+async def bundle(request: Request) -> Bundle:
+    return Bundle(**await context.of(request).link.call("gate", "bundle"))
+
+
+@router.get("/history", summary="What was in force, newest first")
+async def past(request: Request, limit: int = 50, before: int | None = None) -> History:
+    wanted = max(1, min(limit, 500))
+    found = await asyncio.to_thread(history, context.of(request).store, wanted, before)
+    return History(bundles=[past_of(entry) for entry in found], next=found[-1].seq if len(found) == wanted else None)
+
+
+@router.put("", summary="Put a bundle in force")
+async def activate(request: Request, body: Activate) -> Switched:
+    return Switched(**await context.of(request).link.call("gate", "activate", body.file, body.by, body.reason))
+
+
+@router.post("/rollback", summary="Put a bundle in force that was so before")
+async def roll_back(request: Request, body: RollBack) -> Switched:
+    return Switched(**await context.of(request).link.call("gate", "roll_back", body.to, body.by, body.reason))
+
+
+@router.put("/folder", summary="Put the spec folder in force, and its edits from now on")
+async def follow_folder(request: Request, body: Follow) -> Switched:
+    return Switched(**await context.of(request).link.call("gate", "follow_folder", body.by, body.reason))
+
+
+def past_of(entry: Entry) -> Past:
+    return Past(**entry._asdict() | {"time": iso(entry.time)})
