@@ -35,7 +35,7 @@ def attributes_of(line: At, program: Program, report: Report) -> Attributes:
                 report.error("TIKI-631", message, expected.choice.place, help="leave `still` away")
         case Guarded():
             return _guarded(expected, program, report)
-    _clause(expected.clause, [*_clauses(program), "fallback", "unset"], "clause", program, report)
+    _named("TIKI-631", "clause", expected.clause, [*_clauses(program), "fallback", "unset"], program, report)
     if program.point.trigger == "every" and (isinstance(expected, NothingNew) or expected.still):
         message = f"{program.point.name} answers every event, so there is always something new"
         report.error("TIKI-631", message, line.place, help="write what it decides")
@@ -63,13 +63,13 @@ def _choice(choice: Choice, program: Program, report: Report) -> None:
                 report.error("TIKI-631", message, choice.place, suggestion=closest(item, actions))
 
 
-def _clause(clause: Name | None, known: Iterable[str], kind: str, program: Program, report: Report) -> None:
+def _named(code: str, kind: str, clause: Name | None, known: Iterable[str], program: Program, report: Report) -> None:
     names = list(known)
     if clause is not None and clause.text not in names:
         near = closest(clause.text, names)
         cure = "" if near else f"they are {', '.join(names) or 'none'}"
         message = f"{program.point.name} has no {kind} `{clause.text[:64]}`"
-        report.error("TIKI-631", message, clause.place, suggestion=near, help=cure)
+        report.error(code, message, clause.place, suggestion=near, help=cure)
 
 
 def _guarded(expected: Guarded, program: Program, report: Report) -> Attributes:
@@ -83,7 +83,7 @@ def _guarded(expected: Guarded, program: Program, report: Report) -> Attributes:
         report.error("TIKI-632", message, action.place, suggestion=near, help=cure)
         return {}
     mine = [guard.name for guard in program.guards if guard.action == action.text]
-    _clause(expected.guard, mine, f"guard of `{action.text}`", program, report)
+    _named("TIKI-632", f"guard of `{action.text}`", expected.guard, mine, program, report)
     carried = {a.name: a for a in point.attributes if action.text in a.actions}
     found: dict[str, Value | None] = {}
     for name, text in expected.attributes:

@@ -75,7 +75,7 @@ def plots(sources: Sequence[Source], bundle: Bundle, report: Report) -> list[Plo
         file = read(source)
         report.take(file.diagnostics)
         for scenario in file.scenarios:
-            plot = _plot(scenario, bundle, report)
+            plot = _plot(scenario, bundle, report, whole=not file.diagnostics)
             if plot is not None:
                 found.append(plot)
     return found
@@ -106,7 +106,8 @@ def run(plot: Plot) -> ScenarioResult:
     return ScenarioResult(plot.point, scenario.title, scenario.place, plot.program, tuple(checked), "\n".join(failures))
 
 
-def _plot(scenario: Scenario, bundle: Bundle, report: Report) -> Plot | None:
+def _plot(scenario: Scenario, bundle: Bundle, report: Report, *, whole: bool) -> Plot | None:
+    """whole: whether every line of the file could be read; else what is missing may stand in one that could not."""
     before = len(errors(report.found))
     point = _point(scenario, bundle, report)
     if point is None:
@@ -120,7 +121,7 @@ def _plot(scenario: Scenario, bundle: Bundle, report: Report) -> Plot | None:
         if isinstance(line, At):
             expected.append((line, attributes_of(line, program, report)))
             _asked(line, subjects, report)
-    if not expected:
+    if not expected and whole:
         cure = "add what must be decided when: `- at 2m: ACTION`"
         report.error("TIKI-633", f"the scenario `{scenario.title}` expects nothing", scenario.place, help=cure)
     restarts = tuple(line.at.at for line in scenario.lines if isinstance(line, Restart))
