@@ -65,14 +65,19 @@ class Clauses:
         clauses = self.plan.rules if at.kind == "rule" else self.plan.guards
         return clauses[at.index].condition
 
+    def called(self, at: At) -> str:
+        """A clause by its own name, which stands in backticks, or by its kind and number: `rule 1`."""
+        clause = self.clause(at)
+        return f"`{self.name(at)}`" if clause.name or isinstance(clause, Otherwise) else self.name(at)
+
     def said(self, at: At) -> str:
         """A clause as a message names it: `rule 1 (memory > 80%)`."""
         clause = self.clause(at)
         if isinstance(clause, Otherwise):
-            return f"`{self.name(at)}`" if clause.name else "`otherwise`"
+            return self.called(at)
         text = print_condition(clause.condition)
         text = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
-        return f"{self.name(at)} ({text})"
+        return f"{self.called(at)} ({text})"
 
 
 def finding(

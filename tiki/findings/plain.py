@@ -136,7 +136,7 @@ def _never_cleared(clauses: Clauses, dead: Collection[At]) -> Iterator[Diagnosti
         if why:
             yield finding(
                 "TIKI-722",
-                f"`clear at` is never reached: {why}, so once {rule.name} holds it stays in force",
+                f"`clear at` is never reached: {why}, so once {clauses.called(At('rule', index))} holds it stays in force",
                 stay.place,
                 help="name a value that the fact comes back to",
             )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tiki.analysis import All, Claim, Input, Is, Not, Solver, Some, Sure, decides, passes, rule_is
 from tiki.findings.doubts import At, Code, Doubt, actions_of, verdicts
+from tiki.findings.independent import independent
 from tiki.findings.parts import Extent, Part, parts, span_of, without
 from tiki.findings.switches import opened
 from tiki.plan import Any_, Every, FactTerm, Formula, Plan, signature, tests
@@ -39,9 +40,8 @@ def proved(plan: Plan, budget: float) -> Proved:
 
 class _Proofs:
     def __init__(self, plan: Plan, budget: float) -> None:
-        self.original = plan
         switched = opened(plan)
-        self.plan, self.known = switched.plan, switched.known
+        self.plan, self.known, self.switches = switched.plan, switched.known, switched.names
         self.solver = Solver(self.plan, timeout=budget)
         self.settled = True
         self.sure = Sure()
@@ -60,17 +60,23 @@ class _Proofs:
         self.settled = self.settled and possible is not None
         return possible is False
 
+    def plain(self, condition: Formula) -> bool:
+        """Whether a condition needs no proof. A switch does: it is never absent."""
+        names = {term.fact.name for test in tests(condition) for term in test.terms if isinstance(term, FactTerm)}
+        return not names & self.switches and independent(condition)
+
     def about_rule(self, index: int) -> Iterator[Doubt]:
         at, condition = At("rule", index), self.plan.rules[index].condition
-        if self.never(Is(condition, True)):
+        plain = self.plain(condition)
+        if not plain and self.never(Is(condition, True)):
             yield Doubt("TIKI-701", at, because=self.contradiction(condition))
             return
         if self.never(decides(self.plan, index)):
             yield self.unreached(at, index, rule_is(self.plan, index, True))
             return
-        if self.never(self.sure, Not(Is(condition, True))):
+        if not plain and self.never(self.sure, Not(Is(condition, True))):
             yield Doubt("TIKI-703", at)
-        else:
+        elif not plain:
             yield from self.spare(at, condition)
         yield from self.overruled(at, index)
 
@@ -109,6 +115,8 @@ class _Proofs:
         """The parts without which, and without those found before, the condition has the same truth for all facts."""
         gone: list[Formula] = []
         for part in parts(condition):
+            if id(tests(part.formula)[0]) in {id(test) for whole in gone for test in tests(whole)}:
+                continue
             alone, left = without(condition, part.formula), without(condition, part.formula, *gone)
             if left is None or alone is None or not self.ages_alike(at, condition, left):
                 continue
@@ -172,7 +180,7 @@ class _Proofs:
     def about_guards(self) -> Iterator[Doubt]:
         idle = set()
         for index, guard in enumerate(self.plan.guards):
-            if self.never(Is(guard.condition, True, guard.action)):
+            if not self.plain(guard.condition) and self.never(Is(guard.condition, True, guard.action)):
                 idle.add(index)
                 yield Doubt("TIKI-712", At("guard", index), because=self.contradiction(guard.condition))
         shut: set[At] = set()
@@ -182,7 +190,7 @@ class _Proofs:
                 shut |= {first, *others}
                 yield Doubt("TIKI-713", first, tuple(others), actions=(action,))
         for index, guard in enumerate(self.plan.guards):
-            if index not in idle and At("guard", index) not in shut:
+            if index not in idle and At("guard", index) not in shut and not self.plain(guard.condition):
                 yield from self.spare(At("guard", index), guard.condition, guard.action)
 
 

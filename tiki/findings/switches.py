@@ -12,9 +12,10 @@ from tiki.schema import Fact
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A plan whose switches are facts, and the claim that each of them is known."""
+    """A plan whose switches are facts, their names, and the claim that each of them is known."""
 
     plan: Plan
+    names: frozenset[str]
     known: Claim
 
 
@@ -42,7 +43,7 @@ def opened(plan: Plan) -> Opened:
         windows=tuple(_window(window, facts) for window in plan.windows),
     )
     absent = [Test(term, "absent", None, "", switches[0].place) for term in facts.values()]
-    return Opened(again, All(tuple(Is(test, False) for test in absent)))
+    return Opened(again, frozenset(facts), All(tuple(Is(test, False) for test in absent)))
 
 
 def _window(window: Window, facts: dict[str, FactTerm]) -> Window:

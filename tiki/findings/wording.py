@@ -17,7 +17,7 @@ def _never_true(doubt: Doubt, clauses: Clauses) -> Diagnostic:
     why = _excluded(doubt, clauses)
     return finding(
         "TIKI-701",
-        f"{clauses.name(doubt.at)} can never be true: {why or 'no facts make its condition true'}",
+        f"{clauses.called(doubt.at)} can never be true: {why or 'no facts make its condition true'}",
         clauses.clause(doubt.at).place,
         help="correct the condition, or remove the rule",
     )
@@ -27,7 +27,7 @@ def _never_forbids(doubt: Doubt, clauses: Clauses) -> Diagnostic:
     why = _excluded(doubt, clauses)
     return finding(
         "TIKI-712",
-        f"{clauses.name(doubt.at)} can never forbid: {why or 'no candidate makes its condition true'}",
+        f"{clauses.called(doubt.at)} can never forbid: {why or 'no candidate makes its condition true'}",
         clauses.clause(doubt.at).place,
         help="correct the condition, or remove the guard",
     )
@@ -45,9 +45,9 @@ def _unreached(doubt: Doubt, clauses: Clauses) -> Diagnostic:
     verb = "decides" if len(takers) == 1 else "decide"
     return finding(
         "TIKI-702",
-        f"{clauses.name(doubt.at)} is never reached: {_list(takers)} {verb} all of it",
+        f"{clauses.called(doubt.at)} is never reached: {_list(takers)} {verb} all of it",
         clauses.clause(doubt.at).place,
-        help=f"put it before {_list([clauses.name(at) for at in doubt.by])}, or remove it",
+        help=f"put it before {_list([clauses.called(at) for at in doubt.by])}, or remove it",
         notes=_notes(doubt.by, clauses, "decides before it"),
         example=doubt.example,
     )
@@ -56,7 +56,7 @@ def _unreached(doubt: Doubt, clauses: Clauses) -> Diagnostic:
 def _always_true(doubt: Doubt, clauses: Clauses) -> Diagnostic:
     return finding(
         "TIKI-703",
-        f"{clauses.name(doubt.at)} always holds: no facts, known or absent, make its condition false",
+        f"{clauses.called(doubt.at)} always holds: no facts, known or absent, make its condition false",
         clauses.clause(doubt.at).place,
         help="if that is meant, write `otherwise`; else correct the condition",
     )
@@ -70,7 +70,7 @@ def _spare(doubt: Doubt, clauses: Clauses) -> Diagnostic:
     why = f"{_list(beside)} settles it" if beside else "without it the condition has the same truth"
     return finding(
         "TIKI-704",
-        f"`{shown(part.formula)}` never matters in {clauses.name(doubt.at)}: {why}, whatever the facts",
+        f"`{shown(part.formula)}` never matters in {clauses.called(doubt.at)}: {why}, whatever the facts",
         _place(clauses, doubt.at, doubt.span),
         help="leave it out, or correct what it says",
         notes=[Note("this settles it", _place(clauses, doubt.at, span)) for span in doubt.because],
@@ -95,18 +95,18 @@ def _overruled(doubt: Doubt, clauses: Clauses) -> Diagnostic:
     (action,) = doubt.actions
     return finding(
         "TIKI-714",
-        f"{clauses.name(doubt.at)} never gets to `{action}`: wherever it decides, {_list(guards)} {_forbid(guards)} it",
+        f"{clauses.called(doubt.at)} never gets to `{action}`: wherever it decides, {_list(guards)} {_forbid(guards)} it",
         place_of_action(clauses.clause(doubt.at), action),
         help="correct the guard or the rule: what is left is the terminal action",
         notes=_notes(dict.fromkeys(doubt.by), clauses, f"forbids `{action}`"),
-        example=doubt.example,
+        example=f"{doubt.example}: {clauses.called(doubt.at)} decides, and may not" if doubt.example else "",
     )
 
 
 def _vain_offer(doubt: Doubt, clauses: Clauses) -> Diagnostic:
     by = list(dict.fromkeys(doubt.by))
     guards = [clauses.said(at) for at in by]
-    name, terminal = clauses.name(doubt.at), clauses.plan.point.terminal
+    name, terminal = clauses.called(doubt.at), clauses.plan.point.terminal
     offered = dict(verdicts(clauses.plan))[doubt.at].actions
     actions = _list([f"`{action}`" for action in doubt.actions])
     message = f"{name} offers {actions} in vain: wherever it asks, {_list(guards)} {_forbid(guards)} it"
@@ -118,7 +118,7 @@ def _vain_offer(doubt: Doubt, clauses: Clauses) -> Diagnostic:
         place_of_action(clauses.clause(doubt.at), doubt.actions[0]),
         help="correct the guard, or offer something else",
         notes=_notes(by, clauses, "forbids it"),
-        example=doubt.example,
+        example=f"{doubt.example}: {clauses.called(doubt.at)} asks" if doubt.example else "",
     )
 
 
@@ -135,7 +135,7 @@ _WORDS: Mapping[Code, Callable[[Doubt, Clauses], Diagnostic]] = {
 
 
 def _notes(by: Iterable[At], clauses: Clauses, what: str) -> list[Note]:
-    return [Note(f"{clauses.name(at)} {what}", clauses.clause(at).place) for at in by]
+    return [Note(f"{clauses.called(at)} {what}", clauses.clause(at).place) for at in by]
 
 
 def _list(words: list[str]) -> str:
