@@ -51,8 +51,11 @@ def bundle_of(context: typer.Context, path: Path | None) -> "tiki.Bundle":
 def sources(context: typer.Context, path: Path | None) -> "tuple[list[tiki.Source], list[tiki.Source]]":
     """The specs at a path, or those of the settings with their overlay."""
     import tiki  # noqa: PLC0415
+    from tiki.document import TESTS  # noqa: PLC0415
 
     if path is not None and not path.is_dir():
+        if path.name.endswith(TESTS):
+            raise Refused("tests", f"{path} holds scenarios, not specs", cure="`elias tiki test` runs and checks them")
         return [_file(path)], []
     settings = settings_of(context)
     folder = folder_of(context, path)

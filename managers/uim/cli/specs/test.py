@@ -1,12 +1,15 @@
 """`elias tiki test`: the examples of specs and the scenarios beside them, run, and what they cover."""
 
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from federation.errors import Refused
-from managers.uim.cli.output import Json, emit, progress, say, table
+from managers.uim.cli.output import Json, complain, emit, progress, say, table
 from managers.uim.cli.specs.sources import bundle_of, folder_of, read_text
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ def run_tests(
     ] = 0.0,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as JUnit XML.")] = None,
     json_: Json = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Run again whenever a file changes, until Ctrl-C.")] = False,
 ) -> None:
     """Run the examples under specs and the scenarios in `*_test.tiki` files. Time is virtual: a scenario of a day takes
     milliseconds. Exit code 1 when a test fails; then it says what was decided instead, when, and why.
@@ -48,23 +52,57 @@ def run_tests(
 
         elias tiki test my_specs --fail-under 100 --junit results.xml
     """
-    outcome = _outcome(context, path, specs, only)
-    if junit is not None:
-        _write(junit, outcome)
-    short = outcome.coverage.percent < fail_under
-    if json_:
-        emit(_plain(outcome))
-    else:
-        for case in outcome.failed:
-            print(f"{case.message}\n")
-        if covered or short:
-            _show(outcome.coverage)
-        ran = f"{outcome.count('scenario')} scenarios, {outcome.count('example')} examples"
-        print(f"{ran}, {len(outcome.failed)} failed")
-    if short:
-        say(f"error: the tests cover {outcome.coverage.percent:.1f} %, less than {fail_under:g} %")
-    if outcome.failed or short:
+
+    def once() -> bool:
+        outcome = _outcome(context, path, specs, only)
+        if junit is not None:
+            _write(junit, outcome)
+        short = outcome.coverage.percent < fail_under
+        if json_:
+            emit(_plain(outcome))
+        else:
+            _tell(outcome, covered or short)
+        if short:
+            say(f"error: the tests cover {outcome.coverage.percent:.1f} %, less than {fail_under:g} %")
+        return not outcome.failed and not short
+
+    if watch:
+        files = [path.parent if path is not None and not path.is_dir() else folder_of(context, path)]
+        _again_and_again(once, [*files, *([specs] if specs is not None else [])])
+    elif not once():
         raise typer.Exit(1)
+
+
+def _again_and_again(once: Callable[[], object], places: Sequence[Path]) -> None:
+    """Runs until it is interrupted, and again after every change of a file at these places."""
+    while True:
+        seen = _stamps(places)
+        try:
+            once()
+        except Refused as refused:
+            complain(refused.message, refused.place, refused.cure)
+        say("waiting for a change; Ctrl-C ends")
+        while _stamps(places) == seen:
+            time.sleep(0.2)
+
+
+def _stamps(places: Sequence[Path]) -> dict[Path, tuple[int, int]]:
+    found = {}
+    for file in (file for place in places for file in (place.rglob("*") if place.is_dir() else [place])):
+        if file.suffix in (".tiki", ".md"):
+            with suppress(OSError):  # moved away meanwhile
+                stat = file.stat()
+                found[file] = (stat.st_mtime_ns, stat.st_size)
+    return found
+
+
+def _tell(outcome: "Outcome", coverage: bool) -> None:
+    for case in outcome.failed:
+        print(f"{case.message}\n")
+    if coverage:
+        _show(outcome.coverage)
+    ran = f"{outcome.count('scenario')} scenarios, {outcome.count('example')} examples"
+    print(f"{ran}, {len(outcome.failed)} failed", flush=True)
 
 
 def _outcome(context: typer.Context, path: Path | None, specs: Path | None, only: str) -> "Outcome":
