@@ -63,7 +63,7 @@ class GateService(ManagerService):
     async def _bundle_in_force(self) -> tiki.Bundle:
         chosen, entries = self.bundles.first()
         if entries:
-            await self._commit(entries)
+            await self.commit(entries)
         self.bundles.begin(chosen)
         return chosen.bundle
 

@@ -1,17 +1,11 @@
-"""A manager as an actor: its desk, its place in the log, and the queue of work between them.
-
-Work is prepared while batches before it are being committed. A batch is sent once. If one fails, or the appender dies
-under it, those behind it are void too: the state is built anew from the ledger, and whoever waits sends again, which is
-safe, because what was decided is recognised by its id.
-"""
+"""A manager as an actor: its desk, what it follows, and its place in the log."""
 
 import asyncio
 import contextlib
 import heapq
-import itertools
 import os
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 import ray
@@ -20,39 +14,24 @@ import tiki
 from federation.bundles.acceptance import Acceptance
 from federation.clock import SystemClock
 from federation.desk import Desk
-from federation.errors import Bug, EliasError, Fenced, Refused, Temporary
+from federation.errors import Bug, EliasError, Temporary
 from federation.ledger.appender import Batch
 from federation.ledger.store import Store
 from federation.manager import Manager
 from federation.points import schemas
 from federation.records import Entry, Event, Kind, Record, encode
 from federation.runtime import direct
+from federation.runtime.pipeline import Pipeline, Work
 from federation.runtime.roster import Roster, resolve
 from federation.runtime.service import NAMESPACE, Service, actor_name
 from federation.settings import Settings
 
 PATIENCE = 8.0  # seconds for which the appender is called again while it is away: its restart takes about 2
-FLIGHTS = 2  # batches on their way: one is being committed while the next one arrives
-ROUND = 64  # jobs prepared at a time
-AHEAD = 8  # rounds prepared while a commit is on its way; they share the next one
-QUEUE = 2000  # jobs waiting before a manager says it is overloaded
 LEDGER_AWAY = 0.5  # seconds until a database that did not answer is asked again
 
 _events = msgspec.msgpack.Decoder(list[Event])
 _records = msgspec.msgpack.Decoder(list[Record])
 _packed = msgspec.msgpack.Encoder()
-
-
-class Job(NamedTuple):
-    work: Callable[[int], tuple[list[Entry], Any]]
-    future: "asyncio.Future[Any]"
-
-
-class Prepared(NamedTuple):
-    """entries: to be committed; None: the desk broke, and neither these jobs nor later ones happened."""
-
-    entries: list[Entry] | None
-    done: list[tuple[Job, Any]]
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -72,19 +51,10 @@ class ManagerService(Service):
         bundles = settings.bundles
         self.acceptance = Acceptance(schemas(self.roster.points), bundles.trust, require=bundles.require_signature)
         self.desk: Desk
-        self._jobs: asyncio.Queue[Job] = asyncio.Queue(QUEUE)
+        self._pipeline = Pipeline(self, self.clock)
         self._handle: Any = None
         self._line: direct.Line | None = None  # to the appender, if it is on this node
         self._following = asyncio.Event()
-        self._prepared: list[Prepared] = []
-        self._sendable = asyncio.Event()
-        self._flight: asyncio.Task[bool] | None = None  # the batch sent last
-        self._flying = 0
-        self._spoiled = False  # a batch failed: what is prepared after it did not happen
-        self._sound = asyncio.Event()  # the desk holds what the ledger holds and what is prepared
-        self._sound.set()
-        self._quiet = asyncio.Event()  # nothing is prepared or on its way
-        self._quiet.set()
         self._pushes = 0
         self._own = self._followed = self._saved = 0
         self._wake: int | None = None
@@ -105,8 +75,7 @@ class ManagerService(Service):
                 self.log.warning("waiting for the ledger: %s", error)
                 await asyncio.sleep(LEDGER_AWAY)
         await self.listen({"submit": self.submit})
-        self.spawn(self._prepare_loop())
-        self.spawn(self._send_loop())
+        self._pipeline.start()
         self.spawn(self._follow_loop())
         await self._following.wait()
         self.settle_memory()
@@ -126,7 +95,7 @@ class ManagerService(Service):
 
     async def drain(self) -> None:
         """Finish what was accepted, keep a snapshot, and stop."""
-        await asyncio.wait_for(self._jobs.join(), 10)
+        await asyncio.wait_for(self._pipeline.join(), 10)
         await self._save()
         await self.stop_tasks()
         self.store.close()
@@ -198,8 +167,7 @@ class ManagerService(Service):
                 self.epoch, _ = await self._appender(
                     "follow", self.name, actor_name(self.name), sorted(kinds), sorted(pairs)
                 )
-                if not self._flying and (self._line is None or self._line.broken):
-                    self._line = await direct.connect(actor_name("appender"))
+                await self._connect()
                 await self.do(self._catching_up)
             except Temporary as error:
                 self.log.warning("nobody is followed yet: %s", error)
@@ -210,6 +178,15 @@ class ManagerService(Service):
             with contextlib.suppress(ray.exceptions.RayError):
                 await self._handle.wait_closed.remote()
             self._handle = None
+
+    async def _connect(self) -> None:
+        """Take the short way to the appender, unless a batch is on its way through Ray and might be overtaken."""
+        if self._line is None or self._line.broken:
+            line = await direct.connect(actor_name("appender"))
+            if line is not None and self._pipeline.flying:
+                await line.close()
+            else:
+                self._line = line
 
     def _catching_up(self, now: int) -> tuple[list[Entry], Any]:
         self._catch_up()
@@ -294,141 +271,23 @@ class ManagerService(Service):
             "cases": len(self.desk.state.cases),
             "events": self._handled,
             "commits": self._commits,
-            "waiting": self._jobs.qsize(),
+            "waiting": self._pipeline.waiting,
         }
 
-    # -- the queue ---------------------------------------------------------------------------------------------------
+    # -- to the log --------------------------------------------------------------------------------------------------
 
-    async def do(self, work: Callable[[int], tuple[list[Entry], Any]]) -> Any:
+    async def do(self, work: Work) -> Any:
         """Run `work` on the desk and commit its entries; its result once they are committed."""
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        try:
-            self._jobs.put_nowait(Job(work, future))
-        except asyncio.QueueFull:
-            raise Temporary(f"{self.name} has {QUEUE} requests waiting; send slower, or again in a moment") from None
-        return await future
+        return await self._pipeline.do(work)
 
-    async def _prepare_loop(self) -> None:
-        """Have the desk do what came, a few rounds ahead of the commits."""
-        while True:
-            jobs = [await self._jobs.get()]
-            while not self._jobs.empty() and len(jobs) < ROUND:
-                jobs.append(self._jobs.get_nowait())
-            if len(self._prepared) >= AHEAD or self._save_due():
-                await self._quiet.wait()
-            await self._sound.wait()
-            prepared = self._prepare(jobs)
-            self._prepared.append(prepared)
-            self._quiet.clear()
-            self._sendable.set()
-            if prepared.entries is None:
-                self._sound.clear()
-
-    async def _send_loop(self) -> None:
-        """Commit what is prepared, two batches on their way at a time, and build the state anew if one fails."""
-        while True:
-            await self._sendable.wait()
-            self._sendable.clear()
-            if self._spoiled:
-                await self._recover()
-            elif self._prepared and self._flying < FLIGHTS:
-                self._launch()
-            elif not self._prepared and not self._flying:
-                await self._settled()
-                if not self._prepared and not self._flying:
-                    self._quiet.set()
-
-    def _launch(self) -> None:
-        taken, self._prepared = self._prepared, []
-        sound = list(itertools.takewhile(lambda prepared: prepared.entries is not None, taken))
-        if len(sound) < len(taken):
-            self._prepared = taken[len(sound) :]
-            self._spoiled = True
-        entries = [entry for prepared in sound for entry in prepared.entries or ()]
-        done = [job for prepared in sound for job in prepared.done]
-        self._flying += 1
-        self._flight = asyncio.get_running_loop().create_task(self._fly(self._flight, entries, done))
-        self._flight.add_done_callback(self._ended)
-
-    async def _fly(
-        self, previous: "asyncio.Task[bool] | None", entries: list[Entry], done: list[tuple[Job, Any]]
-    ) -> bool:
-        kept = await self._send(previous, entries, done)
-        self._flying -= 1
-        if not kept:
-            self._spoiled = True
-            self._sound.clear()
-        self._sendable.set()
-        return kept
-
-    async def _recover(self) -> None:
-        """What was prepared on a state that did not come about is void, and is to be sent again."""
-        self._sound.clear()
-        if self._flight is not None:
-            await self._flight
-        void, self._prepared = self._prepared, []
-        error = Temporary(f"{self.name} is catching up with the ledger; send it again")
-        self._lost([job for prepared in void for job, _ in prepared.done], error)
-        await self._restore()
-        self._flight, self._spoiled = None, False
-        self._sound.set()
-        self._sendable.set()
-
-    def _prepare(self, jobs: list[Job]) -> Prepared:
-        """The entries of these jobs; None when one of them broke the desk, and all that was not yet sent is void."""
-        entries: list[Entry] | None = []
-        done: list[tuple[Job, Any]] = []
-        now = self.clock.now()
-        for job in jobs:
-            if entries is None:
-                done.append((job, None))
-                continue
-            try:
-                made, result = job.work(now)
-                entries += made
-                done.append((job, result))
-            except Refused as error:
-                self._lost([job], error)
-            except Temporary as error:  # the ledger could not be read, and the desk may have stopped half-way
-                self._lost([job], error)
-                entries = None
-            except Exception as error:
-                self.log.exception("a bug in %s", self.name)
-                self._lost([job], Bug(f"{self.name}: {type(error).__name__}: {error}"))
-                entries = None
-        return Prepared(entries, done)
-
-    async def _send(
-        self, previous: "asyncio.Task[bool] | None", entries: list[Entry], done: list[tuple[Job, Any]]
-    ) -> bool:
-        """Commit, then tell those who wait; False if nothing was committed. `previous`: the batch sent before."""
-        problem: EliasError | None = None
-        try:
-            await self._commit(entries) if entries else self._want_tick()
-        except EliasError as error:
-            problem = error
-        if previous is not None and not await previous:
-            problem = Temporary(f"{self.name} is catching up with the ledger; send it again")
-        if isinstance(problem, Fenced):
-            os._exit(3)  # a newer incarnation is in charge
-        if problem is not None:
-            self._lost([job for job, _ in done], problem)
-            return False
-        for job, result in done:
-            if not job.future.done():
-                job.future.set_result(result)
-            self._jobs.task_done()
-        self.committed()
-        return True
-
-    def _want_tick(self) -> None:
+    def want_tick(self) -> None:
         """Have the appender make a tick when the next timer of this manager is due, unless it was told so before."""
         wake = self.desk.wake()
         if wake is not None and wake != self._wake and self._handle is not None:
             self._wake = wake
             self._handle.wake.remote(wake)
 
-    async def _commit(self, entries: list[Entry]) -> None:
+    async def commit(self, entries: list[Entry]) -> None:
         """Sent once: whatever goes wrong, the ledger says what became of it, and the state is built anew from there."""
         batch = Batch(self.name, self.incarnation, self._batch_number, entries)
         self._batch_number += 1
@@ -447,12 +306,12 @@ class ManagerService(Service):
     def followed_anew(self) -> None:
         """Called when an appender, the first or its replacement, carries records to this manager."""
 
-    def _save_due(self) -> bool:
+    def wants_rest(self) -> bool:
         return self._own + self._followed - self._saved > 2 * self.settings.ledger.snapshot_every
 
-    async def _settled(self) -> None:
-        """Nothing is on its way: what the desk holds is what the ledger holds."""
-        if self._save_due() and not self.desk.owes:
+    async def rest(self) -> None:
+        """A snapshot of the state is taken while it is just what the ledger holds."""
+        if self.wants_rest() and not self.desk.owes:
             await self._save()
 
     async def _save(self) -> None:
@@ -463,7 +322,7 @@ class ManagerService(Service):
         except EliasError as error:
             self.log.warning("no snapshot: %s", error)
 
-    async def _restore(self) -> None:
+    async def restore(self) -> None:
         """What was folded did not happen: build the state again from what did, as soon as that can be read."""
         while True:
             try:
@@ -472,14 +331,8 @@ class ManagerService(Service):
                 self._line = await direct.connect(actor_name("appender"))
                 return
             except Temporary as error:
-                self._lost([self._jobs.get_nowait() for _ in range(self._jobs.qsize())], error)
+                self._pipeline.refuse_waiting(error)
                 await asyncio.sleep(LEDGER_AWAY)
-
-    def _lost(self, jobs: list[Job], error: EliasError) -> None:
-        for job in jobs:
-            if not job.future.done():
-                job.future.set_exception(error)
-            self._jobs.task_done()
 
     async def _appender(self, method: str, *args: Any, patience: float = PATIENCE) -> Any:
         """Call the appender, and for `patience` seconds again while it is being replaced or the database is busy."""

@@ -7,13 +7,15 @@ import logging.handlers
 import os
 import socket
 from collections.abc import Coroutine, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 
 from federation.runtime import direct
 
 NAMESPACE = "elias"
+
+_T = TypeVar("_T")
 
 
 def actor_name(child: str) -> str:
@@ -63,7 +65,7 @@ class Service:
         """Answer these also over a socket, to actors of this node."""
         self._listener = await direct.Listener.open(actor_name(self.name), methods)
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def spawn(self, work: Coroutine[Any, Any, _T]) -> "asyncio.Task[_T]":
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
