@@ -134,9 +134,10 @@ def _never_cleared(clauses: Clauses, dead: Collection[At]) -> Iterator[Diagnosti
             continue
         why = _out_of_reach(stay)
         if why:
+            name = clauses.called(At("rule", index))
             yield finding(
                 "TIKI-722",
-                f"`clear at` is never reached: {why}, so once {clauses.called(At('rule', index))} holds it stays in force",
+                f"`clear at` is never reached: {why}, so once {name} holds it stays in force",
                 stay.place,
                 help="name a value that the fact comes back to",
             )

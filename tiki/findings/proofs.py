@@ -1,8 +1,9 @@
 """What is proved about the clauses of one plan. Nothing here knows a place: what was proved of a plan once holds for
 every plan that means the same."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from time import monotonic
 
 from tiki.analysis import All, Claim, Input, Is, Not, Solver, Some, Sure, decides, passes, rule_is
 from tiki.findings.doubts import At, Code, Doubt, actions_of, verdicts
@@ -42,6 +43,7 @@ class _Proofs:
     def __init__(self, plan: Plan, budget: float) -> None:
         switched = opened(plan)
         self.plan, self.known, self.switches = switched.plan, switched.known, switched.names
+        self.ends = monotonic() + budget
         self.solver = Solver(self.plan, timeout=budget)
         self.settled = True
         self.sure = Sure()
@@ -56,9 +58,19 @@ class _Proofs:
 
     def never(self, *claims: Claim) -> bool:
         """Whether it is proved that no input makes all the claims so."""
+        if monotonic() > self.ends:
+            self.settled = False
+            return False
         possible = self.solver.possible(*claims, self.known)
         self.settled = self.settled and possible is not None
         return possible is False
+
+    def core(self, claims: Sequence[Claim], given: Sequence[Claim] = ()) -> list[int]:
+        """The positions of claims that cannot all be so where the given ones are, as few as can be told in time."""
+        found = self.solver.reason(*given, *claims, self.known)
+        if found is None:
+            return list(range(len(claims)))
+        return [position - len(given) for position in found if len(given) <= position < len(given) + len(claims)]
 
     def plain(self, condition: Formula) -> bool:
         """Whether a condition needs no proof. A switch does: it is never absent."""
@@ -89,27 +101,22 @@ class _Proofs:
 
     def unreached(self, at: At, index: int, *mine: Claim) -> Doubt:
         """The clauses before that take all of it, as few as can be, and an input that one of them takes."""
-        core = self.solver.reason(*mine, *self.false[:index], self.known) or ()
-        takers = [position - len(mine) for position in core if len(mine) <= position < len(mine) + index]
-        prefer = [All((*mine, decides(self.plan, taker))) for taker in takers]
-        shown = self.solver.find(self.known, *mine, prefer=prefer).input
+        takers = self.core(self.false[:index], mine)
+        wanted = [(*mine, decides(self.plan, taker)) for taker in takers]
+        shown = next((one for claims in wanted if (one := self.solver.find(self.known, *claims).input)), None)
         example = self.told(shown) if shown is not None else ""
         return Doubt("TIKI-702", at, tuple(At("rule", taker) for taker in takers), example=example)
 
     def told(self, shown: Input) -> str:
-        verdict = self.solver.decide(self.plan, shown)
-        by = "no clause" if verdict.reason == "undecided" else verdict.clause
-        if verdict.reason == "unknown":
-            by = f"{self.plan.rules[verdict.index].name} is unknown and the fallback"
-        return f"{shown.text(self.plan)}: {by} decides"
+        name = self.solver.decide(self.plan, shown).clause
+        return f"{shown.text(self.plan)}: {name if ' ' in name else f'`{name}`'} decides"
 
     def contradiction(self, condition: Formula) -> tuple[Extent, ...]:
         """The parts of a conjunction that exclude one another."""
         if not isinstance(condition, Every):
             return ()
-        claims = [Is(item, True) for item in condition.items]
-        core = self.solver.reason(*claims, self.known) or ()
-        return tuple(span_of(condition, condition.items[position]) for position in core if position < len(claims))
+        core = self.core([Is(item, True) for item in condition.items])
+        return tuple(span_of(condition, condition.items[position]) for position in core)
 
     def spare(self, at: At, condition: Formula, action: str = "") -> Iterator[Doubt]:
         """The parts without which, and without those found before, the condition has the same truth for all facts."""
@@ -168,14 +175,11 @@ class _Proofs:
             example = shown.text(self.plan) if shown is not None else ""
             yield Doubt(code, at, by, actions=tuple(actions), example=example)
 
-    def forbidding(self, action: str, *where: Claim) -> Iterator[At]:
+    def forbidding(self, action: str, *where: Claim) -> list[At]:
         """The guards that together leave no candidate of an action, as few as can be."""
         mine = [index for index, guard in enumerate(self.plan.guards) if guard.action == action]
-        claims = [Is(self.plan.guards[index].condition, False, action) for index in mine]
-        core = self.solver.reason(*where, *claims, self.known) or ()
-        for position in core:
-            if len(where) <= position < len(where) + len(mine):
-                yield At("guard", mine[position - len(where)])
+        core = self.core([Is(self.plan.guards[index].condition, False, action) for index in mine], where)
+        return [At("guard", mine[position]) for position in core]
 
     def about_guards(self) -> Iterator[Doubt]:
         idle = set()

@@ -1,12 +1,15 @@
 """From what was proved of a plan to diagnostics: words, places, fixes."""
 
 from collections.abc import Callable, Iterable, Mapping
+from math import isfinite
 
 from tiki.diagnostics import Diagnostic, Note, Place, Span
 from tiki.findings.cut import cut
 from tiki.findings.doubts import At, Clauses, Code, Doubt, finding, place_of_action, verdicts
 from tiki.findings.parts import Extent, part_at, shown
-from tiki.plan import tests
+from tiki.plan import AttributeTerm, FactTerm, Formula, tests
+from tiki.schema import Attribute, Fact
+from tiki.values import show
 
 
 def said(doubt: Doubt, clauses: Clauses) -> Diagnostic:
@@ -17,7 +20,7 @@ def _never_true(doubt: Doubt, clauses: Clauses) -> Diagnostic:
     why = _excluded(doubt, clauses)
     return finding(
         "TIKI-701",
-        f"{clauses.called(doubt.at)} can never be true: {why or 'no facts make its condition true'}",
+        f"{clauses.called(doubt.at)} can never be true: {why}",
         clauses.clause(doubt.at).place,
         help="correct the condition, or remove the rule",
     )
@@ -27,27 +30,45 @@ def _never_forbids(doubt: Doubt, clauses: Clauses) -> Diagnostic:
     why = _excluded(doubt, clauses)
     return finding(
         "TIKI-712",
-        f"{clauses.called(doubt.at)} can never forbid: {why or 'no candidate makes its condition true'}",
+        f"{clauses.called(doubt.at)} can never forbid: {why}",
         clauses.clause(doubt.at).place,
         help="correct the condition, or remove the guard",
     )
 
 
 def _excluded(doubt: Doubt, clauses: Clauses) -> str:
-    parts = [_text(clauses, doubt.at, span) for span in doubt.because]
-    if not parts:
-        return ""
-    return f"{_list(parts)} can never be true" if len(parts) == 1 else f"{_list(parts)} exclude one another"
+    """Why a condition is never true: parts of it exclude one another, or one is beyond the range of its fact."""
+    condition = clauses.condition(doubt.at)
+    parts = [part_at(condition, span).formula for span in doubt.because] or [condition]
+    if len(parts) > 1:
+        return f"{_list([f'`{shown(part)}`' for part in parts])} exclude one another"
+    ranges = _ranges(parts[0])
+    return f"no facts make `{shown(parts[0])}` true{f', for {_list(ranges)}' if ranges else ''}"
+
+
+def _ranges(formula: Formula) -> list[str]:
+    terms = [term for test in tests(formula) for term in test.terms if isinstance(term, FactTerm | AttributeTerm)]
+    declared = dict.fromkeys(term.fact if isinstance(term, FactTerm) else term.attribute for term in terms)
+    return [said for one in declared if (said := _range(one))]
+
+
+def _range(declared: Fact | Attribute) -> str:
+    low, high = declared.range
+    ends = [
+        f"{word} {show(declared.type, end)}" for word, end in (("at least", low), ("at most", high)) if isfinite(end)
+    ]
+    return f"`{declared.name}` is {' and '.join(ends)}" if ends else ""
 
 
 def _unreached(doubt: Doubt, clauses: Clauses) -> Diagnostic:
     takers = [clauses.said(at) for at in doubt.by]
-    verb = "decides" if len(takers) == 1 else "decide"
+    one = len(takers) == 1
+    move = f"put it before {clauses.called(doubt.by[0])}, or " if one and doubt.at.kind == "rule" else ""
     return finding(
         "TIKI-702",
-        f"{clauses.called(doubt.at)} is never reached: {_list(takers)} {verb} all of it",
+        f"{clauses.called(doubt.at)} is never reached: {_list(takers)} {'decides' if one else 'decide'} all of it",
         clauses.clause(doubt.at).place,
-        help=f"put it before {_list([clauses.called(at) for at in doubt.by])}, or remove it",
+        help=f"{move}remove it",
         notes=_notes(doubt.by, clauses, "decides before it"),
         example=doubt.example,
     )
@@ -91,15 +112,16 @@ def _shut(doubt: Doubt, clauses: Clauses) -> Diagnostic:
 
 
 def _overruled(doubt: Doubt, clauses: Clauses) -> Diagnostic:
-    guards = [clauses.said(at) for at in dict.fromkeys(doubt.by)]
-    (action,) = doubt.actions
+    by = list(dict.fromkeys(doubt.by))
+    guards = [clauses.said(at) for at in by]
+    name, (action,) = clauses.called(doubt.at), doubt.actions
     return finding(
         "TIKI-714",
-        f"{clauses.called(doubt.at)} never gets to `{action}`: wherever it decides, {_list(guards)} {_forbid(guards)} it",
+        f"{name} never gets to `{action}`: wherever it decides, {_list(guards)} {_forbid(guards)} it",
         place_of_action(clauses.clause(doubt.at), action),
         help="correct the guard or the rule: what is left is the terminal action",
-        notes=_notes(dict.fromkeys(doubt.by), clauses, f"forbids `{action}`"),
-        example=f"{doubt.example}: {clauses.called(doubt.at)} decides, and may not" if doubt.example else "",
+        notes=_notes(by, clauses, f"forbids `{action}`"),
+        example=f"{doubt.example}: {name} decides, and may not" if doubt.example else "",
     )
 
 
@@ -118,7 +140,7 @@ def _vain_offer(doubt: Doubt, clauses: Clauses) -> Diagnostic:
         place_of_action(clauses.clause(doubt.at), doubt.actions[0]),
         help="correct the guard, or offer something else",
         notes=_notes(by, clauses, "forbids it"),
-        example=f"{doubt.example}: {clauses.called(doubt.at)} asks" if doubt.example else "",
+        example=f"{doubt.example}: {name} asks" if doubt.example else "",
     )
 
 
