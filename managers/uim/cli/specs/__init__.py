@@ -4,6 +4,7 @@ import typer
 
 from managers.uim.cli.specs.check import check
 from managers.uim.cli.specs.diff import diff
+from managers.uim.cli.specs.docs import docs
 from managers.uim.cli.specs.explain import explain
 from managers.uim.cli.specs.fmt import format_
 from managers.uim.cli.specs.lsp import lsp
@@ -15,6 +16,7 @@ from managers.uim.cli.specs.test import run_tests
 app = typer.Typer(help="Check, format, explain and test specs in TIKI.", no_args_is_help=True)
 app.command()(check)
 app.command()(diff)
+app.command()(docs)
 app.command("fmt")(format_)
 app.command()(explain)
 app.command()(new)
