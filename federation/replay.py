@@ -6,6 +6,7 @@ the decision points of the versions that the ledger names, and nothing else.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import msgspec
@@ -53,7 +54,8 @@ def replay(
         header = record.header
         body = _decoded(record)
         if header.kind == Kind.BUNDLE:
-            bundles.append((body.digest, _bundle(body, points, header.seq)))
+            with suppress(tiki.Invalid):  # somebody has put it on record past the gate; nobody decided by it
+                bundles.append((body.digest, _bundle(body, points, header.seq)))
         elif header.kind == Kind.ASKED:
             bundle = next((b for digest, b in reversed(bundles) if digest == body.bundle), None)
             if bundle is None:

@@ -6,21 +6,27 @@ Part of the gate's process. It checks what it puts on record as every manager do
 
 import asyncio
 import contextlib
+import logging
 import os
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import msgspec
 import ray
 
 import tiki
 from federation.bundles import artefact, staging
-from federation.bundles.acceptance import Accepted, record_of, text_of
+from federation.bundles.acceptance import Acceptance, Accepted, record_of, text_of
 from federation.bundles.history import find, namesake
 from federation.bundles.region import uncovered
+from federation.clock import Clock
+from federation.desk import Desk
 from federation.errors import Refused, Temporary
+from federation.ledger.store import Store
 from federation.records import BundleText, Entry, Kind, encode
-from federation.runtime.manager import ManagerService
+from federation.runtime.roster import Roster
 from federation.runtime.service import NAMESPACE, actor_name
+from federation.settings import Settings
 from tiki.front import VERSION
 
 RESCAN = 1.0  # seconds between looks at the spec folder
@@ -29,10 +35,26 @@ ADOPTION = 5.0  # seconds for a manager to take a new bundle; one that is being 
 _UNSOUND = (tiki.Invalid, Refused, OSError)  # what keeps the specs of the folder from coming into force
 
 
+class Gate(Protocol):
+    """The process that this is a part of. do: run work on the desk and commit its entries."""
+
+    settings: Settings
+    acceptance: Acceptance
+    roster: Roster
+    store: Store
+    desk: Desk
+    log: logging.Logger
+
+    @property
+    def clock(self) -> Clock: ...
+
+    async def do(self, work: Callable[[int], tuple[list[Entry], Any]]) -> Any: ...
+
+
 class Bundles:
     """problem: what is wrong with an edit of the folder that is therefore not in force."""
 
-    def __init__(self, gate: ManagerService) -> None:
+    def __init__(self, gate: Gate) -> None:
         self.gate, self.settings, self.acceptance = gate, gate.settings, gate.acceptance
         self.problem: dict[str, Any] = {}
         self._turn = asyncio.Lock()
