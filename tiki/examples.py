@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from tiki.compile import convert_fact
-from tiki.diagnostics import Place, Report
+from tiki.diagnostics import Diagnostic, Place, Report, errors
 from tiki.document import Cell, Examples
 from tiki.merge import Merged, declared
 from tiki.plan import Plan, Verdict
@@ -14,6 +14,9 @@ from tiki.resolve import TIERS, plan_of, setting_values
 from tiki.schema import Point, Type
 from tiki.trace import Trace, describe
 from tiki.values import ABSENT, UNKNOWN, Known, Mark, Value, canonical, closest, show
+
+NOT_SET = ("decides", "fallback", "on_timeout")
+"""Settings that a test cannot set: they name what a spec does, and no value in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ def examples_of(merged: Merged, report: Report) -> list[Example]:
 
 def _table(table: Examples, merged: Merged, report: Report) -> list[Example]:
     facts = {fact.name: fact for fact in merged.point.facts}
-    settings = setting_values(merged, Report())
+    settings = {name: value for name, value in setting_values(merged, Report()).items() if name not in NOT_SET}
     *columns, decides = table.header.cells
     if decides.text != "decides":
         report.error(
@@ -85,6 +88,10 @@ def _table(table: Examples, merged: Merged, report: Report) -> list[Example]:
                 value = _cell(cell, type_, partial(canonical, type_), report)
                 if not isinstance(value, Mark):
                     set_[name] = value
+        if set_ and (wrong := broken_by(merged, set_)) is not None:
+            message = f"with these settings {wrong.path}:{wrong.line} is wrong: {wrong.message}"
+            report.error("TIKI-602", message, row.place)
+            continue
         expected = row.cells[-1]
         if _expectation(expected, merged, report):
             values = tuple(known.get(fact.name, ABSENT) for fact in merged.point.facts)
@@ -117,6 +124,14 @@ def _expectation(cell: Cell, merged: Merged, report: Report) -> bool:
         suggestion=closest(word, known),
     )
     return False
+
+
+def broken_by(merged: Merged, settings: Mapping[str, Value]) -> Diagnostic | None:
+    """An error that the specs of a point have under these settings and do not have without them."""
+    with_, without = Report(), Report()
+    plan_of(merged, with_, settings)
+    plan_of(merged, without)
+    return next((error for error in errors(with_.found) if error not in without.found), None)
 
 
 def run_example(example: Example, merged: Merged, program: Program) -> ExampleResult:

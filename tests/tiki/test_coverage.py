@@ -205,6 +205,21 @@ def test_what_is_not_covered_says_where_it_stands_and_what_to_try() -> None:
     assert goals["`memory > 80%` in hot is never false near its limit: try memory from 72% to 80%"] == "lab.tiki:3"
 
 
+# -- settings of an example ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "code"),
+    [("memory_threshold", "60%", "TIKI-602"), ("memory_threshold", "75%", ""), ("fallback", "hold", "TIKI-601")],
+)
+def test_an_example_sets_no_setting_that_breaks_the_spec_or_changes_what_it_does(
+    column: str, value: str, code: str
+) -> None:
+    rows = table(f"| memory | {column} | decides |", f"| 76% | {value} | shed_load |")
+    rules = ("fallback: hold", "when memory > memory_threshold, clear at 70%: shed_load", "otherwise: hold", *rows)
+    assert lab.codes(*rules) == ([code] if code else [])
+
+
 # -- reports ---------------------------------------------------------------------------------------------------------
 
 

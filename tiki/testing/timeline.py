@@ -1,11 +1,12 @@
 """From the lines of a scenario to what happens when: settings in force, and the facts at every moment."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from tiki.diagnostics import Place, Report, errors
+from tiki.diagnostics import Place, Report
+from tiki.examples import NOT_SET, broken_by
 from tiki.merge import Merged, declared
 from tiki.plan import Constant
 from tiki.program import Program
@@ -17,13 +18,12 @@ from tiki.testing.syntax import Given, Item, Load, Scenario, Series, Setting
 from tiki.values import ABSENT, UNKNOWN, Known, Mark, Value, canonical, closest
 from tiki.windows import SECOND
 
-MOST_MOMENTS = 2 * LONGEST
-"""Moments at which a scenario asks about one subject."""
+MOST_VALUES = 2 * LONGEST
+"""Values of all facts and subjects of one scenario."""
 
 _MARKS: dict[str, Known | None] = {"_": None, "absent": ABSENT, "unknown": UNKNOWN}
 _AMOUNT = re.compile(r"(-?\d+(?:\.\d+)?)(.*)", re.ASCII)
 _GLUED = re.compile(r"(.+?)x(\d{1,9})", re.ASCII)
-_NOT_SET = ("decides", "fallback", "on_timeout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +64,18 @@ def program_of(scenario: Scenario, merged: Merged, program: Program, report: Rep
                     last = line
     if last is None:
         return program
-    wrong = Report()
-    plan = plan_of(merged, wrong, overrides)
-    for error in errors(wrong.found):
-        message = f"with this setting {error.path}:{error.line} is wrong: {error.message}"
+    wrong = broken_by(merged, overrides)
+    if wrong is not None:
+        message = f"with this setting {wrong.path}:{wrong.line} is wrong: {wrong.message}"
         report.error("TIKI-622", message, last.place)
-    return program if errors(wrong.found) else Program(plan)
+        return program
+    return Program(plan_of(merged, Report(), overrides))
 
 
 def _setting(line: Setting, merged: Merged, report: Report) -> Value | None:
     known: dict[str, Constant | None] = setting_values(merged, Report())
     name = line.name.text
-    if name not in known or name in _NOT_SET:
+    if name not in known or name in NOT_SET:
         facts = [fact.name for fact in merged.point.facts]
         near = closest(name, [*known, "given", "load"])
         cure = f"write `given: {name} ...` or `load 30s: {name} ...`" if name in facts else ""
@@ -96,11 +96,22 @@ def _setting(line: Setting, merged: Merged, report: Report) -> Value | None:
 def timelines(scenario: Scenario, program: Program, report: Report) -> dict[str, Timeline]:
     """By subject; the name of the only one is empty where none is named."""
     facts = [line for line in (*scenario.common, *scenario.lines) if isinstance(line, Given | Load)]
-    named = {subject.text: None for line in facts for subject in line.subjects}
-    return {subject: _timeline(scenario, subject, program, report) for subject in named or {"": None}}
+    named = {subject.text: None for line in facts for subject in line.subjects} or {"": None}
+    found: dict[str, Timeline] = {}
+    left = MOST_VALUES
+    for subject in named:
+        courses = _courses_of(scenario, subject, program, report)
+        left -= sum(len(course.values) for several in courses.values() for course in several)
+        if left < 0:
+            report.error("TIKI-627", f"a scenario has at most {MOST_VALUES} values", scenario.place)
+            break
+        found[subject] = _timeline(courses, program)
+    return found
 
 
-def _timeline(scenario: Scenario, subject: str, program: Program, report: Report) -> Timeline:
+def _courses_of(scenario: Scenario, subject: str, program: Program, report: Report) -> dict[str, list[_Course]]:
+    """The courses of each fact of a subject, in order of time. A line of the scenario takes the place of those above
+    the first one."""
     courses: dict[str, list[_Course]] = {}
     for lines in (scenario.common, scenario.lines):
         mine: dict[str, list[_Course]] = {}
@@ -109,9 +120,10 @@ def _timeline(scenario: Scenario, subject: str, program: Program, report: Report
                 for name, course in _courses(line, program, report):
                     _apart(name, course, mine.setdefault(name, []), report)
         courses |= mine
-    if sum(len(course.values) for several in courses.values() for course in several) > MOST_MOMENTS:
-        report.error("TIKI-627", f"a subject has at most {MOST_MOMENTS} values", scenario.place)
-        return Timeline((), ())
+    return courses
+
+
+def _timeline(courses: Mapping[str, list[_Course]], program: Program) -> Timeline:
     moments = {
         course.start + course.every * step
         for several in courses.values()
@@ -134,7 +146,7 @@ def _courses(line: Given | Load, program: Program, report: Report) -> Iterator[t
     for series, values in found:
         place = series.fact.place
         if isinstance(line, Given):
-            if length > 1 or values[0] is None:
+            if len(values) > 1 or values[0] is None:
                 cure = "use `load` for values that come one after the other"
                 report.error("TIKI-626", f"`{series.fact.text}` is given as more than one value", place, help=cure)
             yield series.fact.text, _Course(0, 0, values[:1], place)
