@@ -20,6 +20,7 @@ QUICK = {
     "idle": ("--settle", "10", "--seconds", "15"),
     "soak": ("--events", "50000"),
     "nab": (),
+    "editor": ("--keys", "200"),
 }
 """Each benchmark with its short cut, in the order in which they run."""
 

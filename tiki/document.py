@@ -19,12 +19,16 @@ class Prose:
 
 @dataclass(frozen=True, slots=True)
 class Front:
+    """The front matter; `lines` as they stand between its two lines of `---`, YAML comments included."""
+
     version: int
+    lines: tuple[str, ...] = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A heading. `manager` and `title` (without the word Spec) are empty unless it begins a spec."""
+    """A heading. `manager` and `title` (without the word Spec) are empty unless it begins a spec. Level 0 is the end of
+    a fence, which ends what stands in it and is not printed."""
 
     level: int
     text: str

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from functools import singledispatch
 
-from tiki.diagnostics import Invalid, Source, errors
+from tiki.diagnostics import Invalid, Report, Source, errors
 from tiki.document import TESTS, Block, Bullet, Examples, Front, Heading, Prose
-from tiki.read import read
+from tiki.read import read, unreadable
 from tiki.syntax import (
     And,
     Assignment,
@@ -29,7 +29,8 @@ from tiki.syntax import (
 
 
 def format_text(text: str, path: str) -> str:
-    """The text in its printed form. Raises Invalid where it cannot be read."""
+    """The text in its printed form, with the ends of lines that it has; unchanged where that form would be too large or
+    too wide to be read again. Raises Invalid where it cannot be read."""
     if path.endswith(TESTS):
         from tiki.testing.format import format_scenarios  # noqa: PLC0415 - tests know the language, not it them
 
@@ -45,14 +46,21 @@ def format_text(text: str, path: str) -> str:
             lines.append("")
         lines += printed
         before = block
-    if path.endswith(".md"):
-        return "\n".join(lines)
-    return "\n".join(lines).strip("\n") + "\n"
+    whole = "\n".join(lines)
+    if not path.endswith(".md"):
+        whole = whole.strip("\n") + "\n"
+    whole = whole.replace("\n", end_of_line(text))
+    return text if unreadable(Source(path, whole), Report()) else whole
+
+
+def end_of_line(text: str) -> str:
+    """What most lines of a text end with."""
+    return "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"
 
 
 def _apart(before: Block | None, block: Block) -> bool:
     """Whether a blank line parts two blocks; prose brings its own."""
-    if isinstance(before, Prose) or isinstance(block, Prose) or (isinstance(block, Heading) and not block.text):
+    if isinstance(before, Prose) or isinstance(block, Prose) or (isinstance(block, Heading) and block.level == 0):
         return False
     if isinstance(before, Heading) and isinstance(block, Bullet | Examples):
         return False
@@ -71,12 +79,12 @@ def _(block: Prose) -> Iterable[str]:
 
 @_block.register
 def _(block: Front) -> Iterable[str]:
-    return ("---", f"tiki: {block.version}", "---")
+    return ("---", *block.lines, "---")
 
 
 @_block.register
 def _(block: Heading) -> Iterable[str]:
-    return (f"{'#' * block.level} {block.text}",) if block.text else ()
+    return (f"{'#' * block.level} {block.text}",) if block.level else ()
 
 
 @_block.register

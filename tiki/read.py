@@ -118,7 +118,7 @@ class _Reader:
                 self.at, self.end = opened + 1, closed
                 self.in_spec = self.in_examples = False
                 blocks += _joined(self._blocks())
-                blocks.append(Heading(1, "", self.place(opened)))
+                blocks.append(Heading(0, "", self.place(opened)))
                 start, self.end = closed, len(self.lines)
             self.at = closed + 1
         blocks.append(Prose(tuple(self.lines[start:])))
@@ -145,7 +145,7 @@ class _Reader:
             return None
         self.at = closing + 1
         try:
-            return Front(read_front("\n".join(self.lines[1:closing])))
+            return Front(read_front("\n".join(self.lines[1:closing])), tuple(self.lines[1:closing]))
         except FrontError as error:
             self.report.error("TIKI-103", str(error), self.place(min(1 + error.line, closing)))
             return None

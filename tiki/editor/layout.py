@@ -5,7 +5,7 @@ from difflib import SequenceMatcher
 
 from tiki.diagnostics import Edit, Invalid, Source, Span, errors
 from tiki.editor.text import Text
-from tiki.format import format_text
+from tiki.format import end_of_line, format_text
 from tiki.read import read
 
 
@@ -27,26 +27,27 @@ def _edits(text: str, path: str) -> Iterator[Edit]:
         printed = format_text(text, path)
     except Invalid:
         return
-    end_of_line = "\r\n" if "\r\n" in text else "\n"
-    before, after = Text(text).lines, printed.split("\n")
+    end_line = end_of_line(text)
+    before, after = Text(text).lines, Text(printed).lines
     for start, end, new in _changes(before, after):
         if end < len(before):
-            span, parts = Span(start + 1, 1, end + 1, 1), [f"{line}{end_of_line}" for line in new]
+            span, parts = Span(start + 1, 1, end + 1, 1), [f"{line}{end_line}" for line in new]
         elif start:
             span = Span(start, len(before[start - 1]) + 1, end, len(before[-1]) + 1)
-            parts = [f"{end_of_line}{line}" for line in new]
+            parts = [f"{end_line}{line}" for line in new]
         else:
-            span, parts = Span(1, 1, end, len(before[-1]) + 1), [end_of_line.join(new)]
+            span, parts = Span(1, 1, end, len(before[-1]) + 1), [end_line.join(new)]
         yield Edit(path, span, "".join(parts))
 
 
 def _changes(before: Sequence[str], after: Sequence[str]) -> Iterator[tuple[int, int, Sequence[str]]]:
     """Lines from, up to (from 0), and what they become."""
-    if len(before) == len(after):
-        for line, (old, new) in enumerate(zip(before, after, strict=True)):
-            if old != new:
-                yield line, line + 1, (new,)
-        return
-    for kind, start, end, new_start, new_end in SequenceMatcher(None, before, after).get_opcodes():
-        if kind != "equal":
+    same = [("replace", 0, len(before), 0, len(after))]
+    codes = same if len(before) == len(after) else SequenceMatcher(None, before, after).get_opcodes()
+    for kind, start, end, new_start, new_end in codes:
+        if kind == "replace" and end - start == new_end - new_start:
+            for old, new in zip(range(start, end), range(new_start, new_end), strict=True):
+                if before[old] != after[new]:
+                    yield old, old + 1, (after[new],)
+        elif kind != "equal":
             yield start, end, after[new_start:new_end]

@@ -32,7 +32,7 @@ def outline(document: Document) -> list[Part]:
     last = _last_line(document)
     for block in document.blocks:
         match block:
-            case Heading(text=""):
+            case Heading(level=0):
                 _close(open_, 0, block.place.span.line)
             case Heading():
                 _close(open_, block.level, block.place.span.line)

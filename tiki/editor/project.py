@@ -16,8 +16,9 @@ from tiki.schema import Point
 
 @dataclass(slots=True)
 class Buffer:
-    """A text as the editor has it."""
+    """A text as the editor has it. uri: as the editor writes it."""
 
+    uri: str
     text: Text
     version: int
 
@@ -51,25 +52,27 @@ class Project:
         self._analyses: dict[str | None, tuple[int, Analysis]] = {}
         self.reload()
 
-    def reload(self) -> None:
-        """Reads the folder again."""
-        self.revision += 1
+    def reload(self) -> bool:
+        """Reads the folder again; whether something there is not as it was."""
+        before = self._files, self._unreadable
         self._files, self._unreadable = {}, []
-        if self.root is None or not self.root.is_dir():
-            return
-        self._take(self.root, "")
-        for environment in sorted((self.root / OVERLAYS).glob("*")):
-            if environment.is_dir():
-                self._take(environment, f"{OVERLAYS}{environment.name}/")
+        if self.root is not None and self.root.is_dir():
+            self._take(self.root, "")
+            for environment in sorted((self.root / OVERLAYS).glob("*")):
+                if environment.is_dir():
+                    self._take(environment, f"{OVERLAYS}{environment.name}/")
+        changed = before != (self._files, self._unreadable)
+        self.revision += changed
+        return changed
 
     def _take(self, folder: Path, prefix: str) -> None:
         report = Report()
         self._files |= {source.path: source.text for source in specs_below(folder, prefix, report)}
         self._unreadable += report.found
 
-    def open(self, path: str, text: Text, version: int) -> None:
+    def open(self, path: str, buffer: Buffer) -> None:
         self.revision += 1
-        self.buffers[path] = Buffer(text, version)
+        self.buffers[path] = buffer
 
     def close(self, path: str) -> None:
         self.revision += 1
@@ -88,6 +91,11 @@ class Project:
     def environments(self) -> set[str | None]:
         """The environments that are shown: that of the base, and those with an overlay that is open."""
         return {self.overlay, *(self.environment(path) for path in self.buffers)}
+
+    def unproved(self) -> list[str | None]:
+        """Those of them that the worker has not answered about since something changed."""
+        known = {environment for environment, proved in self.proved.items() if proved.revision == self.revision}
+        return sorted(self.environments() - known, key=str)
 
     def environment(self, path: str) -> str | None:
         return path.split("/")[1] if path.startswith(OVERLAYS) and path.count("/") > 1 else self.overlay

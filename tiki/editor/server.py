@@ -3,6 +3,7 @@
 Nothing that a text holds ends it, and a request for a document that is not open is answered, not an error.
 """
 
+import gc
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -67,6 +68,7 @@ def serve(
     points: Mapping[str, Point], specs: Path | None = None, overlay: str | None = None, port: int | None = None
 ) -> None:
     """Speaks on standard input and output until the editor ends it; with `port` on that port of this machine alone."""
+    gc.set_threshold(50_000, 20, 100)  # trees that live long: a full collection holds a key up for a tenth of a second
     logging.getLogger("pygls").setLevel(logging.CRITICAL)
     logging.getLogger("tiki.editor").setLevel(logging.ERROR)
     if port is None:

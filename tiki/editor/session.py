@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from pygls.protocol import LanguageServerProtocol, lsp_method
 from pygls.uris import from_fs_path, to_fs_path
 
 from tiki.editor import convert
-from tiki.editor.project import Project, Proved
+from tiki.editor.project import Buffer, Project, Proved
 from tiki.editor.slow import Answer, question
 from tiki.editor.text import Text
 from tiki.editor.worker import Worker
@@ -47,7 +48,7 @@ class Session(LanguageServer):
         self.roots: dict[Path, Project] = {}
         self.alone: dict[str, Project] = {}
         self.worker = Worker()
-        self.published: dict[str, Sequence[types.Diagnostic]] = {}
+        self._sent: dict[Project, dict[str, _Sent]] = {}
         self._soon: dict[Project, asyncio.TimerHandle] = {}
         self._pause: asyncio.TimerHandle | None = None
 
@@ -59,38 +60,67 @@ class Session(LanguageServer):
 
     @property
     def encoding(self) -> str:
-        return str(getattr(self.workspace.position_encoding, "value", self.workspace.position_encoding) or "utf-16")
+        kind = self.workspace.position_encoding
+        return kind.value if isinstance(kind, types.PositionEncodingKind) else kind or "utf-16"
 
-    def add_root(self, folder: Path) -> None:
-        """The specs in force stand for the workspace folder that they lie in."""
-        specs = None if self.specs is None else self.specs.resolve()
-        root = specs if specs is not None and specs.is_relative_to(folder) else folder
-        if root not in self.roots:
-            self.roots[root] = Project(self.points, root, self.overlay)
+    def add_folder(self, uri: str) -> None:
+        """Takes a folder of the editor in; the specs in force stand for the folder that they lie in. What was opened
+        from there before belongs to it now."""
+        root = self._root(uri)
+        if root is None or root in self.roots:
+            return
+        project = self.roots[root] = Project(self.points, root, self.overlay)
+        for opened, alone in list(self.alone.items()):
+            for buffer in alone.buffers.values():
+                home, path = self.project_of(opened)
+                if home is project:
+                    project.open(path, buffer)
+                    del self.alone[opened]
+
+    def remove_folder(self, uri: str) -> None:
+        root = self._root(uri)
+        project = self.roots.pop(root, None) if root is not None else None
+        if project is not None:
+            self._send(project, {})
+            for buffer in project.buffers.values():
+                self.opened(buffer)
+
+    def _root(self, uri: str) -> Path | None:
+        found = to_fs_path(uri)
+        if found is None or not Path(found).is_dir():
+            return None
+        folder = Path(found).absolute()
+        specs, real = None if self.specs is None else self.specs.resolve(), folder.resolve()
+        return folder / specs.relative_to(real) if specs is not None and specs.is_relative_to(real) else folder
 
     def project_of(self, uri: str) -> tuple[Project, str]:
-        """The project of a document, and its path there."""
+        """The project of a document, and its path there. A document outside of all folders is checked by itself."""
         found = to_fs_path(uri) if uri.startswith("file:") else None
-        file = Path(found).resolve() if found else None
         for root, project in sorted(self.roots.items(), key=lambda item: -len(item[0].parts)):
-            if file is not None and file.is_relative_to(root):
-                return project, file.relative_to(root).as_posix()
-        name = file.name if file is not None else unquote(urlsplit(uri).path).rpartition("/")[2] or "untitled"
+            if found is not None and Path(found).is_relative_to(root):
+                return project, Path(found).relative_to(root).as_posix()
+        name = unquote(urlsplit(uri).path).rpartition("/")[2] or "untitled"
         path = name if name.endswith((".tiki", ".md")) else f"{name}.tiki"
-        if uri not in self.alone:
-            self.alone[uri] = Project(self.points)
-        return self.alone[uri], path
+        return self.alone.get(uri) or Project(self.points), path
 
     def uri_of(self, project: Project, path: str) -> str:
-        if project.root is None:
-            return next(uri for uri, other in self.alone.items() if other is project)
-        return from_fs_path(str(project.root / path)) or ""
+        """As the editor writes it, where the document is open."""
+        if path in project.buffers:
+            return project.buffers[path].uri
+        return from_fs_path(str((project.root or Path()) / path)) or ""
 
     def text_of(self, project: Project, path: str) -> Text:
         buffer = project.buffers.get(path)
         return buffer.text if buffer is not None else Text(project.texts.get(path, ""), self.encoding)
 
     # When things happen
+
+    def opened(self, buffer: Buffer) -> None:
+        project, path = self.project_of(buffer.uri)
+        if project.root is None:
+            self.alone[buffer.uri] = project
+        project.open(path, buffer)
+        self.changed(project)
 
     def changed(self, project: Project) -> None:
         """Checks soon; asks the solver after a pause."""
@@ -99,31 +129,40 @@ class Session(LanguageServer):
             self._soon[project] = loop.call_later(SOON, self._publish_soon, project)
         if self._pause is not None:
             self._pause.cancel()
-        self._pause = loop.call_later(PAUSE, self.prove, project, project.overlay)
+        self._pause = loop.call_later(PAUSE, self._prove_next)
 
     def _publish_soon(self, project: Project) -> None:
         del self._soon[project]
         self.publish(project)
 
     def publish(self, project: Project) -> None:
-        """Sends what changed since it was last sent, and what is about a text that is open."""
+        """Sends what is not what was sent last."""
         locate = {path: (self.uri_of(project, path), self.text_of(project, path)) for path in project.texts}
+        now = {}
         for path, found in project.found().items():
             uri, text = locate.get(path) or (self.uri_of(project, path), Text("", self.encoding))
             failed = [one for one in project.examples(path) or () if not one.passed]
-            sent = [convert.diagnostic(one, text, locate) for one in found]
-            sent += [convert.failure(one, text) for one in failed]
-            self.send(uri, sent, project.buffers[path].version if path in project.buffers else None)
+            said = [convert.diagnostic(one, text, locate) for one in found]
+            said += [convert.failure(one, text) for one in failed]
+            version = project.buffers[path].version if path in project.buffers else None
+            now[uri] = _Sent(version, said)
+        self._send(project, now)
 
-    def send(self, uri: str, found: Sequence[types.Diagnostic], version: int | None) -> None:
-        if version is None and self.published.get(uri, []) == found:
-            return
-        self.published[uri] = found
-        self.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, found, version))
+    def _send(self, project: Project, now: dict[str, "_Sent"]) -> None:
+        before = self._sent.get(project, {})
+        self._sent[project] = now
+        if not now:
+            del self._sent[project]
+        gone = {uri: _Sent(None, []) for uri in before.keys() - now.keys()}
+        for uri, sent in (gone | now).items():
+            if before.get(uri, _Sent(None, [])) != sent:
+                params = types.PublishDiagnosticsParams(uri, sent.found, sent.version)
+                self.text_document_publish_diagnostics(params)
 
     def prove(self, project: Project, environment: str | None, told: bool = False) -> None:
-        """Asks the worker about one environment, then about the others that are shown. told: says how it went."""
-        self._pause = None
+        """Asks the worker about one environment of a project. told: says how it went."""
+        if self._pause is not None:
+            self._pause.cancel()
         revision, (sources, overlays) = project.revision, project.parts(environment)
 
         def hear(reply: Answer) -> None:
@@ -135,13 +174,16 @@ class Session(LanguageServer):
             self._refresh()
             if told:
                 self._tell(reply)
-            rest = [
-                one for one in project.environments() if getattr(project.proved.get(one), "revision", -1) != revision
-            ]
-            if rest:
-                asyncio.get_running_loop().call_soon(self.prove, project, rest[0])
+            asyncio.get_running_loop().call_soon(self._prove_next)
 
         self.worker.ask(question(self.points, sources, overlays, BUDGET), hear)
+
+    def _prove_next(self) -> None:
+        """Asks about what is open and changed since it was last asked about."""
+        for project in (*self.roots.values(), *self.alone.values()):
+            for environment in project.unproved() if project.buffers else ():
+                self.prove(project, environment)
+                return
 
     def _refresh(self) -> None:
         workspace = self.client_capabilities.workspace
@@ -157,14 +199,20 @@ class Session(LanguageServer):
         self.window_show_message(types.ShowMessageParams(kind, f"TIKI: {said}"))
 
 
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What the editor was told of one document."""
+
+    version: int | None
+    found: Sequence[types.Diagnostic]
+
+
 def initialized(session: Session, params: types.InitializedParams) -> None:
     folders = [folder.uri for folder in session.workspace.folders.values()]
     if not folders and session.workspace.root_uri:
         folders = [session.workspace.root_uri]
     for uri in folders:
-        folder = to_fs_path(uri)
-        if folder is not None and Path(folder).is_dir():
-            session.add_root(Path(folder).resolve())
+        session.add_folder(uri)
     for project in session.roots.values():
         session.publish(project)
     workspace = session.client_capabilities.workspace
@@ -178,9 +226,7 @@ def initialized(session: Session, params: types.InitializedParams) -> None:
 
 def opened(session: Session, params: types.DidOpenTextDocumentParams) -> None:
     document = params.text_document
-    project, path = session.project_of(document.uri)
-    project.open(path, Text(document.text, session.encoding), document.version)
-    session.changed(project)
+    session.opened(Buffer(document.uri, Text(document.text, session.encoding), document.version))
 
 
 def changed(session: Session, params: types.DidChangeTextDocumentParams) -> None:
@@ -197,34 +243,30 @@ def changed(session: Session, params: types.DidChangeTextDocumentParams) -> None
             text = text.changed(*ends, change.text)
         else:
             text = Text(change.text, session.encoding)
-    project.open(path, text, params.text_document.version)
+    project.open(path, Buffer(buffer.uri, text, params.text_document.version))
     session.changed(project)
 
 
 def closed(session: Session, params: types.DidCloseTextDocumentParams) -> None:
-    uri = params.text_document.uri
-    project, path = session.project_of(uri)
+    project, path = session.project_of(params.text_document.uri)
     project.close(path)
-    if project.root is None:
-        session.alone.pop(uri, None)
-        session.send(uri, [], None)
-    else:
-        if path not in project.texts:
-            session.send(uri, [], None)
-        session.changed(project)
+    session.alone.pop(params.text_document.uri, None)
+    session.publish(project)
 
 
 def files_changed(session: Session, params: types.DidChangeWatchedFilesParams) -> None:
     for project in session.roots.values():
-        project.reload()
-        session.changed(project)
+        if project.reload():
+            session.changed(project)
 
 
 def folders_changed(session: Session, params: types.DidChangeWorkspaceFoldersParams) -> None:
+    for folder in params.event.removed:
+        session.remove_folder(folder.uri)
     for folder in params.event.added:
-        path = to_fs_path(folder.uri)
-        if path is not None:
-            session.add_root(Path(path).resolve())
+        session.add_folder(folder.uri)
+    for project in session.roots.values():
+        session.publish(project)
 
 
 def shut_down(session: Session, params: None) -> None:

@@ -15,7 +15,7 @@ def format_(
         bool, typer.Option("--check", help="Change nothing; exit code 1 if something would change.")
     ] = False,
 ) -> None:
-    """Write specs in their standard form. Prose and comments stay as they are.
+    """Write specs in their standard form. Prose, comments and the ends of lines stay as they are.
 
     Examples:
 
@@ -27,17 +27,19 @@ def format_(
 
     changed = 0
     for path in files(paths):
-        before = read_text(path)
+        before = read_text(path, newline="")
         try:
             after = tiki.format_text(before, str(path))
         except tiki.Invalid as error:
             raise Refused(
                 "tiki", str(error), place=str(path), cure="correct it first; `elias tiki check` explains"
             ) from None
-        if after != before:
+        if str(path) == "-" and not check:
+            print(after, end="")
+        elif after != before:
             changed += 1
             print(f"{'would change' if check else 'changed'}: {path}")
             if not check:
-                path.write_text(after, encoding="utf-8")
+                path.write_bytes(after.encode("utf-8"))
     if check and changed:
         raise typer.Exit(1)
