@@ -33,12 +33,10 @@ def history(store: Store, limit: int = 50, before: int | None = None) -> list[En
     return [_entry(record) for record in store.latest(limit, kinds=[Kind.BUNDLE], before=before)]
 
 
-def before(entries: Iterable[Entry], now: str) -> str:
-    """The digest of what was in force before `now` came into force, entries newest first. Raises Refused where nothing
-    else was.
-    """
-    since = itertools.dropwhile(lambda entry: entry.digest != now, entries)
-    other = next((entry.digest for entry in since if entry.digest not in (now, "")), None)
+def before(digests: Iterable[str], now: str) -> str:
+    """What was in force before `now` came into force; digests newest first. Raises Refused where nothing else was."""
+    since = itertools.dropwhile(lambda digest: digest != now, digests)
+    other = next((digest for digest in since if digest not in (now, "")), None)
     if other is None:
         cure = "`elias bundle history` lists what was in force; name a digest or `--to VERSION`"
         raise Refused("no-bundle-before", "no other bundle was in force before this one", cure=cure)

@@ -1,56 +1,29 @@
 """How bundles come into force: the folder that is edited, files that people activate, and which of them counts when."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from federation.bundles import keys, signing, staging
-from federation.bundles.acceptance import Acceptance, record_of
+from federation.bundles.acceptance import record_of
 from federation.bundles.artefact import Artefact, dump, make
 from federation.bundles.history import history
 from federation.errors import Refused
 from federation.ledger.store import Store
 from federation.local import points_of
-from federation.points import schemas, versions
+from federation.points import versions
 from federation.records import BundleText, Entry, Kind, decode, encode
 from federation.runtime import bundles as runtime
-from federation.runtime.bundles import Bundles
 from federation.settings import BundleSettings, Settings
+from tests.federation.gate_process import GateProcess
 from tests.federation.lab import SPEC, Lab, Laboratory
 from tiki import Invalid
 
 POINTS = points_of([Lab])
-
-
-class Process:
-    """The gate's process as far as bundles concern it, around a laboratory and its ledger."""
-
-    def __init__(self, lab: Laboratory, settings: Settings) -> None:
-        self.lab, self.settings = lab, settings
-        self.store, self.clock, self.desk = lab.store, lab.clock, lab.federation.desks["gate"]
-        self.roster: Any = SimpleNamespace(managers={})
-        self.log = logging.getLogger("elias.gate")
-        trust, require = settings.bundles.trust, settings.bundles.require_signature
-        self.acceptance = Acceptance(schemas(POINTS), trust, require=require)
-        self.bundles = Bundles(self)
-
-    async def do(self, work: Callable[[int], tuple[list[Entry], Any]]) -> Any:
-        entries, result = work(self.clock.now())
-        self.lab.federation._commit("gate", entries)
-        return result
-
-    def start(self) -> str:
-        """The digest of what it starts with."""
-        chosen, entries = self.bundles.first()
-        self.lab.federation._commit("gate", entries)
-        self.bundles.begin(chosen)
-        return chosen.text.digest
 
 
 @pytest.fixture
@@ -68,13 +41,13 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def restart(lab: Laboratory, folder: Path) -> Callable[..., Process]:
+def restart(lab: Laboratory, folder: Path) -> Callable[..., GateProcess]:
     """A process that has not started, on what the one before left."""
-    return lambda **settings: Process(lab, Settings(state=folder.parent, specs=folder, **settings))
+    return lambda **more: GateProcess(lab.federation, Settings(state=folder.parent, specs=folder, **more), POINTS)
 
 
 @pytest.fixture
-def gate(restart: Callable[..., Process]) -> Process:
+def gate(restart: Callable[..., GateProcess]) -> GateProcess:
     made = restart()
     made.start()
     return made
@@ -99,14 +72,14 @@ def digest(heat: int) -> str:
 # -- the folder -----------------------------------------------------------------------------------------------------
 
 
-def test_a_start_with_the_folder_that_is_in_force_records_nothing(restart: Callable[..., Process]) -> None:
+def test_a_start_with_the_folder_that_is_in_force_records_nothing(restart: Callable[..., GateProcess]) -> None:
     restart().start()
     _, entries = restart().bundles.first()
     assert entries == []
 
 
 def test_a_folder_that_was_edited_while_everything_was_down_is_in_force(
-    restart: Callable[..., Process], gate: Process, folder: Path
+    restart: Callable[..., GateProcess], gate: GateProcess, folder: Path
 ) -> None:
     before = gate.bundles.in_force.text.digest
     (folder / "lab.tiki").write_text(spec(91))
@@ -117,7 +90,7 @@ def test_a_folder_that_was_edited_while_everything_was_down_is_in_force(
 
 
 def test_a_broken_folder_leaves_in_force_what_was_so_and_says_why(
-    restart: Callable[..., Process], gate: Process, folder: Path
+    restart: Callable[..., GateProcess], gate: GateProcess, folder: Path
 ) -> None:
     before = gate.bundles.in_force.text.digest
     (folder / "lab.tiki").write_text(SPEC.replace("- otherwise: run", "- otherwise: rnu"))
@@ -126,7 +99,7 @@ def test_a_broken_folder_leaves_in_force_what_was_so_and_says_why(
     assert "did you mean `run`" in again.bundles.describe()["problem"]["message"]
 
 
-def test_without_anything_in_force_a_broken_folder_is_told(restart: Callable[..., Process], folder: Path) -> None:
+def test_without_anything_in_force_a_broken_folder_is_told(restart: Callable[..., GateProcess], folder: Path) -> None:
     (folder / "lab.tiki").write_text("## LAB Furnace Spec\n- nonsense\n")
     process = restart()
     process.store = Store.open(str(folder.parent / "never started.db"))
@@ -136,7 +109,7 @@ def test_without_anything_in_force_a_broken_folder_is_told(restart: Callable[...
 
 
 async def test_an_edit_is_in_force_soon_and_a_broken_one_is_not(
-    gate: Process, folder: Path, monkeypatch: pytest.MonkeyPatch
+    gate: GateProcess, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runtime, "RESCAN", 0.001)
     watching = asyncio.create_task(gate.bundles.watch())
@@ -167,7 +140,7 @@ async def _until(true: Callable[[], bool]) -> None:
 
 
 async def test_a_bundle_that_was_activated_stays_in_force_over_restarts_and_edits(
-    restart: Callable[..., Process], gate: Process, folder: Path
+    restart: Callable[..., GateProcess], gate: GateProcess, folder: Path
 ) -> None:
     said = await gate.bundles.activate(file(95, "1.0"), "ada", "it is summer")
     assert (said["digest"], said["changed"], said["version"]) == (digest(95), True, "1.0")
@@ -179,14 +152,14 @@ async def test_a_bundle_that_was_activated_stays_in_force_over_restarts_and_edit
     assert "--folder" in found["unfollowed"]
 
 
-async def test_the_folder_counts_again_when_somebody_says_so(gate: Process, folder: Path) -> None:
+async def test_the_folder_counts_again_when_somebody_says_so(gate: GateProcess, folder: Path) -> None:
     await gate.bundles.activate(file(95, "1.0"), "ada", "")
     (folder / "lab.tiki").write_text(spec(91))
     said = await gate.bundles.follow_folder("ada", "back to work")
     assert (said["digest"], said["unfollowed"]) == (digest(91), "")
 
 
-async def test_a_folder_with_errors_is_not_followed(gate: Process, folder: Path) -> None:
+async def test_a_folder_with_errors_is_not_followed(gate: GateProcess, folder: Path) -> None:
     await gate.bundles.activate(file(95, "1.0"), "ada", "")
     (folder / "lab.tiki").write_text("## LAB Furnace Spec\n- nonsense\n")
     with pytest.raises(Refused, match="nonsense"):
@@ -194,7 +167,7 @@ async def test_a_folder_with_errors_is_not_followed(gate: Process, folder: Path)
     assert gate.bundles.in_force.text.version == "1.0"
 
 
-async def test_a_rollback_goes_back_by_digest_or_version_and_is_recorded(gate: Process) -> None:
+async def test_a_rollback_goes_back_by_digest_or_version_and_is_recorded(gate: GateProcess) -> None:
     await gate.bundles.activate(file(95, "1.0"), "ada", "")
     await gate.bundles.activate(file(96, "2.0"), "ada", "")
     said = await gate.bundles.roll_back("1.0", "bob", "too hot")
@@ -205,7 +178,7 @@ async def test_a_rollback_goes_back_by_digest_or_version_and_is_recorded(gate: P
     assert (before.version, before.reason) == ("1.0", "too hot")
 
 
-async def test_the_same_again_changes_nothing(gate: Process) -> None:
+async def test_the_same_again_changes_nothing(gate: GateProcess) -> None:
     await gate.bundles.activate(file(95, "1.0"), "ada", "")
     count = len(history(gate.store))
     for again in (gate.bundles.activate(file(95, "1.0"), "ada", ""), gate.bundles.roll_back("1.0", "ada", "")):
@@ -213,14 +186,14 @@ async def test_the_same_again_changes_nothing(gate: Process) -> None:
     assert len(history(gate.store)) == count
 
 
-async def test_a_version_names_one_bundle(gate: Process) -> None:
+async def test_a_version_names_one_bundle(gate: GateProcess) -> None:
     await gate.bundles.activate(file(95, "1.0"), "ada", "")
     with pytest.raises(Refused, match=r"version `1\.0` was in force with other rules") as refused:
         await gate.bundles.activate(file(96, "1.0"), "ada", "")
     assert "a version of its own" in refused.value.cure
 
 
-async def test_two_at_a_time_are_put_in_force_one_after_the_other(gate: Process) -> None:
+async def test_two_at_a_time_are_put_in_force_one_after_the_other(gate: GateProcess) -> None:
     await asyncio.gather(*(gate.bundles.activate(file(90 + n, f"{n}.0"), "ada", "") for n in range(1, 5)))
     chain = [decode(Kind.BUNDLE, r.body) for r in gate.store.latest(5, kinds=[Kind.BUNDLE])]
     assert [text.previous for text in chain[:-1]] == [text.digest for text in chain[1:]]
@@ -237,7 +210,7 @@ async def test_two_at_a_time_are_put_in_force_one_after_the_other(gate: Process)
         (dump(make({"lab.tiki": "## LAB Furnace Spec\n- x\n"}, versions(POINTS), "1.0")).decode(), "bundle-unsound"),
     ],
 )
-async def test_what_may_not_come_into_force_changes_nothing(gate: Process, given: str, code: str) -> None:
+async def test_what_may_not_come_into_force_changes_nothing(gate: GateProcess, given: str, code: str) -> None:
     before = history(gate.store)
     with pytest.raises(Refused) as refused:
         await gate.bundles.activate(given, "ada", "")
@@ -254,7 +227,7 @@ def chosen(heat: int, version: str) -> BundleText:
 
 
 def test_what_was_chosen_for_the_start_is_in_force_once_and_then_forgotten(
-    restart: Callable[..., Process], gate: Process
+    restart: Callable[..., GateProcess], gate: GateProcess
 ) -> None:
     state = gate.settings.state
     staging.stage(state, chosen(97, "3.0"))
@@ -266,7 +239,7 @@ def test_what_was_chosen_for_the_start_is_in_force_once_and_then_forgotten(
 
 @pytest.mark.parametrize("raw", [b"", b"no JSON", encode(BundleText("0" * 32, {"a.tiki": ""}, {}))])
 def test_a_choice_that_cannot_be_used_is_reported_and_changes_nothing(
-    restart: Callable[..., Process], gate: Process, raw: bytes
+    restart: Callable[..., GateProcess], gate: GateProcess, raw: bytes
 ) -> None:
     staging.place(gate.settings.state).write_bytes(raw)
     again = restart()
@@ -276,12 +249,12 @@ def test_a_choice_that_cannot_be_used_is_reported_and_changes_nothing(
 
 
 def test_what_was_in_force_under_other_points_is_carried_over_and_recorded(
-    restart: Callable[..., Process], gate: Process
+    restart: Callable[..., GateProcess], gate: GateProcess, lab: Laboratory
 ) -> None:
     """After an update of ELIAS: every decision names a bundle that is on record."""
     old = make({"lab.tiki": spec(95)}, {"lab.furnace": 0}, "1.0")
     text = record_of(old, origin="file", by="ada", reason="")
-    gate.lab.federation._commit("gate", [Entry(Kind.BUNDLE, "", "", "", encode(text))])
+    lab.federation._commit("gate", [Entry(Kind.BUNDLE, "", "", "", encode(text))])
     again = restart()
     assert again.start() == digest(95)
     assert old.content.digest in again.bundles.in_force.text.reason
@@ -304,7 +277,7 @@ def signed(tmp_path: Path, heat: int, version: str) -> Artefact:
 
 
 def test_where_rules_need_a_signature_an_unsigned_start_is_refused_with_what_to_do(
-    restart: Callable[..., Process], gate: Process, required: dict[str, BundleSettings]
+    restart: Callable[..., GateProcess], gate: GateProcess, required: dict[str, BundleSettings]
 ) -> None:
     with pytest.raises(Refused, match="it is not signed") as refused:
         restart(**required).start()
@@ -312,7 +285,7 @@ def test_where_rules_need_a_signature_an_unsigned_start_is_refused_with_what_to_
 
 
 async def test_signed_rules_come_into_force_and_nothing_else_does(
-    restart: Callable[..., Process], required: dict[str, BundleSettings], tmp_path: Path
+    restart: Callable[..., GateProcess], required: dict[str, BundleSettings], tmp_path: Path
 ) -> None:
     text = record_of(signed(tmp_path, 95, "1.0"), origin="file", by="ada", reason="")
     staging.stage(tmp_path, text)

@@ -52,8 +52,10 @@ def activate(
     elif at_start:
         _stage(settings, _record(read(file), reason), json_)
     else:
-        read(file)  # a mistake in the file is told with its place, and without the network
-        _switched(Api(settings).put("/v1/bundle", {**words, "file": file.read_text(encoding="utf-8")}), json_)
+        from federation.bundles.artefact import dump  # noqa: PLC0415
+
+        content = dump(read(file)).decode()
+        _switched(Api(settings).put("/v1/bundle", {**words, "file": content}), json_)
 
 
 def _stage(settings: "Settings", text: "BundleText", json_: bool) -> None:
@@ -87,7 +89,7 @@ def rollback(
 
         elias bundle rollback --to 2026.09
     """
-    from federation.bundles.history import Entry, before  # noqa: PLC0415
+    from federation.bundles.history import before  # noqa: PLC0415
 
     if digest and to:
         raise Refused("usage", "a digest or a version, not both", cure="leave one out")
@@ -95,7 +97,7 @@ def rollback(
     wanted = digest or to
     if not wanted:
         entries = api.get("/v1/bundle/history", limit=500)["bundles"]
-        wanted = before([Entry(**entry) for entry in entries], api.get("/v1/bundle")["digest"])
+        wanted = before([entry["digest"] for entry in entries], api.get("/v1/bundle")["digest"])
     words = {"to": wanted, "by": getpass.getuser(), "reason": reason}
     _switched(api.post("/v1/bundle/rollback", words), json_)
 
