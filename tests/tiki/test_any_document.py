@@ -136,6 +136,7 @@ def is_inside(text: str, span: Span) -> bool:
     return ordered and 1 <= span.column <= width + 1 and 1 <= span.end_column <= end_width + 1
 
 
+@pytest.mark.timeout(300 + DOCUMENTS // 20)
 @settings(max_examples=DOCUMENTS, deadline=None, suppress_health_check=list(HealthCheck))
 @given(neat | written | broken | junk, paths)
 def test_a_document_is_answered_with_findings_that_have_a_place_in_it(text: str, path: str) -> None:
