@@ -71,12 +71,17 @@ def rename(analysis: Analysis, mark: Mark, name: str) -> list[Edit]:
         raise CannotRename(
             f"`{name[:70]}` is not a name: lower case letters, digits and `_`, and no word of the language"
         )
-    edits = [Edit(one.place.path, one.place.span, name) for one in related(analysis, mark)]
+    mine = related(analysis, mark)
+    points = {point for one in mine for point in one.points}
+    for one in every_mark(analysis):
+        if one.text == name and (one.kind is Kind.CLAUSE) == (mark.kind is Kind.CLAUSE) and points & set(one.points):
+            raise CannotRename(f"`{name}` stands for something else at {one.place} already")
+    edits = [Edit(one.place.path, one.place.span, name) for one in mine]
     before = [document.source for document in analysis.documents.values()]
     after = [Source(source.path, _edited(source, edits)) for source in before]
     was, now = _meaning(analysis, before), _meaning(analysis, after)
     if was != now:
-        raise CannotRename(f"`{name}` means something else here already; the specs would not decide what they do now")
+        raise CannotRename(f"with the name `{name}` the specs would not decide what they do now")
     return edits
 
 
