@@ -1,5 +1,6 @@
 """What can be proved about rules, for all inputs at once, with z3 behind it.
 
+    analyse(plan, timeout=10.0)                        -> Analysis: every question of a point, with its answer
     solver = Solver(plan, timeout=10.0)                # or Solver(old, new): two plans of one point
     solver.find(*claims, prefer=())                    -> Answer(possible: True | False | None, input: Input | None)
     solver.equivalent(formula, other, action="")       -> Answer; possible is False where they always have one truth
@@ -31,20 +32,28 @@ from tiki.analysis.claims import (
     stops,
 )
 from tiki.analysis.inputs import Input, truth_of
+from tiki.analysis.questions import Analysis, Outcome, Question, Result, alike, analyse, choice
 from tiki.analysis.solver import Answer, Solver
 
 __all__ = [
     "All",
+    "Analysis",
     "Answer",
     "Claim",
     "Input",
     "Is",
     "Not",
+    "Outcome",
     "Over",
+    "Question",
     "Reaches",
+    "Result",
     "Solver",
     "Some",
     "Sure",
+    "alike",
+    "analyse",
+    "choice",
     "decides",
     "forbids",
     "passes",

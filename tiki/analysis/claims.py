@@ -1,7 +1,7 @@
 """What can be asked about rules: claims about one input, put together freely. Plain data, read by the encoding and by
 the check of an example alike."""
 
-from collections.abc import Iterable
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from tiki.plan import Formula, GuardPlan, Plan, Window
@@ -57,8 +57,6 @@ class Not:
 
 
 Claim = Is | Over | Reaches | Sure | All | Some | Not
-NEVER = Some(())
-ALWAYS = All(())
 
 
 def rule_is(plan: Plan, index: int, truth: Truth) -> Claim:
@@ -89,5 +87,18 @@ def passes(plan: Plan, action: str) -> Claim:
     return All(tuple(Is(guard.condition, False, action) for guard in plan.guards if guard.action == action))
 
 
-def some(claims: Iterable[Claim]) -> Claim:
-    return Some(tuple(claims))
+def key(claim: Claim) -> Hashable:
+    """The same for two claims that say the same of the same formulas, windows and plans, as long as these live."""
+    match claim:
+        case Is(formula, truth, action):
+            return (id(formula), truth, action)
+        case Over(window, truth):
+            return (window.key, truth)
+        case Reaches(plan, index):
+            return (Reaches, id(plan), index)
+        case All(claims) | Some(claims):
+            return (type(claim), *map(key, claims))
+        case Not(inner):
+            return (Not, key(inner))
+        case Sure():
+            return claim

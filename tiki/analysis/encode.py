@@ -7,13 +7,26 @@ in the compiled rules. That a fact is a float, not any rational, is left out: wh
 it is no example, and the question counts as not settled.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from math import floor, isfinite
 from typing import Any
 
-from tiki.plan import Any_, AttributeTerm, Constant, Every, FactTerm, Formula, Negation, Term, Test, Window, signature
+from tiki.plan import (
+    Any_,
+    AttributeTerm,
+    Constant,
+    Every,
+    FactTerm,
+    Formula,
+    Negation,
+    Term,
+    Test,
+    Window,
+    signature,
+    tests,
+)
 from tiki.schema import Attribute, Fact, Type
 from tiki.values import ABSENT, UNKNOWN, Known
 
@@ -48,16 +61,26 @@ class Held:
 
 
 class Space:
-    """The variables of one solver. Everything that they are bound by is asserted to it when they are made."""
+    """The variables of one solver. `bind` is told what they are bound by when they are made; `possible` says whether
+    an expression can be true."""
 
-    def __init__(self, z3: Any, solver: Any) -> None:
-        self.z3, self.solver, self.context = z3, solver, solver.ctx
+    def __init__(
+        self, z3: Any, context: Any, bind: Callable[[Bool], None], possible: Callable[[Bool], bool | None]
+    ) -> None:
+        self.z3, self.context, self.bind, self.possible = z3, context, bind, possible
         self.variables: dict[Key, Variable] = {}
         self.windows: dict[str, Held] = {}
         self._tests: dict[tuple[str, str], Pair] = {}
+        self._formulas: dict[tuple[str, int], tuple[Formula, Pair]] = {}
         self._names: dict[str, int] = {}
 
     def truth(self, formula: Formula, action: str = "") -> Pair:
+        known = self._formulas.get((action, id(formula)))
+        if known is None:
+            known = self._formulas[action, id(formula)] = (formula, self._truth(formula, action))
+        return known[1]
+
+    def _truth(self, formula: Formula, action: str) -> Pair:
         match formula:
             case Test():
                 key = (action, signature(formula))
@@ -85,12 +108,13 @@ class Space:
         over = now
         if window.duration > 0:
             over = self._pair(f"over {window.key}")
-            self.solver.add(self.z3.Implies(over.true, now.true), self.z3.Implies(now.false, over.false))
+            self.bind(self.z3.Implies(over.true, now.true))
+            self.bind(self.z3.Implies(now.false, over.false))
         if window.stay is None:
             return over
         before, stay = self._pair(f"before {window.key}"), self.truth(window.stay)
-        if self.solver.check(now.true) == self.z3.unsat:
-            self.solver.add(self.z3.Not(before.true))
+        if self.possible(now.true) is False:
+            self.bind(self.z3.Not(before.true))
         return Pair(
             self.any((over.true, self.all((before.true, stay.true)))),
             self.all((over.false, self.any((before.false, stay.false)))),
@@ -98,7 +122,7 @@ class Space:
 
     def _pair(self, name: str) -> Pair:
         pair = Pair(self.boolean(f"{name} is true"), self.boolean(f"{name} is false"))
-        self.solver.add(self.z3.Not(self.all((pair.true, pair.false))))
+        self.bind(self.z3.Not(self.all((pair.true, pair.false))))
         return pair
 
     def variable(self, declared: Fact | Attribute, action: str = "") -> Variable:
@@ -115,7 +139,7 @@ class Space:
     def _variable(self, declared: Fact | Attribute, name: str) -> Variable:
         z3 = self.z3
         known, absent = self.boolean(f"{name} known"), self.boolean(f"{name} absent")
-        self.solver.add(z3.Not(self.all((known, absent))))
+        self.bind(z3.Not(self.all((known, absent))))
         value: Any
         match declared.type:
             case Type.FLAG:
@@ -125,13 +149,13 @@ class Space:
             case Type.NAME:
                 value = z3.Int(name, self.context)
                 if declared.values:
-                    self.solver.add(self._one_of(value, declared.values))
+                    self.bind(self._one_of(value, declared.values))
             case _:
                 value = z3.Int(name, self.context) if declared.type in _WHOLE else z3.Real(name, self.context)
                 low, high = declared.range
                 for sign, bound in ((">=", low), ("<=", high)):
                     if isfinite(bound):
-                        self.solver.add(self._numbers(sign, value, Fraction(bound)))
+                        self.bind(self._numbers(sign, value, Fraction(bound)))
         return Variable(declared, known, absent, value)
 
     def _test(self, test: Test, action: str) -> Pair:
@@ -170,7 +194,7 @@ class Space:
         name = self._name(left)
         contains = members.value(name)
         if members.declared.values:
-            self.solver.add(self.z3.Implies(contains, self._one_of(name, members.declared.values)))
+            self.bind(self.z3.Implies(contains, self._one_of(name, members.declared.values)))
         return contains
 
     def _operand(self, term: Term, action: str) -> Any:
@@ -212,19 +236,30 @@ class Space:
         return self.z3.Bool(name, self.context)
 
     def all(self, parts: Iterable[Bool]) -> Bool:
-        parts = list(parts)
-        return parts[0] if len(parts) == 1 else self.z3.And(parts) if parts else self._bool(True)
+        return self._joined(self.z3.Z3_mk_and, parts)
 
     def any(self, parts: Iterable[Bool]) -> Bool:
-        parts = list(parts)
-        return parts[0] if len(parts) == 1 else self.z3.Or(parts) if parts else self._bool(False)
+        return self._joined(self.z3.Z3_mk_or, parts)
 
-    def read(self, model: Any) -> dict[Key, Known]:
-        """What each variable is in a model; one that the model leaves open is unknown."""
+    def _joined(self, join: Callable[[Any, int, Any], Any], parts: Iterable[Bool]) -> Bool:
+        """As z3.And and z3.Or do, without looking at the sort of every part, which takes most of their time."""
+        kept = list(parts)
+        asts = [part.as_ast() for part in kept]
+        return self.z3.BoolRef(join(self.context.ref(), len(asts), (self.z3.Ast * len(asts))(*asts)), self.context)
+
+    def mentions(self, formula: Formula, action: str = "") -> set[Key]:
+        """The variables that a formula is about."""
+        declared = (_declared(term) for test in tests(formula) for term in test.terms if not isinstance(term, Constant))
+        return {(action if isinstance(one, Attribute) else "", one.name) for one in declared}
+
+    def read(self, model: Any, keys: Collection[Key]) -> dict[Key, Known]:
+        """What these variables are in a model; one that the model leaves open is unknown."""
         names = {number: name for name, number in self._names.items()}
         found: dict[Key, Known] = {}
         lists: dict[Key, Variable] = {}
         for key, variable in self.variables.items():
+            if key not in keys:
+                continue
             if self.z3.is_true(model.eval(variable.absent)):
                 found[key] = ABSENT
             elif not self.z3.is_true(model.eval(variable.known)):

@@ -68,7 +68,10 @@ def _with(given: Input, action: str, name: str, value: Known) -> Input:
 
 
 def _rounder(value: Known, name: str, limits: Thresholds) -> Iterator[Known]:
-    """Values between the same thresholds, the roundest first."""
+    """Values between the same thresholds, the roundest first; of a list the shorter ones."""
+    if isinstance(value, tuple) and value:
+        yield ()
+        yield from ((item,) for item in value)
     if isinstance(value, Mark | bool | str | tuple) or name not in limits:
         return
     declared, around = limits[name]

@@ -5,12 +5,12 @@ in z3's own units, so the answers do not depend on the machine; the time-out is 
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tiki.analysis.claims import All, Claim, Is, Not, Over, Reaches, Some, Sure, rule_is
-from tiki.analysis.encode import Bool, Pair, Space
+from tiki.analysis.claims import All, Claim, Is, Not, Over, Reaches, Some, Sure, key, rule_is
+from tiki.analysis.encode import Bool, Key, Pair, Space
 from tiki.analysis.inputs import Input
 from tiki.analysis.polish import polished, thresholds
 from tiki.compile import Facts, Held, compile_decide
@@ -35,7 +35,8 @@ class Answer:
 class Solver:
     """Questions about one or two plans of a point. Not to be shared between threads.
 
-    plans: whose rules the claims name. timeout: seconds for all questions together; after it each is not settled.
+    plans: whose rules the claims name. timeout: seconds of computing time for all questions together, so that a busy
+    machine gives the same answers; after it each is not settled.
     Raises ValueError where two plans declare one fact with two types.
     """
 
@@ -43,11 +44,14 @@ class Solver:
         import z3  # noqa: PLC0415 - a third of a second that only analysis pays
 
         self._z3 = z3
-        self._solver = z3.SimpleSolver(ctx=z3.Context())
-        self._solver.set(random_seed=0, rlimit=_EFFORT, max_memory=_MEMORY)
-        self._space = Space(z3, self._solver)
-        self._deadline = time.monotonic() + timeout
-        self._literals: dict[int, tuple[Claim, Bool]] = {}
+        context = z3.Context()
+        self._solver, self._light = z3.SimpleSolver(ctx=context), z3.SimpleSolver(ctx=context)
+        for solver in (self._solver, self._light):
+            solver.set(random_seed=0, rlimit=_EFFORT, max_memory=_MEMORY)
+        self._deadline = time.thread_time() + timeout
+        self._space = Space(z3, context, self._bind, lambda one: self._check(self._light, [one]))
+        self._literals: dict[Hashable, Bool] = {}
+        self._seen: dict[int, tuple[Claim, Bool]] = {}
         self._chains: dict[tuple[int, bool], list[Bool]] = {}
         self._decide: dict[int, Callable[[Facts, Held], Verdict]] = {}
         self._plans = plans
@@ -63,11 +67,15 @@ class Solver:
     def find(self, *claims: Claim, prefer: Sequence[Claim] = ()) -> Answer:
         """An input of which all the claims hold, if there is one; one of which the first of `prefer` holds as well,
         if there is such a one, else the next."""
-        for wish in prefer:
-            answer = self._find((*claims, wish))
-            if answer.possible:
-                return answer
-        return self._find(claims)
+        for wish in (*prefer, None):
+            found, model = self._ask(claims if wish is None else (*claims, wish))
+            if found:
+                return self._confirmed(claims, model)
+        return Answer(found)
+
+    def possible(self, *claims: Claim) -> bool | None:
+        """As `find`, where no input is wanted and none is checked."""
+        return self._ask(claims)[0]
 
     def equivalent(self, left: Formula, right: Formula, action: str = "") -> Answer:
         """Whether two formulas differ: `possible` is False where they have the same truth for all inputs, else the
@@ -82,14 +90,14 @@ class Solver:
     def reason(self, *claims: Claim) -> tuple[int, ...] | None:
         """Positions of claims that cannot hold together, none of which could be spared; None where they all can, or
         where that is not settled."""
-        left = list(range(len(claims)))
-        if self._check([self._literal(claim) for claim in claims]) != self._z3.unsat:
+        literals = [self._literal(claim) for claim in claims]
+        if self._check(self._solver, literals) is not False:
             return None
         core = {literal.get_id() for literal in self._solver.unsat_core()}
-        left = [position for position in left if self._literal(claims[position]).get_id() in core]
+        left = [position for position, literal in enumerate(literals) if literal.get_id() in core]
         for position in list(left):
             rest = [other for other in left if other != position]
-            if self._check([self._literal(claims[other]) for other in rest]) == self._z3.unsat:
+            if self._check(self._solver, [literals[other] for other in rest]) is False:
                 left = rest
         return tuple(left)
 
@@ -122,47 +130,74 @@ class Solver:
         missing = (UNKNOWN, ABSENT) if sure.known else (UNKNOWN,)
         return not any(self._value(given, key) is mark for key in self._mentioned(sure) for mark in missing)
 
-    def _value(self, given: Input, key: tuple[str, str]) -> Known:
+    def _value(self, given: Input, key: Key) -> Known:
         action, name = key
         return (given.attributes.get(action, {}) if action else given.facts).get(name, UNKNOWN)
 
-    def _mentioned(self, sure: Sure) -> list[tuple[str, str]]:
+    def _mentioned(self, sure: Sure) -> list[Key]:
         return [key for key in self._space.variables if not key[0] or key[0] in sure.actions]
 
-    def _find(self, claims: Sequence[Claim]) -> Answer:
-        found = self._check([self._literal(claim) for claim in claims])
-        if found == self._z3.unsat:
-            return Answer(False)
-        if found != self._z3.sat:
-            return Answer(None)
-        given = self._input(self._solver.model())
+    def _ask(self, claims: Sequence[Claim]) -> tuple[bool | None, Any]:
+        """Whether the claims can hold together, and if so a model. Claims about formulas alone are put to a solver that
+        knows nothing of the rules, whose models are small."""
+        if any(map(_about_order, claims)):
+            found = self._check(self._solver, [self._literal(claim) for claim in claims])
+            return found, self._solver.model() if found else None
+        self._light.push()
+        self._light.add(*(self._express(claim, True) for claim in claims))
+        found = self._check(self._light, ())
+        model = self._light.model() if found else None
+        self._light.pop()
+        return found, model
+
+    def _check(self, solver: Any, assumed: Sequence[Bool]) -> bool | None:
+        left = self._deadline - time.thread_time()
+        if left <= 0:
+            return None
+        solver.set(timeout=max(1, int(left * 1000)))
+        found = solver.check(*assumed)
+        return True if found == self._z3.sat else False if found == self._z3.unsat else None
+
+    def _bind(self, constraint: Bool) -> None:
+        self._solver.add(constraint)
+        self._light.add(constraint)
+
+    def _confirmed(self, claims: Sequence[Claim], model: Any) -> Answer:
+        """What z3 has found, read, made readable and checked."""
 
         def confirmed(candidate: Input) -> bool:
             possible = all(candidate.possible(window) for plan in self._plans for window in plan.windows)
             return possible and all(self.holds(claim, candidate) for claim in claims)
 
-        given = polished(given, confirmed, self._thresholds)
+        mentioned = set().union(*map(self._mentions, claims))
+        given = polished(self._input(model, mentioned), confirmed, self._thresholds)
         return Answer(True, given) if confirmed(given) else Answer(None)
 
-    def _check(self, literals: Sequence[Bool]) -> Any:
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            return self._z3.unknown
-        self._solver.set(timeout=max(1, int(left * 1000)))
-        return self._solver.check(*literals)
+    def _mentions(self, claim: Claim) -> set[Key]:
+        """The facts and attributes that it depends on; of those a rule before it, all."""
+        match claim:
+            case Is(formula, _, action):
+                return self._space.mentions(formula, action)
+            case All(claims) | Some(claims):
+                return set().union(*map(self._mentions, claims))
+            case Not(inner):
+                return self._mentions(inner)
+            case Sure():
+                return set(self._mentioned(claim))
+        return {key for key in self._space.variables if not key[0]}
 
-    def _input(self, model: Any) -> Input:
+    def _input(self, model: Any, mentioned: Collection[Key]) -> Input:
         facts: dict[str, Known] = {}
         attributes: dict[str, dict[str, Known]] = {}
-        for (action, name), value in self._space.read(model).items():
+        for (action, name), value in self._space.read(model, mentioned).items():
             if value is not UNKNOWN:
                 (attributes.setdefault(action, {}) if action else facts)[name] = value
         plain = Input(facts, {}, attributes)
         held: dict[str, Truth] = {}
-        for key, one in self._space.windows.items():
+        for one in self._space.windows.values():
             truth = self._value_of(model, one.pair)
             if truth is not plain.truth(one.window.condition):
-                held[key] = truth
+                held[one.window.key] = truth
         return Input(facts, held, attributes)
 
     def _value_of(self, model: Any, pair: Pair) -> Truth:
@@ -172,12 +207,15 @@ class Solver:
 
     def _literal(self, claim: Claim) -> Bool:
         """A Boolean that makes the claim so; it is not made so by the claim, which is all that a question needs."""
-        known = self._literals.get(id(claim))
-        if known is not None:
-            return known[1]
-        literal = self._space.boolean(f"claim {len(self._literals)}")
-        self._solver.add(self._z3.Implies(literal, self._express(claim, True)))
-        self._literals[id(claim)] = (claim, literal)
+        seen = self._seen.get(id(claim))
+        if seen is not None:
+            return seen[1]
+        name = key(claim)
+        literal = self._literals.get(name)
+        if literal is None:
+            literal = self._literals[name] = self._space.boolean(f"claim {len(self._literals)}")
+            self._solver.add(self._z3.Implies(literal, self._express(claim, True)))
+        self._seen[id(claim)] = (claim, literal)
         return literal
 
     def _express(self, claim: Claim, positive: bool) -> Bool:
@@ -218,3 +256,15 @@ class Solver:
             self._solver.add(self._z3.Implies(link, together((chain[-1], before))))
             chain.append(link)
         return chain[index]
+
+
+def _about_order(claim: Claim) -> bool:
+    """Whether a claim is about the order in which rules are tried."""
+    match claim:
+        case Reaches():
+            return True
+        case All(claims) | Some(claims):
+            return any(map(_about_order, claims))
+        case Not(inner):
+            return _about_order(inner)
+    return False
