@@ -43,15 +43,12 @@ def setting_values(merged: Merged, report: Report) -> dict[str, Constant | None]
     values: dict[str, Constant | None] = {}
     for name, setting in declared(point).items():
         given = merged.settings.get(name)
-        if given is not None:
-            value = _given(given, setting.type, setting.values, report)
-            values[name] = None if value is None else Constant(setting.type, value, name)
-        elif setting.default is not None:
+        value = None if given is None else _given(given, setting.type, setting.values, report)
+        if value is None and setting.default is not None:
             default = canonical(setting.type, setting.default, setting.values)
             assert not isinstance(default, Mark)
-            values[name] = Constant(setting.type, default, name)
-        else:
-            values[name] = None
+            value = default
+        values[name] = None if value is None else Constant(setting.type, value, name)
     facts = {fact.name for fact in point.facts}
     for name, given in merged.settings.items():
         if name in facts:
