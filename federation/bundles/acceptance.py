@@ -76,12 +76,12 @@ class Acceptance:
 
     def signers(self, text: BundleText) -> tuple[str, ...]:
         """Who signed it, by the names of the keys that are trusted here. Raises Refused where nobody did."""
-        from federation.bundles.keys import trusted  # noqa: PLC0415 - OpenSSL, which most installations need not load
-        from federation.bundles.signing import signers  # noqa: PLC0415
-
         if self.trust is None:
             cure = "set `bundles.trust` in elias.yaml to the folder of the public keys that count"
             raise Refused("no-keys", "no key is trusted here", place=PLACE, cure=cure)
+        from federation.bundles.keys import trusted  # noqa: PLC0415 - OpenSSL, which most installations need not load
+        from federation.bundles.signing import signers  # noqa: PLC0415
+
         return signers(content_of(text), text.signatures, trusted(self.trust), PLACE)
 
     def accept(self, accepted: Accepted) -> None:

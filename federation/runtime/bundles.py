@@ -90,7 +90,7 @@ class Bundles:
         return Accepted(text, chosen.bundle), [_entry(text)]
 
     def begin(self, chosen: Accepted) -> None:
-        """It is on record: what a person chose for this start is done."""
+        """It is on record: what a person chose for this start is done, and what could not be used stays to be seen."""
         self.acceptance.accept(chosen)
         if not self.problem:
             staging.unstage(self.settings.state)

@@ -69,15 +69,19 @@ class GateService(ManagerService):
 
     async def bundle(self) -> dict[str, Any]:
         """The bundle in force, and what is wrong with the folder if it is not the same."""
+        await self._following.wait()
         return {**self.bundles.describe(), "sources": self.bundles.in_force.bundle.texts}
 
     async def activate(self, file: str, by: str, reason: str) -> dict[str, Any]:
+        await self._following.wait()
         return await self.bundles.activate(file, by, reason)
 
     async def roll_back(self, to: str, by: str, reason: str) -> dict[str, Any]:
+        await self._following.wait()
         return await self.bundles.roll_back(to, by, reason)
 
     async def follow_folder(self, by: str, reason: str) -> dict[str, Any]:
+        await self._following.wait()
         return await self.bundles.follow_folder(by, reason)
 
     # -- a person's word ---------------------------------------------------------------------------------------------

@@ -152,11 +152,15 @@ class ManagerService(Service):
             self.desk.use(bundle)
 
     async def _bundle_in_force(self) -> tiki.Bundle:
-        while (found := self.acceptance.newest(self.store)) is None:
+        told = None
+        while True:
+            found, refused = self.acceptance.newest(self.store), self.acceptance.refused
+            if refused and refused != told:
+                told = refused
+                self.log.error("the newest bundle on record is refused: %s", refused.why)
+            if found is not None:
+                return found.bundle
             await asyncio.sleep(0.05)  # the gate records the first bundle while it starts
-        if self.acceptance.refused:
-            self.log.error("the newest bundle on record is refused: %s", self.acceptance.refused.why)
-        return found.bundle
 
     async def _follow_loop(self) -> None:
         """Be pushed what this manager follows, by whichever appender is alive."""

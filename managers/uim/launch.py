@@ -169,15 +169,19 @@ def check_specs(settings: Settings) -> tiki.Bundle:
 
 def _check_rules(settings: Settings, say: Say) -> None:
     """See that there are rules to begin with, and say which of those that somebody wants are not."""
+    from federation.bundles import staging  # noqa: PLC0415
     from federation.bundles.acceptance import Acceptance  # noqa: PLC0415
-    from federation.bundles.staging import staged  # noqa: PLC0415
     from federation.runtime.roster import Roster  # noqa: PLC0415
 
     required = settings.bundles.require_signature
     acceptance = Acceptance(schemas(Roster(ROSTER).points), settings.bundles.trust, require=required)
-    chosen = staged(settings.state)
+    chosen = staging.staged(settings.state)
     if chosen is not None:
-        acceptance.bundle(chosen, time.time_ns())
+        try:
+            acceptance.bundle(chosen, time.time_ns())
+        except Refused as error:
+            place, cure = str(staging.place(settings.state)), f"{error.cure}; or remove this file"
+            raise Refused(error.code, error.message, place=place, cure=cure) from None
         return
     origin, before = _in_force(settings, acceptance), "until then the specs stay in force that were so before"
     if required:

@@ -14,9 +14,11 @@ from federation.bundles.artefact import Artefact, dump, make
 from federation.bundles.history import history
 from federation.errors import Refused
 from federation.ledger.store import Store
+from federation.ledger.verify import verify
 from federation.local import points_of
 from federation.points import versions
 from federation.records import BundleText, Entry, Kind, decode, encode
+from federation.replay import replay
 from federation.runtime import bundles as runtime
 from federation.settings import BundleSettings, Settings
 from tests.federation.gate_process import GateProcess
@@ -303,3 +305,23 @@ async def test_signed_rules_come_into_force_and_nothing_else_does(
     await gate.bundles.activate(dump(signed(tmp_path, 96, "2.0")).decode(), "ada", "")
     await gate.bundles.roll_back("1.0", "ada", "")
     assert restart(**required).start() == digest(95)
+
+
+# -- the record -----------------------------------------------------------------------------------------------------
+
+
+async def test_decisions_replay_across_every_change_and_past_rules_that_nobody_used(
+    gate: GateProcess, lab: Laboratory
+) -> None:
+    decided = [lab.measured(92).action]
+    await gate.bundles.activate(file(95, "1.0"), "ada", "")
+    decided.append(lab.measured(92, "f2").status)
+    unsound = make({"lab.tiki": "## LAB Furnace Spec\n- nonsense\n"}, versions(POINTS), "2.0")
+    text = record_of(unsound, origin="file", by="an intruder", reason="")
+    lab.federation._commit("gate", [Entry(Kind.BUNDLE, "", "", "", encode(text))])
+    await gate.bundles.roll_back(digest(90), "ada", "")
+    decided.append(lab.measured(92, "f3").action)
+    assert decided == ["cool", "waiting", "cool"]
+    found = replay(lab.store, POINTS)
+    assert (found.decisions, found.waiting, found.identical) == (2, 1, True)
+    assert verify(lab.store)

@@ -1,7 +1,7 @@
 """Bundles of specs: what is in force, what was so before, and a person's word to change it."""
 
 import asyncio
-from typing import Any, Literal
+from typing import Any
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,22 +13,21 @@ from managers.uim.reading import iso
 
 router = APIRouter(prefix="/v1/bundle", tags=["federation"])
 
-Origin = Literal["folder", "file", "rollback", "unreadable"]
-
 
 class Brief(BaseModel):
     """A bundle without its texts.
 
-    origin: where it came from. signers: the names of those whose signature is trusted here; signatures: how many it
-    carries. previous: digest of the one before. uncovered: the points whose `consult` region differs from that of the
-    one before, so that the policy's promise on its error (`max_error`) does not cover them. unfollowed: why edits of
-    the spec folder change nothing; empty: they do. problem: what is wrong with an edit that is therefore not in force.
+    origin: `folder`, `file` or `rollback`. signers: the names of those whose signature is trusted here; signatures: how
+    many it carries. previous: digest of the one before. uncovered: the points whose `consult` region differs from that
+    of the one before, so that the policy's promise on its error (`max_error`) does not cover them. unfollowed: why
+    edits of the spec folder change nothing; empty: they do. problem: what is wrong with an edit that is therefore not
+    in force.
     """
 
     digest: str
     version: str = ""
     expires: str | None = None
-    origin: Origin = "folder"
+    origin: str = "folder"
     by: str = ""
     reason: str = ""
     previous: str = ""
@@ -53,13 +52,13 @@ class Switched(Brief):
 
 
 class Past(BaseModel):
-    """A bundle that was put in force. seq: of its record."""
+    """A bundle that was put on record as seq. origin: `unreadable` where somebody has written into the database."""
 
     seq: int
     time: str
     digest: str
     version: str
-    origin: Origin
+    origin: str
     by: str
     reason: str
     signatures: int
