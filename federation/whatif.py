@@ -18,9 +18,9 @@ import msgspec
 
 import tiki
 from federation import decide
-from federation.errors import Corrupt, Refused
+from federation.errors import Corrupt
 from federation.ledger.store import Store
-from federation.points import DecisionPoint, schemas, versions
+from federation.points import DecisionPoint, schemas
 from federation.records import Answered, Asked, BundleText, Candidate, Kind, Record, decode
 from tiki import Latch
 from tiki.kleene import compared
@@ -247,24 +247,6 @@ class _Bundles:
             return tiki.rebuild(_bundle(record).sources, schemas(self._points))
         except tiki.Invalid:
             return None
-
-
-def recorded(store: Store, points: Mapping[str, DecisionPoint], digest: str) -> tiki.Bundle | None:
-    """The newest bundle on record whose digest begins so; None: there is none.
-
-    Raises Refused where it was made for other versions of the points, and Invalid where it is not TIKI any more.
-    """
-    found = None
-    for record in store.read(kinds=[Kind.BUNDLE]):
-        text = _bundle(record)
-        found = text if text.digest.startswith(digest) else found
-    if found is None:
-        return None
-    other = sorted(name for name, version in found.versions.items() if versions(points).get(name) != version)
-    if other:
-        what = f"bundle {found.digest} was made for other versions of {', '.join(other)}"
-        raise Refused("other-version", what, cure="compare the specs as files: `elias ledger export` has their text")
-    return tiki.rebuild(found.sources, schemas(points))
 
 
 def _asked(record: Record) -> Asked:

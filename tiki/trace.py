@@ -194,8 +194,10 @@ def _branches(tried: tuple[Tried, ...]) -> Iterator[str]:
 def headline(one: Tried) -> str:
     """`hot is false, judged over time: true now, not for long enough (a.tiki:7)`."""
     over = ", judged over time" if one.over_time else ""
-    if one.over_time and one.now is True and one.truth is not True:
+    if one.over_time and one.now is True and one.truth is False:
         over += ": it holds now, not for long enough"
+    elif one.over_time and one.now is True and one.truth is None:
+        over += ": it holds now, for how long is not known"
     elif one.over_time and one.now is not True and one.truth is True:
         over += ": it stays until it clears"
     near = f", for want of {' or of '.join(one.lacks)}" if one.lacks and len(one.steps) > 1 else ""

@@ -9,11 +9,11 @@ import pytest
 
 import tiki
 from federation.clock import SECOND
-from federation.errors import Corrupt, Refused
+from federation.errors import Corrupt
 from federation.local import points_of
 from federation.points import DecisionPoint
 from federation.records import Answered, Kind, decode
-from federation.whatif import Changed, Counted, Edit, recorded, whatif
+from federation.whatif import Changed, Counted, Edit, whatif
 from tests.federation.lab import FURNACE, SPEC, Lab, Laboratory, bundle
 
 POINTS = points_of([Lab])
@@ -196,19 +196,6 @@ def test_decisions_of_another_version_of_a_point_are_counted_as_such(lab: Labora
     edit = Edit(bundle(), bundle(edited(("heat > 90%", "heat > 80%"))))
     counts = whatif(lab.store, points, edit)
     assert sum(counts["lab.furnace"].untold.values()) == 1
-
-
-def test_a_bundle_is_found_by_the_beginning_of_its_digest(lab: Laboratory) -> None:
-    digest = bundle().digest
-    found = recorded(lab.store, POINTS, digest[:8])
-    assert found is not None
-    assert found.digest == digest
-    assert recorded(lab.store, POINTS, "f" * 32) is None
-    newer = DecisionPoint(
-        FURNACE.schema.model_copy(update={"version": 2}), FURNACE.events, FURNACE.effects, greets=True
-    )
-    with pytest.raises(Refused, match=r"other versions of lab\.furnace"):
-        recorded(lab.store, {**POINTS, "lab.furnace": newer}, digest)
 
 
 def test_a_record_that_was_changed_is_named(lab: Laboratory) -> None:

@@ -115,15 +115,17 @@ def test_without_a_ledger_here_the_meaning_is_compared_all_the_same(elias: Elias
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["nowhere", "new"], "name a file or folder, `HEAD~1:tiki_specs`"),
+        (["nowhere", "new"], "name a file, a folder, a bundle, `HEAD~1:tiki_specs`"),
         (["HEAD~1:old", "new"], "write REVISION:PATH"),
-        (["latest", "new"], "name the ledger with --ledger"),
+        (["latest", "new"], "there is no ledger here"),
+        (["torn.bundle", "new"], "this is not a bundle"),
         (["old", "broken.tiki"], "did you mean `memory`?"),
         (["old", "new", "--ledger", "absent.db"], "there is no ledger here"),
     ],
 )
 def test_a_mistake_says_what_to_do(elias: Elias, arguments: list[str], said: str) -> None:
     elias.write("broken.tiki", SPEC.replace("memory", "memry"))
+    elias.write("torn.bundle", "{")
     found = elias("tiki", "diff", *arguments)
     assert found.code == 1
     assert said in found.err
@@ -132,7 +134,13 @@ def test_a_mistake_says_what_to_do(elias: Elias, arguments: list[str], said: str
 def test_a_digest_that_is_not_on_record_is_told(elias: Elias, ledger: str) -> None:
     said = elias("tiki", "diff", "0123456789ab", "new", "--ledger", ledger)
     assert said.code == 1
-    assert "no bundle on record" in said.err
+    assert "`elias bundle history` lists them" in said.err
+
+
+def test_a_bundle_that_was_built_is_compared_like_its_folder(elias: Elias) -> None:
+    assert elias("bundle", "build", "old", "--version", "1").code == 0
+    assert elias("tiki", "diff", "1.bundle", "old", "--no-ledger", "--json").json["points"] == []
+    assert elias("tiki", "diff", "1.bundle", "new", "--no-ledger", "--json").json["points"] == ["urm.resource_pressure"]
 
 
 def test_a_terminal_gets_a_table_and_a_bar(elias: Elias, ledger: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 def diff(
     context: typer.Context,
-    old: Annotated[str, typer.Argument(help="A file or folder, `REVISION:PATH`, `latest`, or a digest on record.")],
+    old: Annotated[
+        str,
+        typer.Argument(help="A file, folder or bundle, `REVISION:PATH`, `latest`, or a version or digest on record."),
+    ],
     new: Annotated[str, typer.Argument(help="The same, of the specs after the edit.")],
     ledger: Annotated[str, typer.Option(help="A file or database URL; by default the one of this installation.")] = "",
     no_ledger: Annotated[bool, typer.Option("--no-ledger", help="Compare the meaning alone.")] = False,

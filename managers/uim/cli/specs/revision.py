@@ -1,10 +1,10 @@
-"""Specs as they are, were or would be: a file, a folder, a git revision, or a bundle on record."""
+"""Specs as they are, were or would be: a file, a folder, a bundle, a git revision, or what is on record."""
 
 import io
-import re
 import subprocess
 import tarfile
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,25 +19,34 @@ if TYPE_CHECKING:
     from federation.points import DecisionPoint
 
 LATEST = "latest"
-_DIGEST = re.compile(r"[0-9a-f]{6,32}")
+_CURE = "name a file, a folder, a bundle, `HEAD~1:tiki_specs`, `latest`, or a bundle that `elias bundle history` lists"
 
 
 def bundle_at(
     context: typer.Context, word: str, store: "Store | None", points: "dict[str, DecisionPoint]"
 ) -> "tiki.Bundle":
-    """What a word names: an existing path, `REVISION:PATH` of git, `latest` or the beginning of a digest.
+    """What a word names: an existing path, `REVISION:PATH` of git, or a bundle on record by version or digest.
 
     Raises Refused with the cure.
     """
-    if Path(word).exists():
-        return bundle_of(context, Path(word))
+    path = Path(word)
+    if path.is_file() and path.suffix == ".bundle":
+        return _from_artefact(path, points)
+    if path.exists():
+        return bundle_of(context, path)
     revision, colon, _ = word.partition(":")
     if colon and revision:
         return _from_git(context, word)
-    if word == LATEST or _DIGEST.fullmatch(word):
-        return _on_record(word, store, points)
-    cure = "name a file or folder, `HEAD~1:tiki_specs`, `latest` or the digest of a bundle on record"
-    raise Refused("no-specs", f"`{word}` names no specs", cure=cure)
+    if store is None:
+        raise Refused("no-specs", f"`{word}` is no path, and there is no ledger here that might know it", cure=_CURE)
+    return _on_record(word, store, points)
+
+
+def _from_artefact(path: Path, points: "dict[str, DecisionPoint]") -> "tiki.Bundle":
+    from federation.bundles import artefact  # noqa: PLC0415
+
+    content = artefact.load(path.read_bytes(), str(path)).content
+    return _rebuilt(content.texts, content.points, points, str(path))
 
 
 def _from_git(context: typer.Context, word: str) -> "tiki.Bundle":
@@ -63,19 +72,31 @@ def _git(word: str, *arguments: str) -> bytes:
         raise Refused("no-revision", why[-1] if why else "git does not know it", place=word, cure=cure) from None
 
 
-def _on_record(word: str, store: "Store | None", points: "dict[str, DecisionPoint]") -> "tiki.Bundle":
-    import tiki  # noqa: PLC0415 - the parser takes a quarter of a second
-    from federation.whatif import recorded  # noqa: PLC0415
+def _on_record(word: str, store: "Store", points: "dict[str, DecisionPoint]") -> "tiki.Bundle":
+    from federation.bundles import history  # noqa: PLC0415
 
-    if store is None:
-        cure = "name the ledger with --ledger, or specs as files"
-        raise Refused("no-ledger", f"`{word}` is a bundle on record, and there is no ledger here", cure=cure)
+    if word == LATEST:
+        newest = history.history(store, 1)
+        if not newest:
+            raise Refused("no-bundle", "no bundle is on record yet", place=store.place, cure="start it with `elias up`")
+        word = newest[0].digest
+    text = history.find(store, word)
+    return _rebuilt(text.sources, text.versions, points, word)
+
+
+def _rebuilt(
+    texts: Mapping[str, str], versions: Mapping[str, int], points: "dict[str, DecisionPoint]", word: str
+) -> "tiki.Bundle":
+    import tiki  # noqa: PLC0415 - the parser takes a quarter of a second
+    from federation.points import schemas  # noqa: PLC0415
+
+    cure = "compare the specs as files: `elias bundle unpack` and `elias ledger export` have their text"
+    here = {name: point.schema.version for name, point in points.items()}
+    other = sorted(name for name, version in versions.items() if here.get(name) != version)
+    if other:
+        what = f"it was made for other versions of {', '.join(other)}"
+        raise Refused("other-version", what, place=word, cure=cure)
     try:
-        bundle = recorded(store, points, "" if word == LATEST else word)
+        return tiki.rebuild(texts, schemas(points))
     except tiki.Invalid as error:
-        cure = "compare the specs as files: `elias ledger export` has their text"
-        raise Refused("old-specs", f"this ELIAS does not take them any more: {error}", place=word, cure=cure) from None
-    if bundle is None:
-        cure = "`elias ledger tail` shows what was put in force"
-        raise Refused("no-bundle", f"no bundle on record is `{word}`", place=store.place, cure=cure)
-    return bundle
+        raise Refused("old-specs", f"this ELIAS does not take it any more: {error}", place=word, cure=cure) from None
