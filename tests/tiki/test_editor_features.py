@@ -117,6 +117,14 @@ def test_titles_and_cells_are_proposed() -> None:
     assert "gpu" in proposed(BASE.replace("| limit |", "| ^ |"))
 
 
+def test_in_a_markdown_page_only_fences_are_completed() -> None:
+    page = f"# Page\n## \n```tiki\n{BASE}- \n```\n- \n"
+    lines = page.split("\n")
+    analysis = Engine(lab.POINTS).check([Source("a.md", page)])
+    answers = [complete(analysis, "a.md", lines, line, column) for line, column in ((2, 4), (15, 3), (17, 3))]
+    assert [answer is not None for answer in answers] == [False, True, False]
+
+
 def test_a_proposal_replaces_the_word_before_the_cursor() -> None:
     text, line, column = cursor(BASE.replace("- otherwise: hold", "- when mem^"))
     found = complete(analysed(text), "a.tiki", text.split("\n"), line, column)
@@ -211,6 +219,14 @@ def test_a_suggestion_becomes_a_quick_fix_that_cures_it() -> None:
     assert (fix.title, fix.safe) == ("Write `memory`", False)
     assert Text(text).edited(fix.edits) == BASE
     assert list(quick_fixes([found], Span(1, 1, 1, 5))) == []
+
+
+def test_a_safe_fix_is_offered_as_one_and_cures_it() -> None:
+    text = "## LAB Pressure Spec\n- hot: when memory > 5%: scale_out\n"
+    found = analysed(text).found
+    [fix] = quick_fixes(found, Span(1, 1, 1, 5))
+    assert fix.safe
+    assert "TIKI-505" not in {one.code for one in analysed(Text(text).edited(fix.edits)).found}
 
 
 def test_the_value_of_a_setting_is_shown_where_it_is_used() -> None:

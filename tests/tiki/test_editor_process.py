@@ -160,6 +160,10 @@ async def test_a_folder_is_checked_as_one_with_unsaved_texts_over_its_files(tmp_
     assert sorted(one.uri.rsplit("/", 1)[1] for one in found if isinstance(one, types.Location)) == ["a.tiki", "o.tiki"]
     editor.client.text_document_did_close(types.DidCloseTextDocumentParams(editor.document("b.tiki")))
     assert await editor.published("b.tiki", codes=["TIKI-502"]) == ["TIKI-502"]
+    (folder / "b.tiki").write_text("## LAB Presure Spec\n", encoding="utf-8")
+    change = types.FileEvent(editor.uri("b.tiki"), types.FileChangeType.Changed)
+    editor.client.workspace_did_change_watched_files(types.DidChangeWatchedFilesParams([change]))
+    assert await editor.published("b.tiki", codes=["TIKI-305"]) == ["TIKI-305"]
     assert await editor.stop() == 0
 
 

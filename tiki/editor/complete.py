@@ -55,7 +55,7 @@ class Completion:
 
 def complete(analysis: Analysis, path: str, lines: Sequence[str], line: int, column: int) -> Completion | None:
     """Proposals for a place, counted from 1. lines: of the text as it is now; the analysis may be of an older one."""
-    if not 1 <= line <= len(lines):
+    if not 1 <= line <= len(lines) or (path.endswith(".md") and not _in_fence(lines[: line - 1])):
         return None
     start, word = cursor.word_at(lines[line - 1], column)
     found = cursor.place_of(lines, line, column)
@@ -66,6 +66,20 @@ def complete(analysis: Analysis, path: str, lines: Sequence[str], line: int, col
         return None
     items = {item.label: item for item in reversed(list(_Proposals(analysis, placed, word).at(found)))}
     return Completion(tuple(reversed(items.values())), Span(line, start, line, column))
+
+
+def _in_fence(above: Sequence[str]) -> bool:
+    """Whether a `tiki` fence of a Markdown file is open below these lines."""
+    opened: tuple[str, str] | None = None
+    for line in above:
+        found = re.fullmatch(r" {0,3}(`{3,}|~{3,})[ \t]*(\S*).*", line)
+        if found is None:
+            continue
+        if opened is None:
+            opened = found[1], found[2]
+        elif found[1].startswith(opened[0]) and not found[2]:
+            opened = None
+    return opened is not None and opened[1] == "tiki"
 
 
 def _titles(analysis: Analysis) -> Iterator[Item]:
