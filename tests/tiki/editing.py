@@ -29,12 +29,17 @@ class Editor:
         self.client.feature(types.CLIENT_REGISTER_CAPABILITY)(lambda params: None)
         self.client.feature(types.WORKSPACE_CODE_LENS_REFRESH)(lambda params: None)
 
-    async def start(self, *arguments: str, **capabilities: Any) -> types.InitializeResult:
+    def command(self, *arguments: str) -> list[str]:
+        """What starts the server, for the point of the laboratory."""
         points = self.folder.parent / "points.json"
         points.write_text(json.dumps([lab.POINT.model_dump(mode="json")]), encoding="utf-8")
-        await self.client.start_io(
-            sys.executable, "-m", "managers.uim.cli", "tiki", "lsp", "--points", str(points), *arguments, cwd=REPOSITORY
-        )
+        return [sys.executable, "-m", "managers.uim.cli", "tiki", "lsp", "--points", str(points), *arguments]
+
+    async def start(self, **capabilities: Any) -> types.InitializeResult:
+        await self.client.start_io(*self.command(), cwd=REPOSITORY)
+        return await self.greet(**capabilities)
+
+    async def greet(self, **capabilities: Any) -> types.InitializeResult:
         result = await self.client.initialize_async(
             types.InitializeParams(
                 capabilities=types.ClientCapabilities(**capabilities),

@@ -1,10 +1,13 @@
 """The server as an editor meets it: a process, spoken to over its standard input and output."""
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import psutil
 import pytest
-from editing import Editor, insert
+from editing import REPOSITORY, Editor, insert
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
@@ -184,3 +187,33 @@ async def test_columns_are_counted_as_agreed(tmp_path: Path, encoding: str) -> N
     extra = {"utf-8": 4 + 2, "utf-16": 2 + 1, "utf-32": 2}[encoding]
     assert wrong.range.start == types.Position(1, 27 + extra)
     assert await editor.stop() == 0
+
+
+async def test_it_listens_on_a_port_of_this_machine_alone(tmp_path: Path) -> None:
+    (tmp_path / "specs").mkdir()
+    editor = Editor(tmp_path / "specs")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = await asyncio.create_subprocess_exec(*editor.command("--tcp", str(port)), cwd=REPOSITORY)
+    try:
+        while True:
+            try:
+                await editor.client.start_tcp("127.0.0.1", port)
+                break
+            except ConnectionRefusedError:
+                assert process.returncode is None
+                await asyncio.sleep(0.05)
+        listening = {at.laddr.ip for at in psutil.Process(process.pid).net_connections() if at.status == "LISTEN"}
+        assert listening == {"127.0.0.1"}
+        await editor.greet()
+        editor.open("a.tiki", SPEC)
+        assert await editor.published("a.tiki", version=1) == []
+        await editor.client.shutdown_async(None)
+        editor.client.exit(None)
+        assert await asyncio.wait_for(process.wait(), 20) == 0
+        await editor.client.stop()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
