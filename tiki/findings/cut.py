@@ -10,6 +10,7 @@ from tiki.plan import Constant, Formula, tests
 _BEFORE = re.compile(r"\(\Z|\b(?:and|or|not)\Z")
 _AFTER = re.compile(r"\)|(?:and|or)\b")
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_QUOTED = re.compile(r'"[^"\n]*"')
 
 
 def cut(condition: Formula, part: Part, clause: Place) -> Fix | None:
@@ -27,26 +28,26 @@ def cut(condition: Formula, part: Part, clause: Place) -> Fix | None:
     bullet = _Bullet(clause.span, [lines[line] for line in wanted])
     begin, end = bullet.whole(bullet.offsets(mine[0].place.span)[0], bullet.offsets(mine[-1].place.span)[1])
     if bullet.before(begin)[0] == part.joiner:
-        begin = bullet.before(begin)[1]
-        begin = len(bullet.masked[:begin].rstrip())
+        begin = len(bullet.text[: bullet.before(begin)[1]].rstrip())
     else:
         end = bullet.after(end)[1]
-        end += len(bullet.masked[end:]) - len(bullet.masked[end:].lstrip())
-    if bullet.masked[begin:end] != bullet.text[begin:end] or "<!--" in bullet.masked:
+        end += len(bullet.text[end:]) - len(bullet.text[end:].lstrip())
+    if "<!--" in bullet.text[begin:end] or "<!--" in bullet.masked:
         return None
     return Fix(f"leave out `{shown(part.formula)}`", (Edit(clause.path, bullet.span(begin, end), ""),))
 
 
 class _Bullet:
-    """The lines of a bullet as one text, and the same with marker and comments blanked; offsets and places in it."""
+    """The lines of a bullet as one text, and the same with marker, comments and texts in quotes blanked; offsets and
+    places in it."""
 
     def __init__(self, clause: Span, lines: Sequence[str]) -> None:
         self.text = "\n".join(lines)
         self.first = clause.line
         self.starts = [0, *(position + 1 for position, character in enumerate(self.text) if character == "\n")]
         marker = clause.column - 1
-        blanked = _COMMENT.sub(lambda comment: " " * len(comment[0]), self.text[marker:])
-        self.masked = " " * marker + blanked
+        blanked = _COMMENT.sub(lambda found: " " * len(found[0]), self.text[marker:])
+        self.masked = " " * marker + _QUOTED.sub(lambda found: '"' * len(found[0]), blanked)
 
     def offsets(self, span: Span) -> tuple[int, int]:
         begin, end = self.starts[span.line - self.first], self.starts[span.end_line - self.first]
@@ -72,12 +73,29 @@ class _Bullet:
         return ("", offset) if found is None else (found[0], offset + len(rest) - len(rest.lstrip()) + found.end())
 
     def whole(self, begin: int, end: int) -> tuple[int, int]:
-        """With the parentheses and negations around it."""
+        """With the parentheses and negations around it, and with those of its own that its first comparison has before
+        it and its last one behind."""
         while True:
             before, after = self.before(begin), self.after(end)
-            if before[0] == "not":
+            unopened, unclosed = _unmatched(self.masked[begin:end])
+            if before[0] == "not" or (unopened and before[0] == "("):
                 begin = before[1]
+            elif unclosed and after[0] == ")":
+                end = after[1]
             elif before[0] == "(" and after[0] == ")":
                 begin, end = before[1], after[1]
             else:
                 return begin, end
+
+
+def _unmatched(text: str) -> tuple[int, int]:
+    """How many parentheses are closed and not opened here, and opened and not closed."""
+    unopened = unclosed = 0
+    for character in text:
+        if character == "(":
+            unclosed += 1
+        elif character == ")" and unclosed:
+            unclosed -= 1
+        elif character == ")":
+            unopened += 1
+    return unopened, unclosed
