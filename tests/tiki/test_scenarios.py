@@ -1,6 +1,7 @@
 """Runs docs/tiki/testing.md, and what scenarios say of rules in time."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import lab
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 from test_conformance import bullets, table
 
 import tiki
+from managers.uim.cli.specs.sources import points
 from tiki import Point, Source, testing
+from tiki.findings import codes as findings
 from tiki.values import show
 
 ROOT = Path(__file__).parents[2]
@@ -24,8 +27,13 @@ RULES = (
 ABOVE = "- decides: lab.pressure\n"
 
 
-def bundle(*rules: str, points: dict[str, Point] = lab.POINTS) -> tiki.Bundle:
-    return tiki.build([Source(lab.PATH, lab.spec(*rules or RULES))], points)
+def bundle(*rules: str, about: dict[str, Point] = lab.POINTS) -> tiki.Bundle:
+    return tiki.build([Source(lab.PATH, lab.spec(*rules or RULES))], about)
+
+
+@cache
+def shipped() -> tiki.Bundle:
+    return tiki.load(ROOT / "tiki_specs", points())
 
 
 def file(*lines: str) -> Source:
@@ -38,9 +46,9 @@ def outcome(source: Source, of: tiki.Bundle) -> testing.Outcome:
     return testing.run_suite(testing.suite(of, [source], examples=False))
 
 
-def message(*lines: str, rules: tuple[str, ...] = RULES, points: dict[str, Point] = lab.POINTS) -> str:
+def message(*lines: str, rules: tuple[str, ...] = RULES, about: dict[str, Point] = lab.POINTS) -> str:
     """What is wrong with a scenario; empty where it passes."""
-    (case,) = outcome(file(*lines), bundle(*rules, points=points)).cases
+    (case,) = outcome(file(*lines), bundle(*rules, about=about)).cases
     return case.message
 
 
@@ -52,12 +60,9 @@ def found(text: str) -> list[tiki.Diagnostic]:
 
 
 def test_the_scenarios_of_the_manual_pass_on_the_specs_that_ship() -> None:
-    from managers.uim.cli.specs.sources import points
-
     fence = re.search(r"<!-- conformance: scenario -->\n```text\n(.*?)```", PAGE, re.DOTALL)
     assert fence
-    shipped = tiki.load(ROOT / "tiki_specs", points())
-    ran = outcome(Source("manual_test.tiki", fence[1]), shipped)
+    ran = outcome(Source("manual_test.tiki", fence[1]), shipped())
     assert [case.message for case in ran.cases] == ["", ""]
 
 
@@ -83,6 +88,13 @@ def test_a_mistake_in_a_scenario_gives_this_code_and_the_place(code: str, lines:
     assert mine, [str(one) for one in found(text)]
     assert all(text.splitlines()[one.line - 1] == one.excerpt for one in mine)
     assert {one.code for one in found(text)} == {code}, [str(one) for one in found(text)]
+
+
+@pytest.mark.parametrize("code", sorted({code for code, _ in table("scenario mistakes", PAGE)}))
+def test_what_the_page_of_a_code_advises_against_gives_it_and_what_it_advises_passes(code: str) -> None:
+    avoid, prefer = re.findall(r"```text\n(.*?)```", findings.page(code) or "", re.DOTALL)
+    assert {one.code for one in testing.check([Source("page_test.tiki", avoid)], shipped())} == {code}
+    assert outcome(Source("page_test.tiki", prefer), shipped()).failed == ()
 
 
 def test_every_code_of_scenarios_has_lines_that_give_it() -> None:
@@ -234,11 +246,11 @@ def test_a_setting_that_breaks_the_spec_is_an_error_at_its_line() -> None:
 
 
 def test_a_point_that_answers_every_event_has_nothing_in_force() -> None:
-    points = {lab.POINT.name: lab.POINT.model_copy(update={"trigger": "every"})}
-    assert message("load 10s: memory 95%x3", "from 0s to 30s: shed_load", points=points) == ""
+    about = {lab.POINT.name: lab.POINT.model_copy(update={"trigger": "every"})}
+    assert message("load 10s: memory 95%x3", "from 0s to 30s: shed_load", about=about) == ""
     for expected in ("nothing new", "still shed_load"):
         with pytest.raises(tiki.Invalid, match="TIKI-631"):
-            message("given: memory 95%", f"at 0s: {expected}", points=points)
+            message("given: memory 95%", f"at 0s: {expected}", about=about)
 
 
 def test_a_month_of_reports_is_bounded() -> None:
