@@ -1,6 +1,7 @@
 """What can be proved about rules, for all inputs at once, with z3 behind it.
 
     analyse(plan, timeout=10.0)                        -> Analysis: every question of a point, with its answer
+    compare(old, new, timeout=10.0)                    -> Comparison: what two plans of a point decide differently
     solver = Solver(plan, timeout=10.0)                # or Solver(old, new): two plans of one point
     solver.find(*claims, prefer=())                    -> Answer(possible: True | False | None, input: Input | None)
     solver.equivalent(formula, other, action="")       -> Answer; possible is False where they always have one truth
@@ -31,6 +32,7 @@ from tiki.analysis.claims import (
     rule_is,
     stops,
 )
+from tiki.analysis.compare import Comparison, Difference, GuardChange, SettingChange, compare
 from tiki.analysis.inputs import Input, truth_of
 from tiki.analysis.questions import Analysis, Outcome, Question, Result, alike, analyse, choice
 from tiki.analysis.solver import Answer, Solver
@@ -40,6 +42,9 @@ __all__ = [
     "Analysis",
     "Answer",
     "Claim",
+    "Comparison",
+    "Difference",
+    "GuardChange",
     "Input",
     "Is",
     "Not",
@@ -48,12 +53,14 @@ __all__ = [
     "Question",
     "Reaches",
     "Result",
+    "SettingChange",
     "Solver",
     "Some",
     "Sure",
     "alike",
     "analyse",
     "choice",
+    "compare",
     "decides",
     "forbids",
     "passes",

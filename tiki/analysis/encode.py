@@ -36,6 +36,9 @@ Bool = Any
 Key = tuple[str, str]
 """The action whose candidate it is ("" for a fact) and the name."""
 
+_RELATED = 32
+"""Windows about the same facts that a window is related to; their number must not cost its square."""
+
 _WHOLE = (Type.COUNT, Type.BYTES)
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
@@ -58,6 +61,7 @@ class Variable:
 class Held:
     window: Window
     pair: Pair
+    about: set[Key]
 
 
 class Space:
@@ -99,9 +103,11 @@ class Space:
 
     def window(self, window: Window) -> Pair:
         """The truth over time: a variable of its own, bound by that of now as `tiki.windows.judge` binds it."""
-        if window.key not in self.windows:
-            self.windows[window.key] = Held(window, self._window(window))
-        return self.windows[window.key].pair
+        known = self.windows.get(window.key)
+        if known is None:
+            known = self.windows[window.key] = Held(window, self._window(window), self.mentions(window.condition))
+            self._relate(known)
+        return known.pair
 
     def _window(self, window: Window) -> Pair:
         now = self.truth(window.condition)
@@ -120,6 +126,27 @@ class Space:
             self.all((over.false, self.any((before.false, stay.false)))),
         )
 
+    def _relate(self, new: Held) -> None:
+        """Windows without `clear at` see the same samples: what held for longer, or under a stricter condition, is true
+        only where the other one is."""
+        same = [one for one in self.windows.values() if one is not new and one.about == new.about]
+        if new.window.stay is None:
+            for old in same[:_RELATED]:
+                if old.window.stay is None:
+                    self._imply(new, old)
+                    self._imply(old, new)
+
+    def _imply(self, strict: Held, loose: Held) -> None:
+        """See `tiki.windows.judge`: with the same gap, a moment at which the looser condition was known to be false is
+        one of the stricter condition too."""
+        if strict.window.duration < loose.window.duration or strict.window.max_age != loose.window.max_age:
+            return
+        now, then = self.truth(strict.window.condition), self.truth(loose.window.condition)
+        if self.possible(self.all((now.true, self.z3.Not(then.true)))) is False:
+            self.bind(self.z3.Implies(strict.pair.true, loose.pair.true))
+        if self.possible(self.all((then.false, self.z3.Not(now.false)))) is False:
+            self.bind(self.z3.Implies(loose.pair.false, strict.pair.false))
+
     def _pair(self, name: str) -> Pair:
         pair = Pair(self.boolean(f"{name} is true"), self.boolean(f"{name} is false"))
         self.bind(self.z3.Not(self.all((pair.true, pair.false))))
@@ -132,8 +159,9 @@ class Space:
         found = self.variables.get(key)
         if found is None:
             found = self.variables[key] = self._variable(declared, f"{key[0]} {key[1]}".strip())
-        if found.declared.type is not declared.type:
-            raise ValueError(f"`{declared.name}` is a {found.declared.type} here and a {declared.type} there")
+        mine, other = found.declared, declared
+        if (mine.type, mine.values, mine.range) != (other.type, other.values, other.range):
+            raise ValueError(f"`{declared.name}` is declared in two ways: as {mine.type} and as {other.type}")
         return found
 
     def _variable(self, declared: Fact | Attribute, name: str) -> Variable:

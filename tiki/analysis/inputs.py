@@ -8,7 +8,7 @@ from typing import Any
 
 from tiki.compile import Facts, Held
 from tiki.plan import Any_, AttributeTerm, Constant, Every, FactTerm, Formula, Negation, Plan, Term, Test, Window
-from tiki.schema import Point
+from tiki.schema import Point, Type
 from tiki.trace import say
 from tiki.values import ABSENT, UNKNOWN, Known, Truth, show
 
@@ -27,8 +27,8 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
 
 @dataclass(frozen=True)
 class Input:
-    """facts: by name, what is missing is unknown. held: the truth of windows, by key, where it is another than that of
-    their conditions now. attributes: of the candidates, by action and name, what is missing is unknown."""
+    """facts: by name, what is missing is unknown. held: the truth of every window, by key; empty where each has the
+    truth of its condition now. attributes: of the candidates, by action and name, what is missing is unknown."""
 
     facts: Mapping[str, Known] = field(default_factory=dict)
     held: Mapping[str, Truth] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Input:
         return truth_of(formula, self.facts, self.attributes.get(action, _NOTHING))
 
     def over(self, window: Window) -> Truth:
-        return self.held[window.key] if window.key in self.held else self.truth(window.condition)
+        return self.held[window.key] if self.held else self.truth(window.condition)
 
     def facts_of(self, point: Point) -> Facts:
         """As `Program.decide` takes them."""
@@ -53,14 +53,21 @@ class Input:
         over = (now,) if window.duration == 0 else _AT_MOST[now]
         return self.over(window) in {_either(one, kept) for one in over for kept in _AT_MOST[stay]}
 
-    def text(self, plan: Plan) -> str:
-        """In TIKI: `memory=97% gpu=absent`; facts that do not matter are left out and may be unknown."""
-        kinds = {fact.name: fact.type for fact in plan.point.facts}
+    def text(self, *plans: Plan) -> str:
+        """In TIKI: `memory=97% gpu=absent`; facts that do not matter are left out and may be unknown. What time makes
+        of a rule is added where it is another than its condition now."""
+        kinds = {fact.name: fact.type for plan in plans for fact in plan.point.facts}
         words = [f"{name}={show(kinds[name], self.facts[name])}" for name in kinds if name in self.facts]
-        types = {attribute.name: attribute.type for attribute in plan.point.attributes}
+        types = {attribute.name: attribute.type for plan in plans for attribute in plan.point.attributes}
         for attributes in self.attributes.values():
             words += [f"{name}={show(types[name], value)}" for name, value in attributes.items()]
-        late = [f"{w.clause} {say(self.held[w.key])} over time" for w in plan.windows if w.key in self.held]
+        windows = {window.key: window for plan in plans for window in plan.windows}
+        late = [
+            f"{window.clause}{f' for {show(Type.DURATION, window.duration)}' if window.duration else ''} is "
+            f"{say(self.over(window))} over time"
+            for window in windows.values()
+            if self.over(window) is not self.truth(window.condition)
+        ]
         return (" ".join(words) or "nothing known") + (f" ({', '.join(late)})" if late else "")
 
 

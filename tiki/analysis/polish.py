@@ -43,9 +43,8 @@ def _numbers(term: Term) -> Iterator[Fraction]:
 
 def polished(given: Input, confirmed: Callable[[Input], bool], limits: Thresholds) -> Input:
     """An input that is confirmed as the given one is, with fewer facts and rounder values."""
-    for key in sorted(given.held):
-        shorter = replace(given, held={name: truth for name, truth in given.held.items() if name != key})
-        given = shorter if confirmed(shorter) else given
+    as_now = replace(given, held={})
+    given = as_now if confirmed(as_now) else given
     for action, name in [("", name) for name in sorted(given.facts)] + [
         (action, name) for action, mine in sorted(given.attributes.items()) for name in sorted(mine)
     ]:

@@ -193,12 +193,10 @@ class Solver:
             if value is not UNKNOWN:
                 (attributes.setdefault(action, {}) if action else facts)[name] = value
         plain = Input(facts, {}, attributes)
-        held: dict[str, Truth] = {}
-        for one in self._space.windows.values():
-            truth = self._value_of(model, one.pair)
-            if truth is not plain.truth(one.window.condition):
-                held[one.window.key] = truth
-        return Input(facts, held, attributes)
+        windows = self._space.windows.values()
+        held = {one.window.key: self._value_of(model, one.pair) for one in windows}
+        as_now = all(held[one.window.key] is plain.truth(one.window.condition) for one in windows)
+        return plain if as_now else Input(facts, held, attributes)
 
     def _value_of(self, model: Any, pair: Pair) -> Truth:
         if self._z3.is_true(model.eval(pair.true)):
