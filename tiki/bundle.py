@@ -80,11 +80,13 @@ def check(
     *,
     budget: float = BUDGET,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    unsettled: Callable[[str], None] = lambda point: None,
 ) -> list[Diagnostic]:
     """Everything that is wrong or doubtful, in order of place. Never raises for what the texts say.
 
     budget: seconds for what is proved by a solver, such as rules that never decide. What is not settled by then is not
     reported; 0 leaves the solver out. progress: hears how many points are done, and of how many.
+    unsettled: hears of each point about which a question is open.
     """
     report = Report()
     placed, checked = _analyse(in_order(sources), in_order(_as_overlays(overlays)), points, report)
@@ -92,7 +94,7 @@ def check(
     ends = monotonic() + budget
     done = 0
     for group, one in checked:
-        report.take(find(group, one, clean, max(0.0, ends - monotonic())))
+        report.take(find(group, one, clean, max(0.0, ends - monotonic()), unsettled))
         done += len(group.points)
         progress(done, len(points))
     return report.in_order()

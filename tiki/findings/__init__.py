@@ -12,11 +12,11 @@ the same plan somewhere else in the file, or after a change of another point, co
 docs/tiki/findings/, and what they mean together stands in docs/tiki/semantics.md.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from time import monotonic
 
 from tiki.diagnostics import Diagnostic, errors
-from tiki.findings.doubts import Clauses, Doubt
+from tiki.findings.doubts import Clauses
 from tiki.findings.plain import about_point, unused_settings
 from tiki.findings.proofs import Proved, meaning, proved
 from tiki.findings.wording import said
@@ -34,19 +34,26 @@ _REMEMBERED = 256
 
 
 def find(
-    group: Group, checked: Checked, only: Collection[str] | None = None, budget: float = BUDGET
+    group: Group,
+    checked: Checked,
+    only: Collection[str] | None = None,
+    budget: float = BUDGET,
+    unsettled: Callable[[str], None] = lambda point: None,
 ) -> list[Diagnostic]:
     """Everything that is doubtful about the points of a group. only: names of points that have no errors.
 
-    budget: seconds for proofs; what is not settled by then is left out, and nothing is proved with 0.
+    budget: seconds for proofs; what is not settled by then is left out, and nothing is proved with 0. unsettled: hears
+    of each point about which a question is open.
     """
     found = list(unused_settings(checked.merged, _chosen(group, only)))
     ends = monotonic() + budget
     for name in _chosen(group, only):
         clauses = Clauses(checked.plans[name], checked.merged[name])
-        doubts = _proved(clauses.plan, ends - monotonic())
-        found += (said(doubt, clauses) for doubt in doubts)
-        found += about_point(clauses, group.placed, doubts)
+        known = _proved(clauses.plan, ends - monotonic())
+        found += (said(doubt, clauses) for doubt in known.doubts)
+        found += about_point(clauses, group.placed, known.doubts)
+        if not known.settled:
+            unsettled(name)
     return found
 
 
@@ -81,10 +88,10 @@ def _chosen(group: Group, only: Collection[str] | None) -> tuple[str, ...]:
 _known: dict[tuple[object, ...], Proved] = {}
 
 
-def _proved(plan: Plan, budget: float) -> tuple[Doubt, ...]:
+def _proved(plan: Plan, budget: float) -> Proved:
     """What is proved of a plan, once for all plans that mean the same. What was not settled is tried again."""
     if budget <= 0 or not (plan.rules or plan.guards):
-        return ()
+        return Proved((), settled=not (plan.rules or plan.guards))
     key = meaning(plan)
     known = _known.pop(key, None)
     if known is None or not known.settled:
@@ -92,4 +99,4 @@ def _proved(plan: Plan, budget: float) -> tuple[Doubt, ...]:
     _known[key] = known
     for oldest in list(_known)[:-_REMEMBERED]:
         _known.pop(oldest, None)
-    return known.doubts
+    return known

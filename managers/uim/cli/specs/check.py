@@ -69,8 +69,11 @@ def check(
     if fix or diff:
         found = _fix(context, path, texts, overlays, write=not diff, budget=budget)
     else:
+        open_: list[str] = []
         with progress("proving") as report:
-            found = tiki.check(texts, points(), overlays, budget=budget, progress=report)
+            found = tiki.check(texts, points(), overlays, budget=budget, progress=report, unsettled=open_.append)
+        if open_ and budget:
+            say(f"not settled in {budget:g} s: {', '.join(open_)}; --budget gives it more time")
     if not diff:
         _show(found, Format.JSON if json_ else format_, _locate(context, path), len(texts) + len(overlays))
     bad = {FailOn.ERROR: ("error",), FailOn.WARNING: ("error", "warning"), FailOn.NEVER: ()}[fail_on]
