@@ -74,12 +74,14 @@ def coverage(bundle: Bundle, examples: Iterable[ExampleResult], scenarios: Itera
     for example in examples:
         seen |= set(_decided(example.trace))
     for scenario in scenarios:
-        for checked in scenario.checked:
-            if checked.candidate is not None:
-                seen |= set(_guarded(checked.moment.trace, checked.candidate))
-            else:
-                seen |= set(_decided(checked.moment.trace))
-                seen |= set(_timed(scenario, checked.moment))
+        alike: set[tuple[object, ...]] = set()
+        for moment, candidate in ((checked.moment, checked.candidate) for checked in scenario.checked):
+            if candidate is not None:
+                seen |= set(_guarded(moment.trace, candidate))
+            elif (looks := _looks(moment)) not in alike:
+                alike.add(looks)
+                seen |= set(_decided(moment.trace))
+                seen |= set(_timed(scenario, moment))
     return Coverage(tuple(goal for program in bundle.programs.values() for goal in _goals(program.plan, seen)))
 
 
@@ -215,6 +217,12 @@ def _timed(scenario: ScenarioResult, moment: Moment) -> Iterator[Key]:
                 yield point, rule.name, -1, "cleared"
     if moment.fired and moment.again:
         yield point, trace.verdict.clause, -1, "again"
+
+
+def _looks(moment: Moment) -> tuple[object, ...]:
+    """The same for moments that show the same; most of a long scenario are alike. Facts are told apart by identity, for
+    those without a value do not compare."""
+    return (*map(id, moment.trace.facts), *moment.trace.held, *moment.before, moment.fired, moment.again)
 
 
 def _seen(

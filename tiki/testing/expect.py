@@ -105,7 +105,6 @@ def _guarded(expected: Guarded, program: Program, report: Report) -> Attributes:
 
 def objection(expected: Expected, trace: Trace, fired: bool, candidate: Candidate | None) -> str:
     """Why what was decided is not what was expected; empty where it is."""
-    decided = describe(trace.verdict)
     if isinstance(expected, Guarded):
         assert candidate is not None
         if (candidate.forbidden is not None) != expected.forbidden:
@@ -115,13 +114,13 @@ def objection(expected: Expected, trace: Trace, fired: bool, candidate: Candidat
         return ""
     clause = expected.clause
     if clause is not None and clause.text != trace.verdict.clause:
-        return f"decided {decided}"
+        return f"decided {describe(trace.verdict)}"
     if isinstance(expected, NothingNew):
-        return f"decided {decided}" if fired else ""
+        return f"decided {describe(trace.verdict)}" if fired else ""
     if "".join(str(expected.choice).split()) not in names_of(trace.verdict, trace.plan):
-        return f"decided {decided}"
+        return f"decided {describe(trace.verdict)}"
     if fired and expected.still:
-        return f"decided {decided}, anew"
+        return f"decided {describe(trace.verdict)}, anew"
     if not fired and not expected.still:
-        return f"{decided} was in force already and did nothing new; write `still {expected.choice}`"
+        return f"{describe(trace.verdict)} was in force already and did nothing new; write `still {expected.choice}`"
     return ""
