@@ -88,7 +88,29 @@ def test_a_revision_of_git_is_read_without_checking_it_out(elias: Elias) -> None
 
 def test_specs_that_mean_the_same_are_said_to(elias: Elias, ledger: str) -> None:
     elias.write("new/pressure.tiki", f"Words.\n\n{SPEC}")
-    assert elias("tiki", "diff", "old", "new", "--ledger", ledger).out == "the rules mean the same\n"
+    assert elias("tiki", "diff", "old", "new", "--ledger", ledger).out == "the rules are the same\n"
+
+
+def test_what_is_decided_otherwise_is_told_for_all_inputs_with_an_example(elias: Elias) -> None:
+    said = elias("tiki", "diff", "old", "new", "--no-ledger")
+    assert "hold -> consult [shed_load, hold]: memory > 80% and memory <= 90%; for example memory=" in said.out
+    (point,) = elias("tiki", "diff", "old", "new", "--no-ledger", "--json").json["meaning"]
+    (difference,) = point["differences"]
+    assert (difference["exactly"], difference["unknown_only"]) == (True, False)
+    assert point["consults"] == "refuted"
+
+
+def test_rules_that_are_written_otherwise_and_mean_the_same_are_proved_to(elias: Elias) -> None:
+    elias.write("new/pressure.tiki", SPEC.replace("memory > 90%", "not memory <= 90% and not memory is absent"))
+    assert "proved for all inputs" in elias("tiki", "diff", "old", "new", "--no-ledger").out
+
+
+def test_guards_and_settings_that_changed_are_told(elias: Elias) -> None:
+    guard = "- timeout: 5m\n- never migrate when memory > 50%\n- otherwise"
+    elias.write("new/pressure.tiki", SPEC.replace("- otherwise", guard))
+    out = elias("tiki", "diff", "old", "new", "--no-ledger").out
+    assert "migrate is newly forbidden: " in out
+    assert "timeout: 1h -> 5m" in out
 
 
 def test_a_setting_that_the_manager_reads_itself_is_named(elias: Elias) -> None:

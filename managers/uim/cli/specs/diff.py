@@ -9,6 +9,7 @@ import typer
 from federation.errors import Refused
 from managers.uim.cli.client import settings_of, url_of
 from managers.uim.cli.output import Json, emit, progress, say, table
+from managers.uim.cli.specs import meaning
 from managers.uim.cli.specs.revision import bundle_at
 
 if TYPE_CHECKING:
@@ -27,12 +28,14 @@ def diff(
     no_ledger: Annotated[bool, typer.Option("--no-ledger", help="Compare the meaning alone.")] = False,
     number: Annotated[int, typer.Option("--number", "-n", min=0, help="How many decisions to name.")] = 20,
     all_: Annotated[bool, typer.Option("--all", help="Name every decision that falls otherwise.")] = False,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for the proofs about each point.")] = 10.0,
     json_: Json = False,
 ) -> None:
     """What an edit of specs changes, and which recorded decisions would have been different.
 
-    `latest` is the newest bundle on record: what is in force, or was last. Every question on record is judged again
-    under both, with the facts and candidates of then.
+    First what is decided otherwise, for all inputs, with an example each. Then every question on record is judged again
+    under both, with the facts and candidates of then. `latest` is the newest bundle on record: what is in force, or was
+    last.
 
     Examples:
 
@@ -49,10 +52,14 @@ def diff(
     points = Roster(ROSTER).points
     with _opened(context, ledger, no_ledger) as store:
         edit = Edit(bundle_at(context, old, store, points), bundle_at(context, new, store, points))
+        comparisons = meaning.compared(edit, timeout)
         if json_:
-            emit(_report(context, edit, store, points, None if all_ else number))
-        else:
-            _print(context, edit, store, points, None if all_ else number)
+            found = _report(context, edit, store, points, None if all_ else number)
+            emit({**found, "meaning": [meaning.plain(one) for one in comparisons]})
+            return
+        for one in comparisons:
+            print("\n".join(meaning.lines(one)))
+        _print(context, edit, store, points, None if all_ else number)
 
 
 @contextmanager
@@ -111,11 +118,12 @@ def _plain(count: "Counted") -> dict[str, Any]:
 
 def _print(context: typer.Context, edit: "Edit", store: "Store | None", points: Any, most: int | None) -> None:
     if not edit.points:
-        print("the rules mean the same")
+        print("the rules are the same")
     for point, name in edit.settings:
         print(f"{point}: {name} is read by {point.partition('.')[0].upper()} itself; no record shows what it changes")
     if store is None or not edit.points:
         return
+    print()
     named: list[Changed] = []
 
     def keep(one: "Changed") -> None:
