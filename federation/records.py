@@ -210,7 +210,8 @@ class BundleText(msgspec.Struct, frozen=True, gc=False):
     version, language, expires, signatures: as in the artefact (`federation.bundles`); empty for an edited folder.
     origin: folder (its edits are followed), file or rollback (they are not, until a person says so). by, reason: of
     who put it in force. previous: digest of what was in force before. uncovered: the points whose `consult` region
-    differs from that of `previous`, so that the policy's promise on its error does not cover them.
+    differs from that of `previous`, so that the policy's promise on its error does not cover them, with an input for
+    which it does; empty: none is known.
     """
 
     digest: str
@@ -225,7 +226,7 @@ class BundleText(msgspec.Struct, frozen=True, gc=False):
     by: str = ""
     reason: str = ""
     previous: str = ""
-    uncovered: list[str] = []
+    uncovered: dict[str, str] = {}
 
 
 encode = msgspec.json.Encoder().encode

@@ -25,7 +25,7 @@ class Entry(NamedTuple):
     by: str
     reason: str
     signatures: int
-    uncovered: list[str]
+    uncovered: dict[str, str]
 
 
 def history(store: Store, limit: int = 50, before: int | None = None) -> list[Entry]:
@@ -94,4 +94,4 @@ class _Brief(msgspec.Struct):
     by: str = ""
     reason: str = ""
     signatures: list[msgspec.Raw] = []
-    uncovered: list[str] = []
+    uncovered: dict[str, str] = {}

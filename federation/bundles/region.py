@@ -1,8 +1,8 @@
 """Whether an edit changes where a policy is asked: then the promise on its error (`max_error`), which was measured on
 what it was asked before, no longer covers the point.
 
-The comparison is of what is written, not of what it means: two ways to write one condition count as a change, and no
-change is missed. The solver could tell them apart, and takes seconds that a manager does not have.
+What is written is compared here, not what it means: quick enough for whoever decides events, and no change is missed.
+Two ways to write one condition count as a change, until `federation.bundles.proof` proves that they are none.
 """
 
 from collections.abc import Hashable
@@ -11,8 +11,8 @@ from tiki.bundle import Bundle
 from tiki.plan import Plan, Verdict, signature
 
 
-def uncovered(before: Bundle, after: Bundle) -> list[str]:
-    """The points, in order, where `after` consults on other inputs, or on other choices, than `before`."""
+def suspects(before: Bundle, after: Bundle) -> list[str]:
+    """The points, in order, where `after` may consult on other inputs, or on other choices, than `before`."""
     return [
         name
         for name, program in sorted(after.programs.items())

@@ -18,7 +18,8 @@ import tiki
 from federation.bundles import artefact, staging
 from federation.bundles.acceptance import Acceptance, Accepted, record_of, text_of
 from federation.bundles.history import find, namesake
-from federation.bundles.region import uncovered
+from federation.bundles.proof import unproved
+from federation.bundles.region import suspects
 from federation.clock import Clock
 from federation.desk import Desk
 from federation.errors import Refused, Temporary
@@ -86,7 +87,9 @@ class Bundles:
             chosen = self._at_start(on_record)
         if on_record is not None and chosen.text == on_record.text:
             return on_record, []
-        text = self._after(on_record, chosen)
+        text = chosen.text
+        if on_record is not None:
+            text = self._after(on_record, text, dict.fromkeys(suspects(on_record.bundle, chosen.bundle), ""))
         return Accepted(text, chosen.bundle), [_entry(text)]
 
     def begin(self, chosen: Accepted) -> None:
@@ -185,7 +188,9 @@ class Bundles:
             raise Refused("not-followed", "the spec folder was edited, and that changes nothing", cure=why)
         bundle = self.load()
         if bundle.digest != self.in_force.bundle.digest:
-            await self._put_in_force(Accepted(self._folder_text(bundle), bundle))
+            # Without a proof, which would keep the author of an edit waiting.
+            changed = dict.fromkeys(suspects(self.in_force.bundle, bundle), "")
+            await self._put_in_force(Accepted(self._folder_text(bundle), bundle), changed)
         self.problem = {}
 
     def _stamp(self) -> list[tuple[str, int, int]]:
@@ -234,7 +239,9 @@ class Bundles:
                 if other is not None:
                     what = f"version `{text.version}` was in force with other rules, of digest {other}"
                     raise Refused("bundle-version", what, cure="build it under a version of its own")
-            refused = await self._put_in_force(Accepted(text, bundle))
+            before = self.in_force.bundle
+            changed = await unproved(before, bundle, suspects(before, bundle))
+            refused = await self._put_in_force(Accepted(text, bundle), changed)
             self.problem = {}
             return {**self.describe(), "changed": True, "refused": refused}
 
@@ -261,10 +268,12 @@ class Bundles:
 
     # -- putting in force --------------------------------------------------------------------------------------------
 
-    async def _put_in_force(self, accepted: Accepted) -> dict[str, str]:
-        """Record the bundle, and return once every manager has said whether it uses it: those that do not, and why."""
+    async def _put_in_force(self, accepted: Accepted, changed: dict[str, str]) -> dict[str, str]:
+        """Record the bundle, and return once every manager has said whether it uses it: those that do not, and why.
+        changed: as `uncovered` in the record.
+        """
         before, gate = self.gate.store.head().size, self.gate
-        text = self._after(self.in_force, accepted)
+        text = self._after(self.in_force, accepted.text, changed)
 
         def work(now: int) -> tuple[list[Entry], Any]:
             gate.desk.use(accepted.bundle)
@@ -279,13 +288,10 @@ class Bundles:
                 gate.log.error("%s does not use bundle %s: %s", name, text.digest, answer)
         return {name: answer for name, answer in zip(names, answers, strict=True) if answer}
 
-    def _after(self, before: Accepted | None, now: Accepted) -> BundleText:
-        if before is None:
-            return now.text
-        changed = uncovered(before.bundle, now.bundle)
+    def _after(self, before: Accepted, text: BundleText, changed: dict[str, str]) -> BundleText:
         if changed:
             self.gate.log.warning("the policy's promise on its error no longer covers %s", ", ".join(changed))
-        return msgspec.structs.replace(now.text, previous=before.text.digest, uncovered=changed)
+        return msgspec.structs.replace(text, previous=before.text.digest, uncovered=changed)
 
     async def _adoption(self, name: str, digest: str, before: int) -> str:
         """Empty once a manager uses it; else why it does not. before: seq up to which a refusal is an old one."""

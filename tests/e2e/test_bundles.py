@@ -117,7 +117,7 @@ def test_only_rules_that_somebody_trusted_signed_come_into_force_and_stay_there(
     said = house.cli("bundle", "activate", "new.bundle", "--reason", "ask sooner")
     assert "signed by ada" in said.stdout
     assert "no longer covers" in said.stderr
-    assert house.in_force["uncovered"] == ["urm.resource_pressure"]
+    assert list(house.in_force["uncovered"]) == ["urm.resource_pressure"]
     assert house.decides("under-new") == "waiting"
 
     for name, why in (

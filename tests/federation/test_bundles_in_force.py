@@ -88,7 +88,7 @@ def test_a_folder_that_was_edited_while_everything_was_down_is_in_force(
     again = restart()
     assert again.start() == digest(91)
     assert again.bundles.in_force.text.previous == before
-    assert again.bundles.in_force.text.uncovered == ["lab.furnace"]
+    assert again.bundles.in_force.text.uncovered == {"lab.furnace": ""}
 
 
 def test_a_broken_folder_leaves_in_force_what_was_so_and_says_why(

@@ -11,6 +11,8 @@ from federation.bundles.history import Entry, history
 from managers.uim.api import context
 from managers.uim.reading import iso
 
+PATIENCE = 25.0  # seconds: the solver has 10 of them, and the managers 5
+
 router = APIRouter(prefix="/v1/bundle", tags=["federation"])
 
 
@@ -19,9 +21,9 @@ class Brief(BaseModel):
 
     origin: `folder`, `file` or `rollback`. signers: the names of those whose signature is trusted here; signatures: how
     many it carries. previous: digest of the one before. uncovered: the points whose `consult` region differs from that
-    of the one before, so that the policy's promise on its error (`max_error`) does not cover them. unfollowed: why
-    edits of the spec folder change nothing; empty: they do. problem: what is wrong with an edit that is therefore not
-    in force.
+    of the one before, so that the policy's promise on its error (`max_error`) does not cover them, with an input for
+    which it does. unfollowed: why edits of the spec folder change nothing; empty: they do. problem: what is wrong with
+    an edit that is therefore not in force.
     """
 
     digest: str
@@ -31,7 +33,7 @@ class Brief(BaseModel):
     by: str = ""
     reason: str = ""
     previous: str = ""
-    uncovered: list[str] = []
+    uncovered: dict[str, str] = {}
     signers: list[str] = []
     signatures: int = 0
     unfollowed: str = ""
@@ -62,7 +64,7 @@ class Past(BaseModel):
     by: str
     reason: str
     signatures: int
-    uncovered: list[str]
+    uncovered: dict[str, str]
 
 
 class History(BaseModel):
@@ -109,17 +111,21 @@ async def past(request: Request, limit: int = 50, before: int | None = None) -> 
 
 @router.put("", summary="Put a bundle in force")
 async def activate(request: Request, body: Activate) -> Switched:
-    return Switched(**await context.of(request).link.call("gate", "activate", body.file, body.by, body.reason))
+    return await _switched(request, "activate", body.file, body.by, body.reason)
 
 
 @router.post("/rollback", summary="Put a bundle in force that was so before")
 async def roll_back(request: Request, body: RollBack) -> Switched:
-    return Switched(**await context.of(request).link.call("gate", "roll_back", body.to, body.by, body.reason))
+    return await _switched(request, "roll_back", body.to, body.by, body.reason)
 
 
 @router.put("/folder", summary="Put the spec folder in force, and its edits from now on")
 async def follow_folder(request: Request, body: Follow) -> Switched:
-    return Switched(**await context.of(request).link.call("gate", "follow_folder", body.by, body.reason))
+    return await _switched(request, "follow_folder", body.by, body.reason)
+
+
+async def _switched(request: Request, method: str, *words: str) -> Switched:
+    return Switched(**await context.of(request).link.call("gate", method, *words, patience=PATIENCE))
 
 
 def past_of(entry: Entry) -> Past:

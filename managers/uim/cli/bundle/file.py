@@ -236,9 +236,11 @@ def unpack(file: File, folder: Annotated[Path, typer.Argument(help="A folder tha
     print(f"{folder}: {len(texts)} texts")
 
 
-def uncovered_words(points: list[str]) -> str:
+def uncovered_words(points: dict[str, str]) -> str:
+    """What it means that a policy is asked elsewhere than before, at these points, with an input each."""
+    where = ", ".join(f"{point} (for one at {example})" if example else point for point, example in points.items())
     return (
-        f"a policy is asked on other inputs than before at {', '.join(points)}: "
+        f"a policy is asked on other inputs than before at {where}: "
         "its promise on error (`max_error`) no longer covers that, until it is calibrated anew"
     )
 
