@@ -73,6 +73,7 @@ _MARKS_AT, _MARK = (64, 128), struct.Struct("<Q32sI")  # size, root, CRC-32 of t
 _FIRST_BITS, _GROWTH_BITS = 14, 3
 _SEQ = (1 << 40) - 1
 _LOW = (1 << 20) - 1
+_FULL = -1
 _KINDS = {"asked": 1, "answered": 2}
 
 
@@ -112,7 +113,7 @@ class Index:
         """write: it belongs to this boot from now on."""
         self.path = path
         self._undo: list[int] = []
-        self._added: Mark | None = None
+        self._before: Mark | None = None  # the commit after which the last entries came
         self._map_all(write)
         ours = _STAMP.pack(_BOOT, self._inode)
         stamp = self._map[_STAMP_AT : _STAMP_AT + _STAMP.size]
@@ -188,7 +189,7 @@ class Index:
         """Every record up to `new` is indexed. The mark at `committed`, which the database holds, stays beside it."""
         at = _MARKS_AT[self._mark_at(_MARKS_AT[0]) == committed]
         self._map[at : at + _MARK.size] = _packed(new)
-        self._added = new
+        self._before = committed
 
     def _mark_at(self, at: int) -> Mark | None:
         packed = self._map[at : at + _MARK.size]
@@ -205,8 +206,8 @@ class Index:
         _NUMBER.pack_into(self._map, _REACH_AT, committed.size)
 
     def settle(self, committed: Mark) -> None:
-        """Takes out what was last added when the ledger did not come to hold it."""
-        if self._added != committed:
+        """Takes out what was last added, if the ledger stands where it stood before."""
+        if self._before == committed:
             self._take_out()
         self._undo = []
 
@@ -221,22 +222,27 @@ class Index:
         """The seqs of all records that may belong to one of the ids, in order."""
         found: set[int] = set()
         for id in ids:
-            found.update(slot & _SEQ for slot in self._probe(_hash(id), self._tables))
+            same, _ = self._probe(_hash(id), self._tables)
+            found.update(slot & _SEQ for slot in same)
         return sorted(found)
 
-    def _probe(self, hashed: int, tables: Iterable[_Table]) -> list[int]:
-        """The slots that agree with the low bits of the hash."""
-        slots, low, found = self._slots, hashed & _LOW, []
+    def _probe(self, hashed: int, tables: Iterable[_Table]) -> tuple[list[int], int]:
+        """The slots that agree with the low bits of the hash; and where the next such one goes in the last table."""
+        slots, low = self._slots, hashed & _LOW
+        same = []
+        at = _FULL
         for first, bits, _ in tables:
-            size = 1 << bits
-            home = hashed >> 64 - bits
-            for at in range(home, home + size):
-                slot = slots[first + (at & size - 1)]
+            home, size = hashed >> 64 - bits, 1 << bits
+            for step in range(home, home + size):
+                at = first + (step & size - 1)
+                slot = slots[at]
                 if not slot:
                     break
                 if slot >> 44 == low:
-                    found.append(slot)
-        return found
+                    same.append(slot)
+            else:
+                at = _FULL
+        return same, at
 
     def add(self, keys: Sequence[Key], reach: int, taken: Taken | None = None) -> None:
         """Enters records in order of seq, up to `reach`. Duplicate: one of them is asked or answered again; `taken` is
@@ -258,34 +264,31 @@ class Index:
 
     def _add(self, n: int, keys: Sequence[Key], taken: Taken | None) -> None:
         slots, undo = self._slots, self._undo
-        first, bits, _ = self._tables[n]
-        older = self._tables[:n] if taken else []
-        size = 1 << bits
+        tables = self._tables[: n + 1] if taken else self._tables[n : n + 1]
+        end = self._tables[n].end
         last = None
         for key in keys:
             seq, id, kind, attempt = key
             if id != last:
                 last, hashed = id, _hash(id)
-                home, low = hashed >> 64 - bits, (hashed & _LOW) << 4
-                before = self._probe(hashed, older)
+                same, at = self._probe(hashed, tables)
+                low = (hashed & _LOW) << 4
+                if at == _FULL:
+                    raise Unusable
             once = _KINDS.get(kind, 0)
             tag = low | (attempt & 3) << 2 | once
-            if once and before and taken and any(slot >> 40 == tag and taken(slot & _SEQ, key) for slot in before):
-                raise Duplicate(f"decision {id} was {kind} before (attempt {attempt})")
-            for at in range(home, home + size):
-                at = first + (at & size - 1)
-                slot = slots[at]
-                if not slot:
-                    slots[at] = tag << 40 | seq
-                    undo.append(at)
-                    break
-                if slot >> 40 == tag:
-                    if slot & _SEQ == seq:
-                        break
-                    if once and taken and taken(slot & _SEQ, key):
-                        raise Duplicate(f"decision {id} was {kind} before (attempt {attempt})")
-            else:
-                raise Unusable
+            slot = tag << 40 | seq
+            if same:
+                if slot in same:
+                    continue
+                if once and taken and any(other >> 40 == tag and taken(other & _SEQ, key) for other in same):
+                    raise Duplicate(f"decision {id} was {kind} before (attempt {attempt})")
+            slots[at] = slot
+            undo.append(at)
+            same.append(slot)
+            at += 1
+            if at == end or slots[at]:
+                last = None  # the next of the same id is looked for a place again
 
     def _grow(self) -> None:
         table = _following(self._tables[-1])

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from federation.clock import SystemClock
-from federation.errors import Temporary
+from federation.errors import Bug, Temporary
 from federation.ledger import engines
-from federation.ledger.appender import Appender
+from federation.ledger.appender import Appender, Batch
+from federation.ledger.index import Index
 from federation.ledger.store import Store
 from federation.ledger.verify import verify
 
@@ -126,3 +127,48 @@ def test_a_process_stopped_while_it_holds_a_file_is_named_and_once_ended_in_nobo
     Writer(opened(store)).write(*decided("new"))
     assert store.known(list(ids)).keys() == ids
     assert verify(store)
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_killed_again_and_again_the_index_stays_in_use_and_misses_nothing(
+    start: Start, open_store: Callable[..., Store], tmp_path: Path
+) -> None:
+    beside = tmp_path / "ledger.db-index"
+    ids: set[str] = set()
+    files = set()
+    for life in range(6):
+        child = start(f"life{life}", *(["middle"] if life % 2 else []))
+        said = said_until(child, "stopped" if life % 2 else f"life{life}-{3 + life}-")
+        child.kill()
+        ids |= acknowledged(said + child.communicate()[0].splitlines(keepends=True))
+        files.add(beside.stat().st_ino)
+    writer = Writer(opened(open_store()))
+    files.add(beside.stat().st_ino)
+    assert len(files) == 1
+    asked = {record.header.decision: record.header.seq for record in open_store().read(kinds=["asked"])}
+    assert ids <= asked.keys()
+    index = Index(beside, write=False)
+    assert all(seq in index.find([id]) for id, seq in asked.items())
+    left = "life5-2-0"  # entered, and stopped before its commit
+    assert left not in asked
+    assert index.find([left])
+    assert open_store().known([left, *ids]).keys() == ids
+    writer.write(*decided(left))
+    for id in (left, min(ids)):
+        assert isinstance(writer.appender.commit([Batch("ufm", writer.incarnation, 1, [*decided(id)])])[0], Bug)
+    assert verify(open_store())
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_an_appender_that_wakes_after_a_takeover_does_not_touch_the_index(
+    start: Start, open_store: Callable[..., Store], tmp_path: Path
+) -> None:
+    old = start("old", "between")
+    ids = acknowledged(said_until(old, "stopped"))
+    store = open_store()
+    Writer(opened(store)).write(*decided("new"))
+    before = (tmp_path / "ledger.db-index").read_bytes()
+    old.send_signal(signal.SIGCONT)
+    assert "fenced" in old.communicate()[0]
+    assert (tmp_path / "ledger.db-index").read_bytes() == before
+    assert store.known(["new", *ids]).keys() == {"new", *ids}
