@@ -2,6 +2,7 @@
 
 import typer
 
+from managers.uim.cli.specs.analyse import analyse
 from managers.uim.cli.specs.check import check
 from managers.uim.cli.specs.diff import diff
 from managers.uim.cli.specs.docs import docs
@@ -14,6 +15,7 @@ from managers.uim.cli.specs.schema import schema
 from managers.uim.cli.specs.test import run_tests
 
 app = typer.Typer(help="Check, format, explain and test specs in TIKI.", no_args_is_help=True)
+app.command()(analyse)
 app.command()(check)
 app.command()(diff)
 app.command()(docs)
