@@ -124,3 +124,16 @@ def test_everything_on_the_page_comes_out_as_it_says(newcomer: Newcomer) -> None
 )
 def test_the_comparison_would_notice(shown: str, said: str, fits: bool) -> None:
     assert bool(re.fullmatch(pattern(shown), said)) == fits
+
+
+def test_the_commands_about_specs_in_the_readme_run_as_they_stand(newcomer: Newcomer) -> None:
+    """All but the one that looks at a ledger, which a newcomer does not have yet: it says so."""
+    lines = [
+        line for line in (PAGE.parents[2] / "README.md").read_text().splitlines() if line.startswith("elias tiki ")
+    ]
+    assert len(lines) > 5
+    (newcomer.folder / "tiki_specs").symlink_to(PAGE.parents[2] / "tiki_specs")
+    for line in lines:
+        said = newcomer.run(f"{line} < /dev/null")
+        assert ("[exit code" in said) == ("latest" in line), said
+        assert "latest" not in line or "there is no ledger here" in said
