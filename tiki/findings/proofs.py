@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from time import monotonic
 
 from tiki.analysis import All, Claim, Input, Is, Not, Solver, Some, Sure, decides, passes, rule_is
-from tiki.findings.doubts import At, Code, Doubt, actions_of, verdicts
-from tiki.findings.independent import independent
+from tiki.findings.doubts import At, Code, Doubt, actions_of
 from tiki.findings.parts import Extent, Part, parts, span_of, without
 from tiki.findings.switches import opened
-from tiki.plan import Any_, Every, FactTerm, Formula, Plan, signature, tests
+from tiki.findings.tables import Table, table_of
+from tiki.plan import Any_, Every, FactTerm, Formula, Plan, Verdict, signature, tests
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,8 @@ class _Proofs:
         self.ends = monotonic() + budget
         self.solver = Solver(self.plan, timeout=budget)
         self.settled = True
+        self.guarded = {guard.action for guard in self.plan.guards}
+        self.tables: dict[int, Table | None] = {}
         self.sure = Sure()
         self.false = [rule_is(self.plan, index, False) for index in range(len(self.plan.rules))]
 
@@ -72,25 +74,43 @@ class _Proofs:
             return list(range(len(claims)))
         return [position - len(given) for position in found if len(given) <= position < len(given) + len(claims)]
 
-    def plain(self, condition: Formula) -> bool:
-        """Whether a condition needs no proof. A switch does: it is never absent."""
-        names = {term.fact.name for test in tests(condition) for term in test.terms if isinstance(term, FactTerm)}
-        return not names & self.switches and independent(condition)
+    def table(self, condition: Formula) -> Table | None:
+        """Saves the solver most of its work: questions about one condition that is not too large."""
+        if id(condition) not in self.tables:
+            self.tables[id(condition)] = table_of(condition, self.switches)
+        return self.tables[id(condition)]
+
+    def never_true(self, condition: Formula, action: str = "") -> bool:
+        table = self.table(condition)
+        return self.never(Is(condition, True, action)) if table is None else not table.can_be_true(condition)
+
+    def always_true(self, condition: Formula) -> bool:
+        table = self.table(condition)
+        return self.never(self.sure, Not(Is(condition, True))) if table is None else table.always_true(condition)
 
     def about_rule(self, index: int) -> Iterator[Doubt]:
         at, condition = At("rule", index), self.plan.rules[index].condition
-        plain = self.plain(condition)
-        if not plain and self.never(Is(condition, True)):
+        if self.never_true(condition):
             yield Doubt("TIKI-701", at, because=self.contradiction(condition))
             return
-        if self.never(decides(self.plan, index)):
+        free = self.acts(index, self.plan.rules[index].verdict)
+        if not free and self.never(decides(self.plan, index)):
             yield self.unreached(at, index, rule_is(self.plan, index, True))
             return
-        if not plain and self.never(self.sure, Not(Is(condition, True))):
+        if self.always_true(condition):
             yield Doubt("TIKI-703", at)
-        elif not plain:
+        else:
             yield from self.spare(at, condition)
-        yield from self.overruled(at, index)
+        if not free:
+            yield from self.overruled(at, index)
+
+    def acts(self, index: int, verdict: Verdict) -> bool:
+        """Whether it is plain that a clause is reached and may do all that it names: one question in place of two."""
+        actions = [action for action in actions_of(verdict) if action in self.guarded]
+        where = decides(self.plan, index)
+        return bool(actions) and all(
+            self.solver.possible(where, passes(self.plan, action), self.known) for action in actions
+        )
 
     def about_otherwise(self) -> Iterator[Doubt]:
         end = len(self.plan.rules)
@@ -127,12 +147,18 @@ class _Proofs:
             alone, left = without(condition, part.formula), without(condition, part.formula, *gone)
             if left is None or alone is None or not self.ages_alike(at, condition, left):
                 continue
-            if self.same(condition, alone, action) and (not gone or self.same(condition, left, action)):
+            if self.same(condition, condition, alone, action) and (
+                not gone or self.same(condition, condition, left, action)
+            ):
                 gone.append(part.formula)
                 because = self.enough(condition, part, action)
                 yield Doubt("TIKI-704", at, span=span_of(condition, part.formula), because=because)
 
-    def same(self, left: Formula, right: Formula, action: str) -> bool:
+    def same(self, whole: Formula, left: Formula, right: Formula, action: str) -> bool:
+        """Whether two formulas of the comparisons of a condition have the same truth, whatever the facts."""
+        table = self.table(whole)
+        if table is not None:
+            return table.rows(left) == table.rows(right)
         return self.never(
             Some(
                 tuple(
@@ -151,19 +177,18 @@ class _Proofs:
         """The neighbour that says it already, if a single one does."""
         for other in part.beside:
             both = Every((other, part.formula)) if part.joiner == "and" else Any_((other, part.formula))
-            if self.same(other, both, action):
+            if self.same(condition, other, both, action):
                 return (span_of(condition, other),)
         return ()
 
     def overruled(self, at: At, index: int) -> Iterator[Doubt]:
         """What the guards forbid wherever the clause decides."""
-        verdict = dict(verdicts(self.plan))[at]
-        guarded = {guard.action for guard in self.plan.guards}
+        verdict = self.plan.last if at.kind == "otherwise" else self.plan.rules[index].verdict
         open_ = [action for action in actions_of(verdict) if action != self.plan.point.terminal]
         gone = [
             action
             for action in open_
-            if action in guarded and self.never(decides(self.plan, index), passes(self.plan, action))
+            if action in self.guarded and self.never(decides(self.plan, index), passes(self.plan, action))
         ]
         if not gone or not self.solver.possible(decides(self.plan, index), self.known):
             return
@@ -184,17 +209,17 @@ class _Proofs:
     def about_guards(self) -> Iterator[Doubt]:
         idle = set()
         for index, guard in enumerate(self.plan.guards):
-            if not self.plain(guard.condition) and self.never(Is(guard.condition, True, guard.action)):
+            if self.never_true(guard.condition, guard.action):
                 idle.add(index)
                 yield Doubt("TIKI-712", At("guard", index), because=self.contradiction(guard.condition))
         shut: set[At] = set()
         for action in dict.fromkeys(guard.action for guard in self.plan.guards):
             if self.never(passes(self.plan, action)):
                 first, *others = self.forbidding(action)
-                shut |= {first, *others}
+                shut.add(first)
                 yield Doubt("TIKI-713", first, tuple(others), actions=(action,))
         for index, guard in enumerate(self.plan.guards):
-            if index not in idle and At("guard", index) not in shut and not self.plain(guard.condition):
+            if index not in idle and At("guard", index) not in shut:
                 yield from self.spare(At("guard", index), guard.condition, guard.action)
 
 
