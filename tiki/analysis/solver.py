@@ -211,7 +211,7 @@ class Solver:
         name = key(claim)
         literal = self._literals.get(name)
         if literal is None:
-            literal = self._literals[name] = self._space.boolean(f"claim {len(self._literals)}")
+            literal = self._literals[name] = self._z3.FreshBool("claim", self._space.context)
             self._solver.add(self._z3.Implies(literal, self._express(claim, True)))
         self._seen[id(claim)] = (claim, literal)
         return literal
@@ -249,7 +249,7 @@ class Solver:
         chain = self._chains.setdefault((id(plan), positive), [space.all(()) if positive else space.any(())])
         while len(chain) <= index:
             before = self._express(rule_is(plan, len(chain) - 1, False), positive)
-            link = space.boolean(f"{'reaches' if positive else 'misses'} {len(self._chains)} {len(chain)}")
+            link = self._z3.FreshBool("reaches" if positive else "misses", space.context)
             together = space.all if positive else space.any
             self._solver.add(self._z3.Implies(link, together((chain[-1], before))))
             chain.append(link)
