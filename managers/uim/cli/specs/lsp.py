@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import ValidationError
 
 from federation.errors import Refused
 from managers.uim.cli.client import settings_of
@@ -66,7 +65,7 @@ def declared_in(file: Path) -> "dict[str, tiki.Point]":
         found = json.loads(read_text(file))
         every = found if isinstance(found, list) else [found]
         made = [Point.model_validate({key: one[key] for key in one if key in Point.model_fields}) for one in every]
-    except (ValueError, TypeError, ValidationError) as error:
+    except (ValueError, TypeError) as error:  # what pydantic raises is a ValueError
         cure = "`elias tiki schema POINT --json` writes one"
         raise Refused("bad-points", str(error), place=str(file), cure=cure) from None
     return {point.name: point for point in made}
