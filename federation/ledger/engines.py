@@ -40,9 +40,9 @@ def sqlite_engine(path: Path, *, read_only: bool = False, journal: str = "WAL") 
         if not read_only:
             connection.execute(f"PRAGMA journal_mode={journal}")
         connection.execute("PRAGMA synchronous=FULL")
-        # Decision ids are random: their index wants memory (64 MiB), and pages that many commits touch before they go
-        # from the write-ahead log into the file (8,000, at most 32 MiB of it) are written there once.
-        connection.execute("PRAGMA cache_size=-65536")
+        connection.execute("PRAGMA cache_size=-16384")  # KiB; more than the largest commit of a busy federation
+        # Pages in the write-ahead log before it is copied into the file, at most 32 MiB: each copy waits for the disk
+        # twice, and a page that many commits touched is copied once.
         connection.execute("PRAGMA wal_autocheckpoint=8000")
 
     @event.listens_for(engine, "begin")

@@ -142,8 +142,10 @@ class Sidecar:
             sql = "SELECT size, root FROM checkpoints WHERE size >= ? ORDER BY size LIMIT 1"
             upto = Mark(*connection.exec_driver_sql(sql, (min(reached.size + CHUNK, committed.size),)).one())
             sql = "SELECT seq, decision, kind, attempt FROM records WHERE seq > ? AND seq <= ? AND decision <> ''"
-            keys = connection.exec_driver_sql(f"{sql} ORDER BY seq", (reached.size, upto.size)).fetchall()
-            index.add([tuple(key) for key in keys], upto.size)
+            cursor = connection.connection.cursor()  # its plain tuples take a third of the time of rows
+            cursor.execute(f"{sql} ORDER BY seq", (reached.size, upto.size))
+            index.add(cursor.fetchall(), upto.size)
+            cursor.close()
             index.mark(upto, reached)
             reached = upto
             if missing > CHUNK:

@@ -297,36 +297,3 @@ def test_readers_see_every_commit_while_the_index_grows(writer: Writer, open_sto
         written += ids
         assert readers[0].known(ids).keys() == set(ids)
     assert readers[1].known(written).keys() == set(written)
-
-
-V1 = """
-DROP INDEX records_kind_point;
-CREATE UNIQUE INDEX records_decision
-ON records (decision, kind, (CASE WHEN kind IN ('asked', 'answered') THEN attempt END)) WHERE decision <> '';
-CREATE INDEX records_kind ON records (kind, seq);
-CREATE INDEX records_point ON records (point, seq);
-UPDATE ledger_schema SET version = 1;
-"""
-
-
-def test_a_ledger_of_the_first_version_is_read_as_it_is_and_brought_along_when_it_is_opened_to_write(
-    filled: Store, tmp_path: Path, beside: Path, open_store: Callable[..., Store]
-) -> None:
-    filled.close()
-    beside.unlink()
-    old = sqlite3.connect(tmp_path / "ledger.db")
-    old.executescript(V1)
-    reader = open_store(read_only=True)
-    answers(reader)
-    assert len(reader.latest(100, kinds=["outcome"])) == len(IDS)
-    assert old.execute("SELECT version FROM ledger_schema").fetchall() == [(1,)]
-    writer = successor(open_store())
-    assert old.execute("SELECT version FROM ledger_schema").fetchall() == [(2,)]
-    names = {
-        row[0] for row in old.execute("SELECT name FROM sqlite_master WHERE tbl_name = 'records' AND type = 'index'")
-    }
-    assert names == {"records_kind_point"}
-    old.close()
-    answers(reader)
-    refuses_repeats(writer)
-    assert verify(reader)
