@@ -145,6 +145,9 @@ class _Code:
         return "\n".join(self._lines) + "\n"
 
 
+_APART = 32
+"""Comparisons that a trace lists one by one."""
+
 Leaf = Callable[[Test], str]
 
 
@@ -299,7 +302,11 @@ def _explain_unsure(code: _Code, plan: Plan) -> None:
 
 
 def _keep(code: _Code, condition: Formula, write: Leaf, taken: list[str]) -> Leaf:
-    """Evaluates every comparison of a condition, none skipped, each into a name of its own; gives those names."""
+    """Evaluates every comparison of a condition, none skipped, each into a name of its own; gives those names. Many
+    that were taken before are put together, for every return lists them all."""
+    if len(taken) > _APART:
+        code(f"past = ({''.join(name + ', ' for name in taken)})")
+        taken[:] = ["*past"]
     mine: dict[int, str] = {}
     for test in tests(condition):
         name = f"t{len(taken)}"
