@@ -58,10 +58,15 @@ class _Proofs:
             yield from self.about_otherwise()
         yield from self.about_guards()
 
+    def late(self) -> bool:
+        """Whether the time is over; then not everything is settled."""
+        late = monotonic() > self.ends
+        self.settled = self.settled and not late
+        return late
+
     def never(self, *claims: Claim) -> bool:
         """Whether it is proved that no input makes all the claims so."""
-        if monotonic() > self.ends:
-            self.settled = False
+        if self.late():
             return False
         possible = self.solver.possible(*claims, self.known)
         self.settled = self.settled and possible is not None
@@ -142,6 +147,8 @@ class _Proofs:
         """The parts without which, and without those found before, the condition has the same truth for all facts."""
         gone: list[Formula] = []
         for part in parts(condition):
+            if self.late():
+                return
             if id(tests(part.formula)[0]) in {id(test) for whole in gone for test in tests(whole)}:
                 continue
             alone, left = without(condition, part.formula), without(condition, part.formula, *gone)

@@ -3,7 +3,7 @@ values matter, and a condition has a small table: the set of inputs for which it
 false."""
 
 from collections.abc import Collection, Iterator, Mapping
-from itertools import combinations, pairwise
+from itertools import combinations, islice, pairwise
 from math import ceil, floor, isfinite, prod
 
 from tiki.analysis import truth_of
@@ -11,8 +11,10 @@ from tiki.plan import AttributeTerm, Constant, Every, FactTerm, Formula, Negatio
 from tiki.schema import Attribute, Fact, Type
 from tiki.values import ABSENT, UNKNOWN, Known
 
-_LARGEST = 2**18
+_LARGEST = 2**16
 """Rows of a table. Beyond it a solver is faster."""
+_WIDEST = 2**10
+"""Stretches of one fact."""
 
 Rows = int
 """A set of rows, as bits."""
@@ -75,12 +77,13 @@ def table_of(condition: Formula, always_known: Collection[str]) -> Table | None:
             return None
         declared[mine[0].name] = mine[0]
         about.setdefault(mine[0].name, []).append(test)
-    values = {}
+    values: dict[str, tuple[Known, ...]] = {}
     for name, one in declared.items():
-        found = tuple(dict.fromkeys(_values(one, [value for test in about[name] for value in _constants(test)])))
+        against = [value for test in about[name] for value in _constants(test)]
+        found = tuple(dict.fromkeys(islice(_values(one, against), _WIDEST)))
         values[name] = found if name in always_known else (*found, ABSENT, UNKNOWN)
-    if prod(map(len, values.values())) > _LARGEST:
-        return None
+        if len(found) == _WIDEST or prod(map(len, values.values())) > _LARGEST:
+            return None
     return Table(values, about)
 
 
@@ -105,7 +108,7 @@ def _values(declared: Fact | Attribute, against: Collection[Known]) -> Iterator[
 
 def _whole(cuts: list[float]) -> Iterator[int]:
     for cut in cuts:
-        yield from (ceil(cut) - 1, floor(cut), ceil(cut), floor(cut) + 1)
+        yield from dict.fromkeys((ceil(cut) - 1, floor(cut), ceil(cut), floor(cut) + 1))
 
 
 def _around(cuts: list[float]) -> Iterator[float]:
