@@ -153,15 +153,11 @@ class Space:
         return pair
 
     def variable(self, declared: Fact | Attribute, action: str = "") -> Variable:
-        """What stands for a fact, or for the attribute of an action's candidate. Raises ValueError where two points
-        that are compared declare one name with two types."""
+        """What stands for a fact, or for the attribute of an action's candidate."""
         key = (action if isinstance(declared, Attribute) else "", declared.name)
         found = self.variables.get(key)
         if found is None:
             found = self.variables[key] = self._variable(declared, f"{key[0]} {key[1]}".strip())
-        mine, other = found.declared, declared
-        if (mine.type, mine.values, mine.range) != (other.type, other.values, other.range):
-            raise ValueError(f"`{declared.name}` is declared in two ways: as {mine.type} and as {other.type}")
         return found
 
     def _variable(self, declared: Fact | Attribute, name: str) -> Variable:

@@ -15,6 +15,7 @@ from tiki.analysis.inputs import Input
 from tiki.analysis.polish import polished, thresholds
 from tiki.compile import Facts, Held, compile_decide
 from tiki.plan import Formula, Plan, Verdict
+from tiki.schema import Attribute, Fact
 from tiki.values import ABSENT, UNKNOWN, Known, Truth
 
 _EFFORT = 20_000_000
@@ -37,10 +38,11 @@ class Solver:
 
     plans: whose rules the claims name. timeout: seconds of computing time for all questions together, so that a busy
     machine gives the same answers; after it each is not settled.
-    Raises ValueError where two plans declare one fact with two types.
+    Raises ValueError where the points of two plans declare a fact or an attribute in two ways.
     """
 
     def __init__(self, *plans: Plan, timeout: float = 10.0) -> None:
+        _agree(plans)
         import z3  # noqa: PLC0415 - a third of a second that only analysis pays
 
         self._z3 = z3
@@ -266,3 +268,14 @@ def _about_order(claim: Claim) -> bool:
         case Not(inner):
             return _about_order(inner)
     return False
+
+
+def _agree(plans: Sequence[Plan]) -> None:
+    declared: list[Fact | Attribute] = []
+    for plan in plans:
+        declared += [*plan.point.facts, *plan.point.attributes]
+    seen: dict[str, Fact | Attribute] = {}
+    for one in declared:
+        first = seen.setdefault(one.name, one)
+        if (first.type, first.values, first.range) != (one.type, one.values, one.range):
+            raise ValueError(f"`{one.name}` is declared in two ways, so rules about it cannot be compared")

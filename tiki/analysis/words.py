@@ -25,7 +25,8 @@ def condition_of(solver: Solver, region: Claim, given: Input, plans: Sequence[Pl
     mine = [facts[position] for position in core if position < len(facts)]
     if not mine:
         return "", False
-    mine.sort(key=lambda one: (sorted(map(_name, tests(one.formula)[0].terms)), not one.truth))
+    order = [fact.name for fact in plans[0].point.facts]
+    mine.sort(key=lambda one: (min(order.index(name) for name in _names(one) if name in order), not one.truth))
     exactly = solver.possible(region, Not(All(tuple(mine)))) is False
     return " and ".join(_words(mine)), exactly
 
@@ -38,11 +39,15 @@ def _tests(plans: Sequence[Plan]) -> list[Test]:
 
 def _words(facts: Sequence[Is]) -> Iterator[str]:
     """What is false of a fact that something else is true of is said the other way round."""
-    true = {_name(test.left) for one in facts if one.truth for test in tests(one.formula)}
+    true = {name for one in facts if one.truth and tests(one.formula)[0].operator != "absent" for name in _names(one)}
     for one in facts:
         (test,) = tests(one.formula)
-        turned = not one.truth and test.operator in _OPPOSITE and {_name(term) for term in test.terms} <= true | {""}
+        turned = not one.truth and test.operator in _OPPOSITE and _names(one) <= true
         yield _word(test, _OPPOSITE[test.operator] if turned else test.operator, negated=not one.truth and not turned)
+
+
+def _names(fact: Is) -> set[str]:
+    return {_name(term) for test in tests(fact.formula) for term in test.terms} - {""}
 
 
 def _word(test: Test, operator: str, negated: bool) -> str:
