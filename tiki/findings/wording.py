@@ -87,11 +87,12 @@ def _spare(doubt: Doubt, clauses: Clauses) -> Diagnostic:
     assert doubt.span is not None
     condition, clause = clauses.condition(doubt.at), clauses.clause(doubt.at)
     part = part_at(condition, doubt.span)
-    beside = [_text(clauses, doubt.at, span) for span in doubt.because]
+    name, beside = f"`{shown(part.formula)}`", [_text(clauses, doubt.at, span) for span in doubt.because]
     why = f"{_list(beside)} settles it" if beside else "without it the condition has the same truth"
+    why = "it stands there already" if beside == [name] else why
     return finding(
         "TIKI-704",
-        f"`{shown(part.formula)}` never matters in {clauses.called(doubt.at)}: {why}, whatever the facts",
+        f"{name} never matters in {clauses.called(doubt.at)}: {why}, whatever the facts",
         _place(clauses, doubt.at, doubt.span),
         help="leave it out, or correct what it says",
         notes=[Note("this settles it", _place(clauses, doubt.at, span)) for span in doubt.because],

@@ -138,3 +138,11 @@ def test_what_could_not_be_settled_is_said(elias: Elias) -> None:
     assert "not settled in 1e-06 s: urm.admission" in said.err
     assert "--budget" in said.err
     assert "TIKI-702" not in said.out
+
+
+def test_the_page_about_checking_shows_what_the_command_says(elias: Elias) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "tiki" / "checking.md").read_text(encoding="utf-8")
+    spec, _, rest = page.partition("```tiki\n")[2].partition("```\n")
+    shown = rest.partition("$ elias tiki check draft.tiki\n")[2].partition("```\n")[0]
+    elias.write("draft.tiki", spec)
+    assert elias("tiki", "check", "draft.tiki").out == shown
