@@ -86,10 +86,13 @@ def spent(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-def pss(pid: int) -> float:
-    """Proportional set size in MB (Linux, /proc/PID/smaps_rollup)."""
+def pss(pid: int, *, files: bool = True) -> float:
+    """Proportional set size in MB (Linux, /proc/PID/smaps_rollup); without `files` only what the process itself made,
+    not the pages of mapped files, which the kernel takes back when it needs them.
+    """
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) * 1024 / 1e6
+    sizes = {line.split(":")[0]: int(line.split()[1]) for line in lines[1:]}
+    return (sizes["Pss"] - (0 if files else sizes["Pss_File"])) * 1024 / 1e6
 
 
 def parts(elias: Running) -> dict[int, str]:

@@ -39,7 +39,7 @@ FLAT_LATENCY = 1.25  # the median of the last third over that of the first
 
 
 class Sample(NamedTuple):
-    """memory: MB of PSS by part, when so many events were answered."""
+    """memory: MB of PSS by part, mapped files left out, when so many events were answered."""
 
     events: int
     memory: dict[str, float]
@@ -82,7 +82,7 @@ class Soak:
         return self._done / took
 
     def sample(self) -> None:
-        self.samples.append(Sample(self._done, {name: pss(pid) for name, pid in self.pids.items()}))
+        self.samples.append(Sample(self._done, {name: pss(pid, files=False) for name, pid in self.pids.items()}))
 
     def _client(self) -> None:
         connection = self.elias.connect()
@@ -196,7 +196,7 @@ def plot(soak: Soak, folder: Path) -> None:
     for name in sorted(soak.pids, key=lambda name: -soak.samples[-1].memory[name]):
         above.plot(at, [s.memory[name] for s in soak.samples], label=name, linewidth=1.2)
     above.set_ylim(bottom=0)
-    above.set_ylabel("memory of the process (PSS), MB")
+    above.set_ylabel("memory of the process (PSS without files), MB")
     above.legend(ncols=4, fontsize=8, loc="lower right")
     above.set_title(f"{soak.samples[-1].events:,} events through a running ELIAS", fontsize=11)
     width = max(1, len(soak.batches) // 100)
