@@ -224,6 +224,9 @@ def _guards(brute: Brute, tried: list[Case], answers: dict) -> None:
     assert (answers[Question.FORBIDDEN, names].outcome is REFUTED) == passing
     for at, clause in choosing:
         here = [case for case in tried if case.decided == at]
+        if not here:
+            assert (Question.OVERRIDDEN, (clause,)) not in answers
+            continue
         for guard, name in enumerate(names):
             removes = any(guard in forbidding for case in here for forbidding in case.forbidding)
             assert (answers[Question.REMOVES, (name, clause)].outcome is REFUTED) == removes

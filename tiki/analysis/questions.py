@@ -211,13 +211,13 @@ class _Asked:
                     yield self._refutable(Question.OVERRIDDEN, (name,), statement, found, (action,))
 
     def _choosing(self, action: str) -> Iterator[tuple[str, Claim]]:
-        """The clauses that choose or offer an action, and when they decide."""
+        """The clauses that choose or offer an action, and when they decide; none that never does."""
         plan = self.plan
-        for index, rule in enumerate(plan.rules):
-            if action in (rule.verdict.action, *rule.verdict.actions):
-                yield rule.name, decides(plan, index)
-        if action in (plan.last.action, *plan.last.actions):
-            yield plan.last.clause, decides(plan, len(plan.rules))
+        verdicts = [rule.verdict for rule in plan.rules] + [plan.last]
+        for index, verdict in enumerate(verdicts):
+            offers = action in (verdict.action, *verdict.actions)
+            if offers and self.solver.possible(decides(plan, index)) is not False:
+                yield verdict.clause, decides(plan, index)
 
     def _first(self, *claims: Claim) -> Answer:
         """An input for the first claim for which there is one; the last is the widest."""
