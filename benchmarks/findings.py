@@ -21,7 +21,7 @@ from managers.uim.cli.specs.sources import points as shipped_points
 from tiki import Diagnostic, Point, Source
 
 POINTS = 4
-"""Decision points among which the rules are divided: a point has at most 500."""
+"""Decision points among which the rules are divided."""
 IN_VAIN = 40
 """Every so many rules one is a special case of the one before it."""
 PATIENCE = 600.0

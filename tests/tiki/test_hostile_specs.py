@@ -51,7 +51,7 @@ HOSTILE = {
     "brackets": lab.spec(f"mine: {'[' * 1000}"),
     "negations": lab.spec(f"when {'not ' * 900}busy: hold"),
     "a long clause": lab.spec(f"when {' or '.join(['busy'] * 5000)}: hold"),
-    "many comparisons": lab.spec(*[f"when {' or '.join(['busy'] * 400)}: hold"] * 5),
+    "many comparisons": lab.spec(*[f"when {' or '.join(['busy'] * 400)}: hold"] * 6),
     "many clauses": lab.spec(*["when busy: hold"] * 1500),
     "many bullets": lab.spec(*["when busy: hold"] * 20_000),
     "many mistakes": lab.spec(*["whn busy: hold"] * 1999),
