@@ -10,7 +10,7 @@ from tiki.document import Cell, Examples
 from tiki.merge import Merged, declared
 from tiki.plan import Plan, Verdict
 from tiki.program import Program
-from tiki.resolve import TIERS, plan_of, setting_values
+from tiki.resolve import TIERS, plan_of, setting_values, unreadable
 from tiki.schema import Point, Type
 from tiki.trace import Trace, describe
 from tiki.values import ABSENT, UNKNOWN, Known, Mark, Value, canonical, closest, show
@@ -52,6 +52,7 @@ def examples_of(merged: Merged, report: Report) -> list[Example]:
 def _table(table: Examples, merged: Merged, report: Report) -> list[Example]:
     facts = {fact.name: fact for fact in merged.point.facts}
     settings = {name: value for name, value in setting_values(merged, Report()).items() if name not in NOT_SET}
+    wrong = unreadable(merged, settings)
     *columns, decides = table.header.cells
     if decides.text != "decides":
         report.error(
@@ -73,7 +74,7 @@ def _table(table: Examples, merged: Merged, report: Report) -> list[Example]:
                 cell.place,
                 suggestion=near,
             )
-    if any(name not in facts and name not in settings for name in names):
+    if any(name not in facts and (name not in settings or name in wrong) for name in names):
         return []
     rows = []
     for row in table.rows:
@@ -88,8 +89,8 @@ def _table(table: Examples, merged: Merged, report: Report) -> list[Example]:
                 value = _cell(cell, type_, partial(canonical, type_), report)
                 if not isinstance(value, Mark):
                     set_[name] = value
-        if set_ and (wrong := broken_by(merged, set_)) is not None:
-            message = f"with these settings {wrong.path}:{wrong.line} is wrong: {wrong.message}"
+        if set_ and (error := broken_by(merged, set_)) is not None:
+            message = f"with these settings {error.path}:{error.line} is wrong: {error.message}"
             report.error("TIKI-602", message, row.place)
             continue
         expected = row.cells[-1]

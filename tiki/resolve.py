@@ -21,7 +21,7 @@ from tiki.plan import (
 )
 from tiki.schema import Action, Type
 from tiki.syntax import Assignment, Call, Consult, Guard, Listing, Literal, Name, Operand, Operator, Otherwise, Rule
-from tiki.terms import Scope, lookup, resolve, value_as
+from tiki.terms import Scope, allowed, lookup, resolve, value_as
 from tiki.values import Mark, Value, canonical, closest, comparable
 
 TIERS = {"request_claude_supervision": "advisor", "request_operator": "operator"}
@@ -38,13 +38,14 @@ def plan_of(merged: Merged, report: Report, overrides: Mapping[str, Value] | Non
 
 
 def setting_values(merged: Merged, report: Report) -> dict[str, Constant | None]:
-    """Every setting of a point, by name; None where it is neither set nor has a default."""
+    """Every setting of a point, by name; None where it is neither set nor has a default, or is set to what cannot be
+    read."""
     point = merged.point
     values: dict[str, Constant | None] = {}
     for name, setting in declared(point).items():
         given = merged.settings.get(name)
         value = None if given is None else _given(given, setting.type, setting.values, report)
-        if value is None and setting.default is not None:
+        if given is None and setting.default is not None:
             default = canonical(setting.type, setting.default, setting.values)
             assert not isinstance(default, Mark)
             value = default
@@ -64,6 +65,11 @@ def setting_values(merged: Merged, report: Report) -> dict[str, Constant | None]
             value = _given(given, type_, (), report)
             values[name] = None if value is None else Constant(type_, value, name)
     return values
+
+
+def unreadable(merged: Merged, settings: Mapping[str, Constant | None]) -> frozenset[str]:
+    """The settings that are set, to what cannot be read. Of their uses nothing is said."""
+    return frozenset(name for name in merged.settings if name in settings and settings[name] is None)
 
 
 def _own_type(operand: Operand) -> Type:
@@ -88,11 +94,12 @@ class _Planner:
     def __init__(self, merged: Merged, report: Report, overrides: Mapping[str, Value]) -> None:
         self.merged, self.report, self.point = merged, report, merged.point
         self.actions = {action.name: action for action in self.point.actions}
-        self.settings = setting_values(merged, report)
+        self.settings, self.overrides = setting_values(merged, report), overrides
         for name, value in overrides.items():
             known = self.settings[name]
             type_ = known.type if known is not None else declared(self.point)[name].type
             self.settings[name] = Constant(type_, value, name)
+        self.unreadable = unreadable(merged, self.settings)
         self.facts = {fact.name: FactTerm(fact, index) for index, fact in enumerate(self.point.facts)}
         self.windows: list[Window] = []
         self.alike: Counter[str] = Counter()
@@ -104,7 +111,7 @@ class _Planner:
             for index, attribute in enumerate(self.point.attributes)
             if guarded in attribute.actions
         }
-        return Scope(self.point.name, self.facts, self.settings, mine, attributes)
+        return Scope(self.point.name, self.facts, self.settings, mine, attributes, self.unreadable)
 
     def plan(self) -> Plan:
         fallback = self._fallback()
@@ -286,19 +293,24 @@ class _Planner:
             self.report.error("TIKI-404", f"`{action.name}` takes {takes}", extra.place)
         args: dict[str, Value] = {}
         for arg, operand in zip(action.args, call.args, strict=False):
-            constant = self.settings.get(operand.text) if isinstance(operand, Name) else None
+            setting = self.settings.get(operand.text) if isinstance(operand, Name) else None
             if isinstance(operand, Name) and operand.text in self.facts:
                 self.report.error(
                     "TIKI-404", f"`{operand.text}` is a fact; an argument is a value or a setting", operand.place
                 )
-            elif (
-                constant is not None
-                and constant.type is arg.type
-                and not (arg.values and constant.value not in arg.values)
-            ):
-                args[arg.name] = constant.value  # type: ignore[assignment]
-            else:
-                value = value_as(operand, arg.type, arg.values, f"the argument `{arg.name}`", self.report)
-                if value is not None:
-                    args[arg.name] = value
+            elif setting is not None and setting.type is arg.type:
+                place, value = self._set_at(operand), setting.value
+                items = value if isinstance(value, tuple) else (value,)
+                if all(allowed(str(item), arg.values, place, self.report) for item in items):
+                    args[arg.name] = value  # type: ignore[assignment]
+            elif not (isinstance(operand, Name) and operand.text in self.unreadable):
+                read = value_as(operand, arg.type, arg.values, f"the argument `{arg.name}`", self.report)
+                if read is not None:
+                    args[arg.name] = read
         return args
+
+    def _set_at(self, name: Operand) -> Place:
+        """Where the value stands that the name of a setting brings in; the name, where that is in no spec."""
+        assert isinstance(name, Name)
+        given = None if name.text in self.overrides else self.merged.settings.get(name.text)
+        return name.place if given is None else given.values[0].place

@@ -1,7 +1,7 @@
 """Gives names and literals their meaning:
 which fact, setting, attribute or value is meant, and whether the types go together."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from tiki.diagnostics import Place, Report
@@ -17,13 +17,15 @@ _ORDERED = {Type.PERCENT, Type.COUNT, Type.NUMBER, Type.DURATION, Type.BYTES, Ty
 @dataclass(frozen=True, slots=True)
 class Scope:
     """The names that a clause of one point may use.
-    settings: None where it is declared and not set; attributes: of a guard's action."""
+    settings: None where it is declared and not set; attributes: of a guard's action; unreadable: settings that are set
+    to what cannot be read, which was said there."""
 
     point: str
     facts: Mapping[str, FactTerm]
     settings: Mapping[str, Constant | None]
     attributes: Mapping[str, AttributeTerm]
     elsewhere: Mapping[str, Attribute]
+    unreadable: Collection[str]
 
     def names(self) -> list[str]:
         return [*self.facts, *self.settings, *self.attributes]
@@ -66,6 +68,8 @@ def _flag(condition: Holds, scope: Scope, report: Report) -> Test | None:
 
 
 def _comparison(condition: Comparison, scope: Scope, report: Report) -> Test | None:
+    if any(isinstance(side, Name) and side.text in scope.unreadable for side in (condition.left, condition.right)):
+        return None
     left_type, right_type = _type_of(condition.left, scope), _type_of(condition.right, scope)
     wanted_left = right_type if right_type is not Type.LIST else Type.NAME
     left = lookup(condition.left, scope, report, wanted_left, _values_of(condition.right, scope))
@@ -163,7 +167,7 @@ def lookup(
         return scope.attributes[name]
     if name in scope.settings:
         constant = scope.settings[name]
-        if constant is None:
+        if constant is None and name not in scope.unreadable:
             report.error(
                 "TIKI-507",
                 f"the setting `{name}` has no default and is not set",
