@@ -4,7 +4,7 @@ settings and clauses in order of path, then the overlays' replacements."""
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tiki.diagnostics import Place, Report
+from tiki.diagnostics import Report
 from tiki.document import Document, Examples, Heading, Spec
 from tiki.schema import Point, Setting, Type
 from tiki.syntax import (
@@ -336,14 +336,18 @@ def _operands(clause: Clause) -> Iterator[Operand]:
 
 def _bound(target: Merged, report: Report) -> None:
     """Keeps the generated code small, and what can be asked about the rules together within seconds."""
-    count = sum(
-        1 for clause in target.clauses if not isinstance(clause, Otherwise) for _ in comparisons(clause.condition)
-    )
-    if len(target.clauses) > _MOST_RULES or count > _MOST_COMPARISONS:
-        place: Place = target.clauses[-1].place
+    compared = 0
+    for number, clause in enumerate(target.clauses, 1):
+        if not isinstance(clause, Otherwise):
+            compared += sum(1 for _ in comparisons(clause.condition))
+        if number <= _MOST_RULES and compared <= _MOST_COMPARISONS:
+            continue
+        limit = f"{_MOST_RULES} clauses" if number > _MOST_RULES else f"{_MOST_COMPARISONS} comparisons"
         report.error(
             "TIKI-108",
-            f"{target.point.name} has more than {_MOST_RULES} clauses or {_MOST_COMPARISONS} comparisons",
-            place,
+            f"{target.point.name} has more than {limit}; this one is the first too many",
+            clause.place,
+            help="join rules that choose the same, or leave the choice to `consult`",
         )
         del target.clauses[:]
+        return

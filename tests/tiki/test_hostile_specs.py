@@ -91,3 +91,14 @@ def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.tiki").write_bytes(b"## LAB \xff Spec")
     with pytest.raises(Invalid, match=r"a\.tiki:1:8: error TIKI-101: the file is not UTF-8 text"):
         tiki.load(tmp_path, lab.POINTS)
+
+
+@pytest.mark.parametrize(
+    ("condition", "clauses", "said"),
+    [("busy", 1001, "1000 clauses"), ("busy or " * 99 + "busy", 21, "2000 comparisons")],
+)
+def test_the_first_clause_too_many_is_shown(condition: str, clauses: int, said: str) -> None:
+    source = Source("a.tiki", lab.spec("fallback: hold", *[f"when {condition}: shed_load"] * (clauses + 20)))
+    (found,) = tiki.check([source], lab.POINTS, budget=0)
+    assert (found.code, found.line) == ("TIKI-108", 2 + clauses)
+    assert f"more than {said}" in found.message
