@@ -259,6 +259,20 @@ def test_a_month_of_reports_is_bounded() -> None:
     assert wrong.code == "TIKI-627"
 
 
+def test_what_the_lines_of_a_file_look_at_is_bounded() -> None:
+    looks = ["from 0s to 35d: hold"] * 10
+    (wrong,) = testing.check([file("load 30s: memory 50%x99999", *looks)], bundle())
+    assert (wrong.code, wrong.line) == ("TIKI-627", 3)
+    assert testing.check([file("load 30s: memory 50%x99999", *looks[1:])], bundle()) == []
+
+
+@pytest.mark.timeout(60)
+def test_of_a_month_of_failures_the_first_are_told() -> None:
+    lines = message("load 30s: memory 95%x80000", "from 0s to 25d: hold").splitlines()
+    assert sum("expected hold" in line for line in lines) == 5
+    assert lines[-1] == "and 71996 more lines and moments like these"
+
+
 # -- files -----------------------------------------------------------------------------------------------------------
 
 

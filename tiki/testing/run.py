@@ -1,6 +1,6 @@
 """Runs scenarios on the compiled rules and on virtual time, in the way in which the desk of a manager asks them."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +16,8 @@ from tiki.trace import Trace, describe
 from tiki.values import Truth, closest, show
 from tiki.windows import SECOND, Memory
 
+MOST_MOMENTS = 1_000_000
+"""Moments of all scenarios of one file, each counted once to decide and once for every line that looks at it."""
 _MOST_FAILURES = 5
 """Failures of one scenario that are told. The first is the one to look at."""
 
@@ -74,10 +76,17 @@ def plots(sources: Sequence[Source], bundle: Bundle, report: Report) -> list[Plo
     for source in sources:
         file = read(source)
         report.take(file.diagnostics)
+        left = MOST_MOMENTS
         for scenario in file.scenarios:
             plot = _plot(scenario, bundle, report, whole=not file.diagnostics)
-            if plot is not None:
-                found.append(plot)
+            if plot is None:
+                continue
+            left -= _moments(plot)
+            if left < 0:
+                message = f"the lines of a file look at {MOST_MOMENTS:,} moments at most"
+                report.error("TIKI-627", message, scenario.place, help="load longer intervals, or split the file")
+                break
+            found.append(plot)
     return found
 
 
@@ -92,16 +101,18 @@ def run(plot: Plot) -> ScenarioResult:
     courses = {subject: _course(plot, line) for subject, line in plot.timelines.items()}
     checked: list[Checked] = []
     failures: list[str] = []
+    failed = 0
     for line, attributes in plot.expected:
         for subject in _subjects(line, plot.timelines):
-            for moment in _at(line, courses[subject]):
+            for moment in _at(line, plot.timelines[subject].moments, courses[subject]):
                 candidate = _candidate(line, plot.program, moment, attributes)
                 checked.append(Checked(moment, candidate))
                 wrong = objection(line.expected, moment.trace, moment.fired, candidate)
-                if wrong:
+                failed += bool(wrong)
+                if wrong and failed <= _MOST_FAILURES:
                     failures.append(_failure(plot, line, subject, moment, wrong, courses[subject]))
-    if len(failures) > _MOST_FAILURES:
-        failures[_MOST_FAILURES:] = [f"and {len(failures) - _MOST_FAILURES} more lines and moments like these"]
+    if failed > _MOST_FAILURES:
+        failures.append(f"and {failed - _MOST_FAILURES} more lines and moments like these")
     scenario = plot.scenario
     return ScenarioResult(plot.point, scenario.title, scenario.place, plot.program, tuple(checked), "\n".join(failures))
 
@@ -158,8 +169,8 @@ def _asked(line: At, subjects: Mapping[str, Timeline], report: Report) -> None:
     for name in _subjects(line, subjects):
         moments = subjects[name].moments
         if line.through:
-            first, last = line.times
-            if not any(first.at <= moment <= last.at for moment in moments):
+            if not _between(line, moments):
+                first, last = line.times
                 report.error("TIKI-630", f"nothing is asked between {first.text} and {last.text}", first.place)
             continue
         for time in line.times:
@@ -173,6 +184,21 @@ def _asked_at(time: Time, moments: Sequence[int], report: Report) -> None:
     near = [show_time(moment) for moment in moments[max(0, position - 1) : position + 1]]
     cure = f"the series ask at {' and '.join(near)}"
     report.error("TIKI-630", f"nothing is asked at {time.text}", time.place, help=cure)
+
+
+def _moments(plot: Plot) -> int:
+    """How many are decided, and looked at."""
+    looked = 0
+    for line, _ in plot.expected:
+        for subject in _subjects(line, plot.timelines):
+            looked += len(_between(line, plot.timelines[subject].moments)) if line.through else len(line.times)
+    return looked + sum(len(timeline.moments) for timeline in plot.timelines.values())
+
+
+def _between(line: At, moments: Sequence[int]) -> range:
+    """Which of these moments, in order of time, `from FIRST to LAST` is about."""
+    first, last = line.times
+    return range(bisect_left(moments, first.at), bisect_right(moments, last.at))
 
 
 def _subjects(line: At, subjects: Mapping[str, Timeline]) -> list[str]:
@@ -200,10 +226,9 @@ def _course(plot: Plot, line: Timeline) -> dict[int, Moment]:
     return moments
 
 
-def _at(line: At, course: Mapping[int, Moment]) -> Iterator[Moment]:
+def _at(line: At, moments: Sequence[int], course: Mapping[int, Moment]) -> Iterator[Moment]:
     if line.through:
-        first, last = line.times
-        yield from (moment for at, moment in course.items() if first.at <= at <= last.at)
+        yield from (course[moments[index]] for index in _between(line, moments))
     else:
         yield from (course[time.at] for time in line.times)
 
