@@ -8,6 +8,10 @@ MOST = 200
 """Diagnostics kept of one check. More help nobody, and hostile input must not cost memory."""
 
 
+WIDEST = 120
+"""Characters of a line that are printed with a finding."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A text and the path that it is known by."""
@@ -92,10 +96,9 @@ class Diagnostic:
     def __str__(self) -> str:
         lines = [f"{self.path}:{self.line}:{self.column}: {self.severity.value} {self.code}: {self.message}"]
         if self.excerpt:
-            width = self.end_column - self.column if self.end_line == self.line else len(self.excerpt) - self.column + 1
-            gutter = str(self.line)
-            lines.append(f"  {gutter} | {self.excerpt}")
-            lines.append(f"  {' ' * len(gutter)} | {' ' * (self.column - 1)}{'^' * max(1, width)}")
+            gutter, (shown, begin, width) = str(self.line), self._shown()
+            lines.append(f"  {gutter} | {shown}")
+            lines.append(f"  {' ' * len(gutter)} | {' ' * begin}{'^' * width}")
         lines += [f"  {note.place}: {note.message}" for note in self.notes]
         if self.example:
             lines.append(f"  for example: {self.example}")
@@ -106,6 +109,16 @@ class Diagnostic:
         if self.fix is not None:
             lines.append(f"  `--fix` can {self.fix.title}")
         return "\n".join(lines)
+
+    def _shown(self) -> tuple[str, int, int]:
+        """The excerpt, of a long one the part around the place; from where on in it the place is, and how wide."""
+        begin, size = self.column - 1, len(self.excerpt)
+        end = self.end_column - 1 if self.end_line == self.line else size
+        first = max(0, min(begin - WIDEST // 3, size - WIDEST))
+        last = min(size, first + WIDEST)
+        before, after = "…" if first else "", "…" if last < size else ""
+        width = max(1, min(end, last) - begin)
+        return before + self.excerpt[first:last] + after, len(before) + begin - first, width
 
 
 class Invalid(Exception):
