@@ -16,6 +16,7 @@ from pathlib import Path
 QUICK = {
     "rules": ("--cases", "2000", "--rounds", "2"),
     "findings": ("--rules", "200"),
+    "analysis": ("--rules", "200"),
     "durable": ("--seconds", "2", "--rounds", "2", "--singles", "300"),
     "recovery": ("--kills", "1"),
     "idle": ("--settle", "10", "--seconds", "15"),

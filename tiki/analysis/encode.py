@@ -23,7 +23,6 @@ from tiki.plan import (
     Negation,
     Term,
     Test,
-    Window,
     signature,
     tests,
 )
@@ -35,9 +34,6 @@ Bool = Any
 
 Key = tuple[str, str]
 """The action whose candidate it is ("" for a fact) and the name."""
-
-_RELATED = 32
-"""Windows about the same facts that a window is related to; their number must not cost its square."""
 
 _WHOLE = (Type.COUNT, Type.BYTES)
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -57,23 +53,12 @@ class Variable:
     value: Any
 
 
-@dataclass(frozen=True)
-class Held:
-    window: Window
-    pair: Pair
-    about: set[Key]
-
-
 class Space:
-    """The variables of one solver. `bind` is told what they are bound by when they are made; `possible` says whether
-    an expression can be true."""
+    """The variables of one solver. `bind` is told what they are bound by when they are made."""
 
-    def __init__(
-        self, z3: Any, context: Any, bind: Callable[[Bool], None], possible: Callable[[Bool], bool | None]
-    ) -> None:
-        self.z3, self.context, self.bind, self.possible = z3, context, bind, possible
+    def __init__(self, z3: Any, context: Any, bind: Callable[[Bool], None]) -> None:
+        self.z3, self.context, self.bind = z3, context, bind
         self.variables: dict[Key, Variable] = {}
-        self.windows: dict[str, Held] = {}
         self._tests: dict[tuple[str, str], Pair] = {}
         self._formulas: dict[tuple[str, int], tuple[Formula, Pair]] = {}
         self._names: dict[str, int] = {}
@@ -101,53 +86,8 @@ class Space:
                 parts = [self.truth(item, action) for item in items]
                 return Pair(self.any(part.true for part in parts), self.all(part.false for part in parts))
 
-    def window(self, window: Window) -> Pair:
-        """The truth over time: a variable of its own, bound by that of now as `tiki.windows.judge` binds it."""
-        known = self.windows.get(window.key)
-        if known is None:
-            known = self.windows[window.key] = Held(window, self._window(window), self.mentions(window.condition))
-            self._relate(known)
-        return known.pair
-
-    def _window(self, window: Window) -> Pair:
-        now = self.truth(window.condition)
-        over = now
-        if window.duration > 0:
-            over = self._pair(f"over {window.key}")
-            self.bind(self.z3.Implies(over.true, now.true))
-            self.bind(self.z3.Implies(now.false, over.false))
-        if window.stay is None:
-            return over
-        before, stay = self._pair(f"before {window.key}"), self.truth(window.stay)
-        if self.possible(now.true) is False:
-            self.bind(self.z3.Not(before.true))
-        return Pair(
-            self.any((over.true, self.all((before.true, stay.true)))),
-            self.all((over.false, self.any((before.false, stay.false)))),
-        )
-
-    def _relate(self, new: Held) -> None:
-        """Windows without `clear at` see the same samples: what held for longer, or under a stricter condition, is true
-        only where the other one is."""
-        same = [one for one in self.windows.values() if one is not new and one.about == new.about]
-        if new.window.stay is None:
-            for old in same[:_RELATED]:
-                if old.window.stay is None:
-                    self._imply(new, old)
-                    self._imply(old, new)
-
-    def _imply(self, strict: Held, loose: Held) -> None:
-        """See `tiki.windows.judge`: with the same gap, a moment at which the looser condition was known to be false is
-        one of the stricter condition too."""
-        if strict.window.duration < loose.window.duration or strict.window.max_age != loose.window.max_age:
-            return
-        now, then = self.truth(strict.window.condition), self.truth(loose.window.condition)
-        if self.possible(self.all((now.true, self.z3.Not(then.true)))) is False:
-            self.bind(self.z3.Implies(strict.pair.true, loose.pair.true))
-        if self.possible(self.all((then.false, self.z3.Not(now.false)))) is False:
-            self.bind(self.z3.Implies(loose.pair.false, strict.pair.false))
-
-    def _pair(self, name: str) -> Pair:
+    def pair(self, name: str) -> Pair:
+        """A truth of its own."""
         pair = Pair(self.boolean(f"{name} is true"), self.boolean(f"{name} is false"))
         self.bind(self.z3.Not(self.all((pair.true, pair.false))))
         return pair

@@ -13,7 +13,7 @@ from tiki.analysis.polish import thresholds
 from tiki.analysis.solver import Answer, Solver
 from tiki.plan import Plan, Verdict
 
-MOST_OVERLAPS = 200
+MOST_OVERLAPS = 100
 """Overlaps that are listed of one point."""
 
 _AT_ONCE = 64

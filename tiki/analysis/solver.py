@@ -11,6 +11,7 @@ from typing import Any
 
 from tiki.analysis.claims import All, Claim, Is, Not, Over, Reaches, Some, Sure, key, rule_is
 from tiki.analysis.encode import Bool, Key, Pair, Space
+from tiki.analysis.history import History
 from tiki.analysis.inputs import Input
 from tiki.analysis.polish import polished, thresholds
 from tiki.compile import Facts, Held, compile_decide
@@ -51,18 +52,20 @@ class Solver:
         for solver in (self._solver, self._light):
             solver.set(random_seed=0, rlimit=_EFFORT, max_memory=_MEMORY)
         self._deadline = time.thread_time() + timeout
-        self._space = Space(z3, context, self._bind, lambda one: self._check(self._light, [one]))
+        self._space = Space(z3, context, self._bind)
+        self._history = History(self._space, self._apart)
         self._literals: dict[Hashable, Bool] = {}
         self._seen: dict[int, tuple[Claim, Bool]] = {}
         self._chains: dict[tuple[int, bool], list[Bool]] = {}
         self._decide: dict[int, Callable[[Facts, Held], Verdict]] = {}
+        self._decided: dict[int, tuple[Input, Verdict]] = {}
         self._plans = plans
         self._thresholds = thresholds(plans)
         for plan in plans:
             for rule in plan.rules:
                 self._space.truth(rule.condition)
             for window in plan.windows:
-                self._space.window(window)
+                self._history.truth(window)
             for guard in plan.guards:
                 self._space.truth(guard.condition, guard.action)
 
@@ -123,10 +126,16 @@ class Solver:
                 return self._sure(claim, given)
 
     def decide(self, plan: Plan, given: Input) -> Verdict:
-        """What the compiled rules of a plan say of an input."""
-        if id(plan) not in self._decide:
-            self._decide[id(plan)] = compile_decide(plan)
-        return self._decide[id(plan)](given.facts_of(plan.point), given.held_of(plan))
+        """What the compiled rules of a plan say of an input. A claim asks that again and again, so the last answer is
+        kept."""
+        rules = self._decide.get(id(plan))
+        if rules is None:
+            rules = self._decide[id(plan)] = compile_decide(plan)
+        known = self._decided.get(id(plan))
+        if known is None or known[0] is not given:
+            verdict = rules(given.facts_of(plan.point), given.held_of(plan))
+            known = self._decided[id(plan)] = (given, verdict)
+        return known[1]
 
     def _sure(self, sure: Sure, given: Input) -> bool:
         missing = (UNKNOWN, ABSENT) if sure.known else (UNKNOWN,)
@@ -145,8 +154,12 @@ class Solver:
         if any(map(_about_order, claims)):
             found = self._check(self._solver, [self._literal(claim) for claim in claims])
             return found, self._solver.model() if found else None
+        return self._apart([self._express(claim, True) for claim in claims])
+
+    def _apart(self, expressions: Sequence[Bool]) -> tuple[bool | None, Any]:
+        """Whether expressions can be true together, whatever the rules are, and if so a model."""
         self._light.push()
-        self._light.add(*(self._express(claim, True) for claim in claims))
+        self._light.add(*expressions)
         found = self._check(self._light, ())
         model = self._light.model() if found else None
         self._light.pop()
@@ -195,7 +208,7 @@ class Solver:
             if value is not UNKNOWN:
                 (attributes.setdefault(action, {}) if action else facts)[name] = value
         plain = Input(facts, {}, attributes)
-        windows = self._space.windows.values()
+        windows = self._history.windows.values()
         held = {one.window.key: self._value_of(model, one.pair) for one in windows}
         as_now = all(held[one.window.key] is plain.truth(one.window.condition) for one in windows)
         return plain if as_now else Input(facts, held, attributes)
@@ -224,7 +237,7 @@ class Solver:
             case Is(formula, truth, action):
                 return self._has(space.truth(formula, action), truth, positive)
             case Over(window, truth):
-                return self._has(space.window(window), truth, positive)
+                return self._has(self._history.truth(window), truth, positive)
             case Reaches(plan, index):
                 return self._reached(plan, index, positive)
             case Not(inner):

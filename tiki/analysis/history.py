@@ -1,0 +1,91 @@
+"""What time makes of conditions, for z3: the truth of a window is a variable of its own, bound by that of its condition
+now as `tiki.windows.judge` binds it, and by the other windows that have seen the same samples."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tiki.analysis.encode import Bool, Key, Pair, Space
+from tiki.analysis.inputs import truth_of
+from tiki.plan import Window
+from tiki.values import Known
+
+_RELATED = 32
+"""Windows about the same facts that a window is related to; their number must not cost its square."""
+
+Ask = Callable[[Sequence[Bool]], tuple[bool | None, Any]]
+"""Whether expressions can be true together, and if so a model."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """true_at: facts of which the condition is true, if z3 has found any."""
+
+    window: Window
+    pair: Pair
+    about: set[Key]
+    true_at: Mapping[str, Known] | None
+
+
+class History:
+    """The windows of one solver."""
+
+    def __init__(self, space: Space, ask: Ask) -> None:
+        self.space, self.ask = space, ask
+        self.windows: dict[str, Held] = {}
+
+    def truth(self, window: Window) -> Pair:
+        known = self.windows.get(window.key)
+        if known is None:
+            known = self.windows[window.key] = self._held(window)
+            self._relate(known)
+        return known.pair
+
+    def _held(self, window: Window) -> Held:
+        space, now = self.space, self.space.truth(window.condition)
+        about = space.mentions(window.condition)
+        possible, model = self.ask([now.true])
+        pair = self._over(window, now, possible is not False)
+        known = None if model is None else {key[1]: value for key, value in space.read(model, about).items()}
+        return Held(window, pair, about, known)
+
+    def _over(self, window: Window, now: Pair, possible: bool) -> Pair:
+        space, over = self.space, now
+        if window.duration > 0:
+            over = space.pair(f"over {window.key}")
+            space.bind(space.z3.Implies(over.true, now.true))
+            space.bind(space.z3.Implies(now.false, over.false))
+        if window.stay is None:
+            return over
+        before, stay = space.pair(f"before {window.key}"), space.truth(window.stay)
+        if not possible:
+            space.bind(space.z3.Not(before.true))
+        return Pair(
+            space.any((over.true, space.all((before.true, stay.true)))),
+            space.all((over.false, space.any((before.false, stay.false)))),
+        )
+
+    def _relate(self, new: Held) -> None:
+        """Windows without `clear at` see the same samples: what held for longer, or under a stricter condition, is true
+        only where the other one is."""
+        if new.window.stay is not None:
+            return
+        others = (one for one in self.windows.values() if one is not new and one.window.stay is None)
+        for old in [one for one in others if one.about == new.about][:_RELATED]:
+            self._imply(new, old)
+            self._imply(old, new)
+
+    def _imply(self, strict: Held, loose: Held) -> None:
+        """See `tiki.windows.judge`: with the same gap, a moment at which the looser condition was known to be false is
+        one of the stricter condition too. An example that says otherwise spares the questions."""
+        if strict.window.duration < loose.window.duration or strict.window.max_age != loose.window.max_age:
+            return
+        space, now, then = self.space, strict.window.condition, loose.window.condition
+        there = True if strict.true_at is None else truth_of(then, strict.true_at)
+        if there is True and self._excluded(space.truth(now).true, space.z3.Not(space.truth(then).true)):
+            space.bind(space.z3.Implies(strict.pair.true, loose.pair.true))
+        if there is not False and self._excluded(space.truth(then).false, space.z3.Not(space.truth(now).false)):
+            space.bind(space.z3.Implies(loose.pair.false, strict.pair.false))
+
+    def _excluded(self, *expressions: Bool) -> bool:
+        return self.ask(expressions)[0] is False
