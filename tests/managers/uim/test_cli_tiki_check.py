@@ -69,6 +69,33 @@ def test_findings_are_data_too(elias: Elias) -> None:
     assert (part["path"], part["line"], part["severity"]) == ("a.tiki", 6, "warning")
 
 
+@pytest.mark.parametrize("name", ["notes.md", "b.tiki"])
+def test_a_file_that_cannot_be_read_is_a_finding_and_the_others_are_checked(elias: Elias, name: str) -> None:
+    elias.write("specs/a.tiki", DOUBTFUL)
+    elias.write(f"specs/{name}", "").write_bytes("\n# Für alle".encode("latin-1"))
+    said = elias("tiki", "check", "specs")
+    assert said.code == 1
+    assert f"{name}:2:4: error TIKI-101: the file is not UTF-8 text" in said.out
+    assert said.out.endswith("2 files, 1 errors, 3 warnings\n")
+    data = elias("tiki", "check", "specs", "--json").json
+    assert [(one["code"], one["path"]) for one in data if one["severity"] == "error"] == [("TIKI-101", name)]
+    (run,) = elias("tiki", "check", "specs", "--format", "sarif").json["runs"]
+    (error,) = [one for one in run["results"] if one["level"] == "error"]
+    assert error["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == f"specs/{name}"
+    (alone,) = elias("tiki", "check", f"specs/{name}", "--json").json
+    assert alone["code"] == "TIKI-101"
+
+
+@pytest.mark.parametrize("command", [("bundle", "build", "--version", "1"), ("tiki", "analyse"), ("tiki", "docs")])
+def test_of_a_folder_with_a_file_that_cannot_be_read_nothing_is_made(elias: Elias, command: tuple[str, ...]) -> None:
+    elias.write("specs/a.tiki", FIXED)
+    assert elias(*command, "specs").code == 0
+    elias.write("specs/notes.md", "").write_bytes(b"\xff")
+    said = elias(*command, "specs")
+    assert said.code == 1
+    assert "notes.md:1:1: error TIKI-101" in said.err
+
+
 def test_sarif_names_files_from_where_the_command_runs(elias: Elias) -> None:
     elias.write("specs/a.tiki", DOUBTFUL)
     (run,) = elias("tiki", "check", "specs", "--format", "sarif").json["runs"]

@@ -9,7 +9,7 @@ import typer
 
 from federation.errors import Refused
 from managers.uim.cli.output import Json, emit, progress, say
-from managers.uim.cli.specs.sources import Folder, folder_of, points, sources
+from managers.uim.cli.specs.sources import Folder, folder_of, points, readable
 
 if TYPE_CHECKING:
     from tiki import Diagnostic, Source
@@ -64,18 +64,22 @@ def check(
         print(_page(explain))
         return
     import tiki  # noqa: PLC0415 - the parser takes a quarter of a second
+    from tiki.diagnostics import Report  # noqa: PLC0415
 
-    texts, overlays = sources(context, path)
+    report = Report()
+    texts, overlays = readable(context, path, report)
+    files = len(texts) + len(overlays) + len(report.found)
     if fix or diff:
-        found = _fix(context, path, texts, overlays, write=not diff, budget=budget)
+        report.take(_fix(context, path, texts, overlays, write=not diff, budget=budget))
     else:
         open_: list[str] = []
-        with progress("proving") as report:
-            found = tiki.check(texts, points(), overlays, budget=budget, progress=report, unsettled=open_.append)
+        with progress("proving") as step:
+            report.take(tiki.check(texts, points(), overlays, budget=budget, progress=step, unsettled=open_.append))
         if open_ and budget:
             say(f"not settled in {budget:g} s: {', '.join(open_)}; --budget gives it more time")
+    found = report.in_order()
     if not diff:
-        _show(found, Format.JSON if json_ else format_, _locate(context, path), len(texts) + len(overlays))
+        _show(found, Format.JSON if json_ else format_, _locate(context, path), files)
     bad = {FailOn.ERROR: ("error",), FailOn.WARNING: ("error", "warning"), FailOn.NEVER: ()}[fail_on]
     if any(one.severity in bad for one in found):
         raise typer.Exit(1)

@@ -11,6 +11,7 @@ from managers.uim.cli.client import settings_of
 
 if TYPE_CHECKING:
     import tiki
+    from tiki.diagnostics import Report
 
 Folder = Annotated[Path | None, typer.Argument(help="A file or folder of specs; by default those in force.")]
 
@@ -49,37 +50,39 @@ def bundle_of(context: typer.Context, path: Path | None) -> "tiki.Bundle":
 
 
 def sources(context: typer.Context, path: Path | None) -> "tuple[list[tiki.Source], list[tiki.Source]]":
-    """The specs at a path, or those of the settings with their overlay."""
+    """The specs at a path, or those of the settings with their overlay. Refused where one of the files cannot be
+    read."""
     import tiki  # noqa: PLC0415
-    from tiki.document import TESTS  # noqa: PLC0415
+    from tiki.diagnostics import Report  # noqa: PLC0415
 
+    report = Report()
+    found = readable(context, path, report)
+    if report.found:
+        raise Refused("unreadable", str(tiki.Invalid(report.found)), cure="correct it, or check the path")
+    return found
+
+
+def readable(
+    context: typer.Context, path: Path | None, report: "Report"
+) -> "tuple[list[tiki.Source], list[tiki.Source]]":
+    """The same, less the files that cannot be read: these go into `report`."""
+    import tiki  # noqa: PLC0415
+    from tiki.bundle import read_file, specs_below  # noqa: PLC0415
+    from tiki.document import TESTS  # noqa: PLC0415
+    from tiki.merge import OVERLAYS  # noqa: PLC0415
+
+    if str(path) == "-":
+        return [tiki.Source("-", read_text(Path("-")))], []
     if path is not None and not path.is_dir():
         if path.name.endswith(TESTS):
             raise Refused("tests", f"{path} holds scenarios, not specs", cure="`elias tiki test` runs and checks them")
-        return [_file(path)], []
+        source = read_file(path, str(path), report)
+        return [] if source is None else [source], []
     settings = settings_of(context)
     folder = folder_of(context, path)
-    over = folder / "overlays" / settings.overlay if settings.overlay and path is None else None
-    try:
-        overlays = tiki.read_directory(over, f"overlays/{over.name}/") if over else []
-        return tiki.read_directory(folder), overlays
-    except tiki.Invalid as error:
-        raise Refused("tiki", str(error), place=str(folder), cure="correct it") from None
-
-
-def _file(path: Path) -> "tiki.Source":
-    import tiki  # noqa: PLC0415
-    from tiki.bundle import read_file  # noqa: PLC0415
-    from tiki.diagnostics import Report  # noqa: PLC0415
-
-    if str(path) == "-":
-        return tiki.Source("-", read_text(path))
-    report = Report()
-    source = read_file(path, str(path), report)
-    if source is None:
-        why = str(tiki.Invalid(report.found))
-        raise Refused("unreadable", why, place=str(path), cure="correct it, or check the path")
-    return source
+    over = folder / OVERLAYS / settings.overlay if settings.overlay and path is None else None
+    overlays = specs_below(over, f"{OVERLAYS}{over.name}/", report) if over else []
+    return specs_below(folder, "", report), overlays
 
 
 def folder_of(context: typer.Context, path: Path | None) -> Path:
