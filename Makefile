@@ -5,11 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 ELIAS_DATA ?= $(abspath $(if $(wildcard ../shared/data),../shared/data,data))
 export ELIAS_DATA
+FUZZ_SECONDS ?= 1800
+FUZZ_DOCUMENTS ?= 100000
 
 .DEFAULT_GOAL := help
 
 help: ## what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 $(BIN)/elias: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -37,7 +39,13 @@ test: lint ## everything CI runs
 bench: $(VENV)/.dev ## the benchmarks, each beside what it is compared with (30 minutes)
 	$(BIN)/python -m benchmarks
 
+fuzz: $(VENV)/.dev ## fuzz what reads foreign text, guided by coverage (FUZZ_SECONDS=1800)
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
+
+fuzz-documents: $(VENV)/.dev ## check FUZZ_DOCUMENTS=100000 documents written by chance (an hour)
+	ELIAS_DOCUMENTS=$(FUZZ_DOCUMENTS) $(BIN)/pytest tests/tiki/test_any_document.py
+
 clean: ## forget .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help install up lint test bench clean
+.PHONY: help install up lint test bench fuzz fuzz-documents clean

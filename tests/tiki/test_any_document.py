@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
+from places import assert_inside
 from pydantic import TypeAdapter
 
 import tiki
 from tiki import Invalid, Point, Severity, Source
-from tiki.diagnostics import Span
 
 DOCUMENTS = int(os.environ.get("ELIAS_DOCUMENTS", "2000"))
 CORPUS = Path(__file__).parent / "corpus"
@@ -127,26 +127,13 @@ junk = st.text(max_size=300) | st.lists(shreds, max_size=40).map("".join)
 paths = pick(["a.tiki", "a.tiki", "a.md", "overlays/a.tiki"])
 
 
-def is_inside(text: str, span: Span) -> bool:
-    lines = text.replace("\r\n", "\n").split("\n")
-    if not 1 <= span.line <= span.end_line <= len(lines):
-        return False
-    width, end_width = len(lines[span.line - 1]), len(lines[span.end_line - 1])
-    ordered = (span.line, span.column) <= (span.end_line, span.end_column)
-    return ordered and 1 <= span.column <= width + 1 and 1 <= span.end_column <= end_width + 1
-
-
 @pytest.mark.timeout(300 + DOCUMENTS // 20)
 @settings(max_examples=DOCUMENTS, deadline=None, suppress_health_check=list(HealthCheck))
 @given(neat | written | broken | junk, paths)
 def test_a_document_is_answered_with_findings_that_have_a_place_in_it(text: str, path: str) -> None:
     source = Source(path, text)
     found = tiki.check([source], POINTS, budget=0)
-    for one in found:
-        assert (one.path, bool(one.message), bool(str(one))) == (path, True, True)
-        assert is_inside(text, Span(one.line, one.column, one.end_line, one.end_column)), one
-        assert all(is_inside(text, note.place.span) for note in one.notes), one
-        assert one.fix is None or all(is_inside(text, edit.span) for edit in one.fix.edits), one
+    assert_inside(found, {path: text})
     errors = {one for one in found if one.severity is Severity.ERROR}
     if errors:
         with pytest.raises(Invalid) as refused:

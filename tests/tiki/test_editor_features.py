@@ -7,7 +7,8 @@ import lab
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_any_document import DOCUMENTS, broken, is_inside, junk, neat, written
+from places import is_inside
+from test_any_document import DOCUMENTS, broken, junk, neat, written
 
 import tiki
 from tiki import Source

@@ -1,0 +1,25 @@
+"""Whether what is said about a text has its place in that text."""
+
+from collections.abc import Iterable, Mapping
+
+from tiki import Diagnostic
+from tiki.diagnostics import Span
+
+
+def is_inside(text: str, span: Span) -> bool:
+    lines = text.replace("\r\n", "\n").split("\n")
+    if not 1 <= span.line <= span.end_line <= len(lines):
+        return False
+    width, end_width = len(lines[span.line - 1]), len(lines[span.end_line - 1])
+    ordered = (span.line, span.column) <= (span.end_line, span.end_column)
+    return ordered and 1 <= span.column <= width + 1 and 1 <= span.end_column <= end_width + 1
+
+
+def assert_inside(found: Iterable[Diagnostic], texts: Mapping[str, str]) -> None:
+    """Every finding says something, and it, its notes and its fix have their places in these files, by path."""
+    for one in found:
+        assert one.message, one
+        assert str(one), one
+        assert is_inside(texts[one.path], Span(one.line, one.column, one.end_line, one.end_column)), one
+        assert all(is_inside(texts[note.place.path], note.place.span) for note in one.notes), one
+        assert one.fix is None or all(is_inside(texts[edit.path], edit.span) for edit in one.fix.edits), one
