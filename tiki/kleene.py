@@ -1,7 +1,8 @@
-"""Kleene's logic over a resolved condition, by walking it: for explanations. Deciding is compiled (`tiki.compile`)."""
+"""Kleene's logic over a resolved condition, by walking it: for explanations, and to confirm what was proved.
+Deciding is compiled (`tiki.compile`)."""
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tiki.plan import Any_, AttributeTerm, Constant, Every, FactTerm, Formula, Negation, Term, Test
@@ -26,17 +27,19 @@ def truth_of(formula: Formula, leaf: Callable[[Test], Truth]) -> Truth:
         case Negation(item):
             inner = truth_of(item, leaf)
             return None if inner is None else not inner
-        case Every(items):
-            truths = [truth_of(item, leaf) for item in items]
-            return False if False in truths else None if None in truths else True
-        case Any_(items):
-            truths = [truth_of(item, leaf) for item in items]
-            return True if True in truths else None if None in truths else False
+        case Every(items) | Any_(items):
+            settles = isinstance(formula, Any_)
+            truth: Truth = not settles
+            for item in items:
+                one = truth_of(item, leaf)
+                if one is settles:
+                    return settles
+                truth = None if one is None else truth
+            return truth
 
 
-def compared(test: Test, facts: tuple[Known, ...], attributes: Mapping[str, Any] | None = None) -> Truth:
-    """The truth of one comparison. attributes: of the candidate; None is absent, a missing name unknown."""
-    values = [value_of(term, facts, attributes or {}) for term in test.terms]
+def compared(test: Test, values: Sequence[Any]) -> Truth:
+    """The truth of one comparison whose terms have these values: canonical ones, ABSENT or UNKNOWN."""
     if test.operator == "absent":
         return None if values[0] is UNKNOWN else values[0] is ABSENT
     if any(value is ABSENT for value in values):
@@ -47,7 +50,8 @@ def compared(test: Test, facts: tuple[Known, ...], attributes: Mapping[str, Any]
 
 
 def value_of(term: Term, facts: tuple[Known, ...], attributes: Mapping[str, Any]) -> Any:
-    """What a term stands for: a canonical value, ABSENT or UNKNOWN."""
+    """What a term stands for: a canonical value, ABSENT or UNKNOWN. facts: in the order of the point.
+    attributes: of the candidate; None is absent, a missing name unknown."""
     match term:
         case FactTerm():
             return facts[term.index]

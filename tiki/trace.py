@@ -133,7 +133,7 @@ def consider(plan: Plan, facts: tuple[Known, ...], action: str, attributes: Mapp
     for guard in plan.guards:
         if guard.action == action:
             made = tests(guard.condition)
-            found = {id(test): compared(test, facts, attributes) for test in made}
+            found = {id(test): _now(test, facts, attributes) for test in made}
             truth = truth_of(guard.condition, lambda test, found=found: found[id(test)])  # type: ignore[misc]
             steps = tuple(_step(test, found[id(test)], facts, attributes) for test in made)
             lacks = _lacks(guard.condition, found) if truth is False else ()
@@ -144,6 +144,10 @@ def consider(plan: Plan, facts: tuple[Known, ...], action: str, attributes: Mapp
         if one.name in attributes
     }
     return Considered(action, shown, next((one.clause for one in asked if one.truth is not False), None), tuple(asked))
+
+
+def _now(test: Test, facts: tuple[Known, ...], attributes: Mapping[str, Any]) -> Truth:
+    return compared(test, [value_of(term, facts, attributes) for term in test.terms])
 
 
 def _step(test: Test, truth: Truth, facts: tuple[Known, ...], attributes: Mapping[str, Any]) -> Step:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import tiki
 from tiki import ABSENT, UNKNOWN, Known, Source, Truth
-from tiki.analysis import truth_of
+from tiki.analysis import Input
 from tiki.findings.parts import parts, without
 from tiki.fix import fix
 from tiki.plan import Formula, Plan
@@ -69,12 +69,16 @@ SPECS = st.tuples(
 ).map(lambda parts: ["fallback: hold", *itertools.chain(*parts)])
 
 
+def truth(condition: Formula, facts: dict[str, Known], candidate: dict[str, Known] | None = None) -> Truth:
+    return Input(facts, {}, {"migrate": candidate or {}}).truth(condition, "migrate")
+
+
 class Tried:
     """A plan, every input of which has been tried."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.truths = [[truth_of(rule.condition, facts) for rule in plan.rules] for facts in FACTS]
+        self.truths = [[truth(rule.condition, facts) for rule in plan.rules] for facts in FACTS]
 
     def deciding(self, index: int) -> Iterator[dict[str, Known]]:
         """The facts for which a rule, or `otherwise` behind the last, decides."""
@@ -86,7 +90,7 @@ class Tried:
     def forbidden(self, facts: dict[str, Known]) -> bool:
         """Whether no candidate of `migrate` gets past the guards."""
         return bool(self.plan.guards) and all(
-            any(truth_of(guard.condition, facts, candidate) is not False for guard in self.plan.guards)
+            any(truth(guard.condition, facts, candidate) is not False for guard in self.plan.guards)
             for candidate in CANDIDATES
         )
 
@@ -101,7 +105,7 @@ class Tried:
                 yield "TIKI-701", rule.name
             elif not any(self.deciding(index)):
                 yield "TIKI-702", rule.name
-            elif all(truth_of(rule.condition, facts) is True for facts in KNOWN):
+            elif all(truth(rule.condition, facts) is True for facts in KNOWN):
                 yield "TIKI-703", rule.name
         if self.plan.last_place is not None:
             verdicts.append(self.plan.last)
@@ -115,14 +119,14 @@ class Tried:
     def of_guards(self) -> Iterator[tuple[str, str]]:
         known = [candidate for candidate in CANDIDATES if sure(candidate)]
         for guard in self.plan.guards:
-            if not any(truth_of(guard.condition, facts, candidate) for facts in KNOWN for candidate in known):
+            if not any(truth(guard.condition, facts, candidate) for facts in KNOWN for candidate in known):
                 yield "TIKI-712", guard.name
         if self.plan.guards and all(map(self.forbidden, FACTS)):
             yield "TIKI-713", "a guard"
 
 
 def truths(condition: Formula) -> list[Truth]:
-    return [truth_of(condition, facts, candidate) for facts in FACTS for candidate in CANDIDATES]
+    return [truth(condition, facts, candidate) for facts in FACTS for candidate in CANDIDATES]
 
 
 def has_idle_part(condition: Formula) -> bool:

@@ -8,7 +8,7 @@ from lab import POINT, program
 
 import tiki
 from tiki import plan
-from tiki.kleene import compared, truth_of
+from tiki.kleene import compared, truth_of, value_of
 from tiki.trace import Tried, consider, headline, sentence
 
 SPEC = """
@@ -131,8 +131,12 @@ def test_walking_a_condition_gives_what_the_compiled_rules_give() -> None:
         attributes = {"job.gpu": 2} if values[3] == "unknown" else {"job.gpu": 2, "target.gpu_free": values[3]}
         held = made.unwatched(facts)
         for one, rule in zip(made.explain(facts, held).tried, made.rules, strict=False):
-            assert one.now == truth_of(rule.condition, lambda test, facts=facts: compared(test, facts))  # type: ignore[misc]
-            assert [step.truth for step in one.steps] == [compared(test, facts) for test in plan.tests(rule.condition)]
+            truths = {
+                id(test): compared(test, [value_of(term, facts, attributes) for term in test.terms])
+                for test in plan.tests(rule.condition)
+            }
+            assert one.now == truth_of(rule.condition, lambda test, truths=truths: truths[id(test)])  # type: ignore[misc]
+            assert [step.truth for step in one.steps] == list(truths.values())
             assert one.truth == one.now
         assert consider(made.plan, facts, "migrate", attributes).forbidden == made.forbids(
             facts, held, "migrate", {}, attributes

@@ -33,7 +33,7 @@ from tiki.analysis.claims import (
     stops,
 )
 from tiki.analysis.compare import Comparison, Difference, GuardChange, SettingChange, compare
-from tiki.analysis.inputs import Input, truth_of
+from tiki.analysis.inputs import Input
 from tiki.analysis.questions import Analysis, Outcome, Question, Result, alike, analyse, choice
 from tiki.analysis.solver import Answer, Solver
 
@@ -66,5 +66,4 @@ __all__ = [
     "passes",
     "rule_is",
     "stops",
-    "truth_of",
 ]

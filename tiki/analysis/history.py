@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tiki.analysis.encode import Bool, Key, Pair, Space
-from tiki.analysis.inputs import truth_of
+from tiki.analysis.inputs import Input
 from tiki.plan import Window
 from tiki.values import Known
 
@@ -81,7 +81,7 @@ class History:
         if strict.window.duration < loose.window.duration or strict.window.max_age != loose.window.max_age:
             return
         space, now, then = self.space, strict.window.condition, loose.window.condition
-        there = True if strict.true_at is None else truth_of(then, strict.true_at)
+        there = True if strict.true_at is None else Input(strict.true_at).truth(then)
         if there is True and self._excluded(space.truth(now).true, space.z3.Not(space.truth(then).true)):
             space.bind(space.z3.Implies(strict.pair.true, loose.pair.true))
         if there is not False and self._excluded(space.truth(then).false, space.z3.Not(space.truth(now).false)):

@@ -1,28 +1,19 @@
 """One concrete input: what each fact is, each window, and each attribute of a candidate. And the truth of a formula on
 it, in plain Python: every example is checked by it and by the compiled rules before anybody sees it."""
 
-import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from tiki.compile import Facts, Held
-from tiki.plan import Any_, AttributeTerm, Constant, Every, FactTerm, Formula, Negation, Plan, Term, Test, Window
+from tiki.kleene import compared, truth_of
+from tiki.plan import AttributeTerm, Constant, FactTerm, Formula, Plan, Term, Window
 from tiki.schema import Point, Type
 from tiki.trace import say
-from tiki.values import ABSENT, UNKNOWN, Known, Truth, show
+from tiki.values import UNKNOWN, Known, Truth, show
 
 Attributes = Mapping[str, Known]
 _NOTHING: Attributes = {}
-_OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "in": lambda item, items: item in items,
-}
 
 
 @dataclass(frozen=True)
@@ -35,7 +26,9 @@ class Input:
     attributes: Mapping[str, Attributes] = field(default_factory=dict)
 
     def truth(self, formula: Formula, action: str = "") -> Truth:
-        return truth_of(formula, self.facts, self.attributes.get(action, _NOTHING))
+        """Kleene's truth of a formula; action: whose candidate it is about."""
+        facts, attributes = self.facts, self.attributes.get(action, _NOTHING)
+        return truth_of(formula, lambda test: compared(test, [_value(term, facts, attributes) for term in test.terms]))
 
     def over(self, window: Window) -> Truth:
         return self.held[window.key] if self.held else self.truth(window.condition)
@@ -77,45 +70,6 @@ _AT_MOST: Mapping[Truth, tuple[Truth, ...]] = {True: (True, False, None), None: 
 
 def _either(left: Truth, right: Truth) -> Truth:
     return True if left is True or right is True else None if left is None or right is None else False
-
-
-def truth_of(formula: Formula, facts: Mapping[str, Known], attributes: Attributes = _NOTHING) -> Truth:
-    """Kleene's truth of a formula; a name that is missing is unknown."""
-    match formula:
-        case Test():
-            return _test(formula, facts, attributes)
-        case Negation(item):
-            inner = truth_of(item, facts, attributes)
-            return None if inner is None else not inner
-        case Every(items):
-            truth: Truth = True
-            for item in items:
-                one = truth_of(item, facts, attributes)
-                if one is False:
-                    return False
-                truth = None if one is None else truth
-            return truth
-        case Any_(items):
-            truth = False
-            for item in items:
-                one = truth_of(item, facts, attributes)
-                if one is True:
-                    return True
-                truth = None if one is None else truth
-            return truth
-
-
-def _test(test: Test, facts: Mapping[str, Known], attributes: Attributes) -> Truth:
-    values = [_value(term, facts, attributes) for term in test.terms]
-    if test.operator == "absent":
-        return True if values[0] is ABSENT else None if values[0] is UNKNOWN else False
-    if any(value is ABSENT for value in values):
-        return False
-    if any(value is UNKNOWN for value in values):
-        return None
-    if test.operator == "holds":
-        return bool(values[0])
-    return bool(_OPERATORS[test.operator](*values))
 
 
 def _value(term: Term, facts: Mapping[str, Known], attributes: Attributes) -> Any:

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import combinations, islice, pairwise
 from math import ceil, floor, isfinite, prod
 
-from tiki.analysis import truth_of
+from tiki.kleene import compared
 from tiki.plan import AttributeTerm, Constant, Every, FactTerm, Formula, Negation, Term, Test, tests
 from tiki.schema import Attribute, Fact, Type
-from tiki.values import ABSENT, UNKNOWN, Known
+from tiki.values import ABSENT, UNKNOWN, Known, Truth
 
 _LARGEST = 2**16
 """Rows of a table. Beyond it a solver is faster."""
@@ -34,7 +34,7 @@ class Table:
             repeated = self.all // ((1 << period) - 1)
             rows = [(((1 << stride) - 1) << (number * stride)) * repeated for number in range(len(choices))]
             for test in about[name]:
-                truths = [truth_of(test, {name: value}, {name: value}) for value in choices]
+                truths = [_truth(test, value) for value in choices]
                 true = sum(mine for mine, truth in zip(rows, truths, strict=True) if truth is True)
                 false = sum(mine for mine, truth in zip(rows, truths, strict=True) if truth is False)
                 self._tests[id(test)] = (true, false)
@@ -85,6 +85,11 @@ def table_of(condition: Formula, always_known: Collection[str]) -> Table | None:
         if len(found) == _WIDEST or prod(map(len, values.values())) > _LARGEST:
             return None
     return Table(values, about)
+
+
+def _truth(test: Test, value: Known) -> Truth:
+    """Of a comparison of one fact or attribute, which has this value."""
+    return compared(test, [term.value if isinstance(term, Constant) else value for term in test.terms])
 
 
 def _values(declared: Fact | Attribute, against: Collection[Known]) -> Iterator[Known]:

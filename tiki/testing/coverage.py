@@ -231,10 +231,11 @@ def _seen(
     """The thresholds of a condition that were near and settled it: had the comparison come out the other way, so would
     the condition have."""
     made = tests(condition)
-    truths = {id(test): compared(test, facts, attributes) for test in made}
+    values = [[value_of(term, facts, attributes) for term in test.terms] for test in made]
+    truths = {id(test): compared(test, mine) for test, mine in zip(made, values, strict=True)}
     for index, test in enumerate(made):
         if test.operator in _ORDERS and truths[id(test)] is not None and _settles(test, condition, truths):
-            left, right = (value_of(term, facts, attributes) for term in _both(test))
+            left, right = values[index]
             if _is_near(test, left, right):
                 yield point, clause, index, str(truths[id(test)])
 
