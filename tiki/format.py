@@ -46,9 +46,16 @@ def format_text(text: str, path: str) -> str:
             lines.append("")
         lines += printed
         before = block
+    return as_file(lines, text, path)
+
+
+def as_file(lines: Iterable[str], text: str, path: str) -> str:
+    """Printed lines with the ends of lines of the text that they are of; that text where they could not be read."""
     whole = "\n".join(lines)
     if not path.endswith(".md"):
-        whole = whole.strip("\n") + "\n"
+        inside = whole.strip("\n")
+        ruled = whole.startswith("\n") and inside.partition("\n")[0].rstrip() == "---"  # above all it is front matter
+        whole = "\n" * ruled + inside + "\n"
     whole = whole.replace("\n", end_of_line(text))
     return text if unreadable(Source(path, whole), Report()) else whole
 

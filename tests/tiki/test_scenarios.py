@@ -363,6 +363,11 @@ def test_a_file_with_mistakes_is_not_formatted() -> None:
         tiki.format_text(UNTIDY.replace("given", "givn"), "lab_test.tiki")
 
 
+def test_the_ends_of_lines_stay_what_they_are() -> None:
+    written = UNTIDY.replace("\n", "\r\n")
+    assert tiki.format_text(written, "lab_test.tiki") == tiki.format_text(UNTIDY, "lab_test.tiki").replace("\n", "\r\n")
+
+
 VOCABULARY = (
     "load given at from to on 30s 2m30s : , memory gpu 70%+5%x6 _ _x3 x3 absent ready hold still nothing new by "
     "consult [ ] ( ) with = is forbidden allowed hot rule 1 restart decides lab.pressure"

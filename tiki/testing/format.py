@@ -3,6 +3,7 @@
 from textwrap import wrap
 
 from tiki.diagnostics import Invalid, Source, errors
+from tiki.format import as_file
 from tiki.testing.read import Block, Bullet, Heading, Prose, read
 from tiki.testing.syntax import print_line
 
@@ -11,7 +12,7 @@ WIDTH = 120
 
 
 def format_scenarios(text: str, path: str) -> str:
-    """The text in its printed form. Raises Invalid where it cannot be read."""
+    """The text in its printed form, with the ends of lines that it has. Raises Invalid where it cannot be read."""
     file = read(Source(path, text))
     if errors(file.diagnostics):
         raise Invalid(file.diagnostics)
@@ -23,7 +24,7 @@ def format_scenarios(text: str, path: str) -> str:
             lines.append("")
         lines += printed
         before = block
-    return "\n".join(lines).strip("\n") + "\n"
+    return as_file(lines, text, path)
 
 
 def _apart(before: Block | None, block: Block) -> bool:
