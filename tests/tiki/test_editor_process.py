@@ -119,6 +119,40 @@ async def test_after_a_pause_the_solver_and_the_examples_have_their_say(editor: 
     assert "expected migrate, decided hold" in example.message
 
 
+SCENARIO = """\
+- decides: lab.pressure
+
+## Scenario: memory is short
+- load 10s: memory 70% 90%
+- at 0s: hold
+- at 10s: shed_load
+"""
+
+
+async def test_scenarios_are_checked_against_the_specs_where_these_have_no_errors(tmp_path: Path) -> None:
+    folder = tmp_path / "specs"
+    folder.mkdir()
+    (folder / "a.tiki").write_text(SPEC, encoding="utf-8")
+    (folder / "a_test.tiki").write_text(SCENARIO.replace("shed_load", "shed_lod"), encoding="utf-8")
+    editor = Editor(folder)
+    await editor.start()
+    editor.open("a.tiki", SPEC)
+    assert await editor.published("a_test.tiki", codes=["TIKI-631"])
+    editor.open("a_test.tiki", SCENARIO.replace("memory 70%", "memry 70%"))
+    assert await editor.published("a_test.tiki", version=1, codes=["TIKI-623"])
+    [wrong] = editor.diagnostics[editor.uri("a_test.tiki")].diagnostics
+    assert (wrong.range.start, wrong.range.end) == (types.Position(3, 12), types.Position(3, 17))
+    assert "did you mean `memory`" in str(wrong.message)
+    editor.replace("a.tiki", 2, SPEC.replace("memory > limit", "memry > limit"))
+    assert await editor.published("a.tiki", version=2) == ["TIKI-301"]
+    assert await editor.published("a_test.tiki", codes=[]) == []
+    editor.replace("a.tiki", 3, SPEC)
+    assert await editor.published("a_test.tiki", codes=["TIKI-623"])
+    editor.replace("a_test.tiki", 2, SCENARIO)
+    assert await editor.published("a_test.tiki", version=2, codes=[]) == []
+    assert await editor.stop() == 0
+
+
 async def test_nonsense_from_an_editor_is_survived(editor: Editor) -> None:
     editor.change("never_opened.tiki", 1, insert(0, 0, "x"))
     editor.client.text_document_did_close(types.DidCloseTextDocumentParams(editor.document("never_opened.tiki")))

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from tiki.bundle import specs_below
 from tiki.diagnostics import Diagnostic, Report, Source
-from tiki.document import TESTS
 from tiki.editor.engine import Analysis, Engine, Reader
 from tiki.editor.slow import Ran
 from tiki.editor.text import Text
 from tiki.merge import OVERLAYS
 from tiki.schema import Point
+from tiki.testing.files import is_test, tests_below
 
 
 @dataclass(slots=True)
@@ -58,6 +58,9 @@ class Project:
         self._files, self._unreadable = {}, []
         if self.root is not None and self.root.is_dir():
             self._take(self.root, "")
+            report = Report()
+            self._files |= {source.path: source.text for source in tests_below(self.root, report)}
+            self._unreadable += report.found
             for environment in sorted((self.root / OVERLAYS).glob("*")):
                 if environment.is_dir():
                     self._take(environment, f"{OVERLAYS}{environment.name}/")
@@ -81,12 +84,19 @@ class Project:
     @property
     def texts(self) -> dict[str, str]:
         """Every text, with what is open in place of the files; of Markdown only what speaks of TIKI, and no tests."""
-        found = self._files | {path: buffer.text.text for path, buffer in self.buffers.items()}
         return {
             path: text
-            for path, text in found.items()
-            if not path.endswith(TESTS) and (not path.endswith(".md") or "tiki" in text)
+            for path, text in self._now().items()
+            if not is_test(path) and (not path.endswith(".md") or "tiki" in text)
         }
+
+    @property
+    def tests(self) -> dict[str, str]:
+        """Every file of scenarios, with what is open in place of the files; those of a file by itself have no specs."""
+        return {} if self.root is None else {path: text for path, text in self._now().items() if is_test(path)}
+
+    def _now(self) -> dict[str, str]:
+        return self._files | {path: buffer.text.text for path, buffer in self.buffers.items()}
 
     def environments(self) -> set[str | None]:
         """The environments that are shown: that of the base, and those with an overlay that is open."""
@@ -133,7 +143,7 @@ class Project:
 
     def found(self) -> dict[str, list[Diagnostic]]:
         """What there is to say about every file, by path. What was proved stays until its file changes."""
-        texts = self.texts
+        texts = self.texts | self.tests
         shown: dict[str, list[Diagnostic]] = {path: [] for path in texts}
         for environment in self.environments():
             for one in self._found(environment, texts):

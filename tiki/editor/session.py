@@ -137,7 +137,9 @@ class Session(LanguageServer):
 
     def publish(self, project: Project) -> None:
         """Sends what is not what was sent last."""
-        locate = {path: (self.uri_of(project, path), self.text_of(project, path)) for path in project.texts}
+        texts = {path: Text(text, self.encoding) for path, text in (project.texts | project.tests).items()}
+        texts |= {path: buffer.text for path, buffer in project.buffers.items()}
+        locate = {path: (self.uri_of(project, path), text) for path, text in texts.items()}
         now = {}
         for path, found in project.found().items():
             uri, text = locate.get(path) or (self.uri_of(project, path), Text("", self.encoding))
@@ -164,11 +166,12 @@ class Session(LanguageServer):
         if self._pause is not None:
             self._pause.cancel()
         revision, (sources, overlays) = project.revision, project.parts(environment)
+        tests = project.tests if environment == project.overlay else {}
 
         def hear(reply: Answer) -> None:
             if project.revision != revision:
                 return
-            texts = {source.path: source.text for source in (*sources, *overlays)}
+            texts = {source.path: source.text for source in (*sources, *overlays)} | tests
             project.proved[environment] = Proved(revision, tuple(reply.found), tuple(reply.examples), texts)
             self.publish(project)
             self._refresh()
@@ -176,7 +179,7 @@ class Session(LanguageServer):
                 self._tell(reply)
             asyncio.get_running_loop().call_soon(self._prove_next)
 
-        self.worker.ask(question(self.points, sources, overlays, BUDGET), hear)
+        self.worker.ask(question(self.points, sources, overlays, tests, BUDGET), hear)
 
     def _prove_next(self) -> None:
         """Asks about what is open and changed since it was last asked about."""

@@ -1,4 +1,5 @@
-"""What takes longer than a keystroke may: the findings that need a solver, and the examples.
+"""What takes longer than a keystroke may: the findings that need a solver, the examples, and what is wrong in files of
+scenarios.
 
     python -m tiki.editor.slow
 
@@ -11,17 +12,19 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from tiki import testing
 from tiki.bundle import build, check, run_examples
 from tiki.diagnostics import Diagnostic, Invalid, Source, errors
 from tiki.schema import Point
 
 
 class Question(msgspec.Struct, frozen=True):
-    """points: declarations as JSON; sources and overlays: path and text. budget: seconds for proofs."""
+    """points: declarations as JSON; sources, overlays and tests: path and text. budget: seconds for proofs."""
 
     points: list[dict[str, object]]
     sources: list[tuple[str, str]]
     overlays: list[tuple[str, str]]
+    tests: list[tuple[str, str]]
     budget: float
 
 
@@ -35,17 +38,24 @@ class Ran(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """examples are empty where the specs have errors."""
+    """Where the specs have errors, examples are empty and nothing is found in tests."""
 
     found: list[Diagnostic]
     examples: list[Ran]
 
 
 def question(
-    points: Mapping[str, Point], sources: Sequence[Source], overlays: Sequence[Source], budget: float
+    points: Mapping[str, Point],
+    sources: Sequence[Source],
+    overlays: Sequence[Source],
+    tests: Mapping[str, str],
+    budget: float,
 ) -> bytes:
+    """tests: by path, the texts of files of scenarios."""
     declared = [point.model_dump(mode="json") for point in points.values()]
-    return msgspec.json.encode(Question(declared, list(map(_plain, sources)), list(map(_plain, overlays)), budget))
+    scenarios = [Source(path, text) for path, text in tests.items()]
+    base, over, beside = (list(map(_plain, some)) for some in (sources, overlays, scenarios))
+    return msgspec.json.encode(Question(declared, base, over, beside, budget))
 
 
 def answer(line: bytes) -> Answer:
@@ -60,9 +70,11 @@ def work(asked: Question) -> Answer:
     if errors(found):
         return Answer(found, [])
     try:
-        results = run_examples(build(sources, points, overlays))
+        bundle = build(sources, points, overlays)
     except Invalid:
         return Answer(found, [])
+    found += testing.check([Source(path, text) for path, text in asked.tests], bundle)
+    results = run_examples(bundle)
     ran = [Ran(one.example.place.path, one.example.place.span.line, one.passed, one.message) for one in results]
     return Answer(found, ran)
 
