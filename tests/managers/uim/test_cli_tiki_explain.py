@@ -107,5 +107,5 @@ def test_a_terminal_gets_a_tree_in_colour(elias: Elias, monkeypatch: pytest.Monk
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("TERM", "dumb")
     out = elias("tiki", "explain", "urm.resource_pressure", "memory=97%", "--candidate", "migrate job.gpu=2").out
-    assert "└── not tried: crowded_gpu" in out
+    assert "└── not tried: all_busy, crowded_gpu" in out
     assert "forbidden by room_for_the_job" in out

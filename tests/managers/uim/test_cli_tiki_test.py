@@ -162,7 +162,7 @@ def test_tests_run_again_when_a_file_changes(elias: Elias) -> None:
 
 
 def test_the_tests_of_the_specs_that_ship_pass_and_cover_them(elias: Elias) -> None:
-    said = elias("tiki", "test", str(SHIPPED), "--coverage", "--fail-under", "99")
+    said = elias("tiki", "test", str(SHIPPED), "--coverage", "--fail-under", "100")
     assert said.code == 0, said.out + said.err
     rows = [line.split("\t") for line in said.out.splitlines() if "\t" in line]
     assert {row[0] for row in rows} == {name for name in points()}
@@ -170,14 +170,6 @@ def test_the_tests_of_the_specs_that_ship_pass_and_cover_them(elias: Elias) -> N
         for counted in (clauses, guards, time):
             covered, _, all_ = counted.partition("/")
             assert counted == "-" or covered == all_
-
-
-def test_what_no_test_can_reach_of_the_specs_that_ship_is_known(elias: Elias) -> None:
-    """Where GPU and memory are short together, `crowded_gpu` decides before `all_busy` is tried."""
-    said = elias("tiki", "test", str(SHIPPED), "--coverage")
-    missed = [line for line in said.out.splitlines() if "not covered" in line]
-    assert len(missed) == 1
-    assert "`gpu > gpu_threshold` in all_busy is never true near its limit" in missed[0]
 
 
 def test_the_tests_that_ship_are_in_standard_form(elias: Elias) -> None:

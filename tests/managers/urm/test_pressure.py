@@ -99,6 +99,14 @@ def test_a_machine_without_gpu_is_judged_by_the_rest(cluster: Cluster) -> None:
     assert (answered.action, answered.args["to"], answered.clause) == ("scale_out", "b", "all_busy")
 
 
+def test_a_machine_with_all_of_it_in_use_gets_no_new_work_and_nobody_has_to_be_asked(cluster: Cluster) -> None:
+    busy = report("a", memory=85.0, cpu=90.0, gpu=95.0, gpus=[GPU])
+    cluster.pass_time(60, report("a", gpus=[GPU]), report("b"))
+    cluster.pass_time(60, busy, report("b"))
+    *_, answered = [body for _, body in cluster.records(Kind.ANSWERED, PRESSURE)]
+    assert (answered.action, answered.args["to"], answered.clause) == ("scale_out", "b", "all_busy")
+
+
 def test_an_idle_gpu_keeps_all_thresholds_from_being_exceeded(cluster: Cluster) -> None:
     for _ in range(2):
         cluster.pass_time(60, report("a", memory=85.0, cpu=90.0, gpu=10.0, gpus=[GPU]), report("b"))
