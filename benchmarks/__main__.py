@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 QUICK = {
-    "rules": ("--cases", "2000", "--rounds", "2"),
+    "rules": ("--cases", "2000", "--rounds", "2", "--rules", "1000"),
     "findings": ("--rules", "200"),
     "analysis": ("--rules", "200"),
     "durable": ("--seconds", "2", "--rounds", "2", "--singles", "300"),
