@@ -1,13 +1,14 @@
 """Asks z3 whether an input exists of which all of some claims hold, and checks the answer by hand.
 
 One z3 context a solver, so solvers in several threads do not meet. Seeds are fixed and a question's effort is bounded
-in z3's own units, so the answers do not depend on the machine; the time-out is what bounds them all.
+in z3's own units, so the answers do not depend on the machine; the time-out is what bounds them all. Where z3 itself
+fails, that question and all that follow are not settled.
 """
 
 import time
 from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from tiki.analysis.claims import All, Claim, Is, Not, Over, Reaches, Some, Sure, key, rule_is
 from tiki.analysis.encode import Bool, Key, Pair, Space
@@ -23,6 +24,9 @@ _EFFORT = 20_000_000
 """z3's resource units for one question: about ten seconds."""
 _MEMORY = 1_000
 """Megabytes for one solver."""
+
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,11 @@ class Solver:
         self._decided: dict[int, tuple[Input, Verdict]] = {}
         self._plans = plans
         self._thresholds = thresholds(plans)
-        for plan in plans:
+        self._broken = False
+        self._unless_broken(self._encode, None)
+
+    def _encode(self) -> None:
+        for plan in self._plans:
             for rule in plan.rules:
                 self._space.truth(rule.condition)
             for window in plan.windows:
@@ -72,6 +80,9 @@ class Solver:
     def find(self, *claims: Claim, prefer: Sequence[Claim] = ()) -> Answer:
         """An input of which all the claims hold, if there is one; one of which the first of `prefer` holds as well,
         if there is such a one, else the next."""
+        return self._unless_broken(lambda: self._find(claims, prefer), Answer(None))
+
+    def _find(self, claims: Sequence[Claim], prefer: Sequence[Claim]) -> Answer:
         for wish in (*prefer, None):
             found, model = self._ask(claims if wish is None else (*claims, wish))
             if found:
@@ -80,21 +91,27 @@ class Solver:
 
     def possible(self, *claims: Claim) -> bool | None:
         """As `find`, where no input is wanted and none is checked."""
-        return self._ask(claims)[0]
+        return self._unless_broken(lambda: self._ask(claims)[0], None)
 
     def equivalent(self, left: Formula, right: Formula, action: str = "") -> Answer:
         """Whether two formulas differ: `possible` is False where they have the same truth for all inputs, else the
         input tells them apart."""
+        return self._unless_broken(lambda: self._equivalent(left, right, action), Answer(None))
+
+    def _equivalent(self, left: Formula, right: Formula, action: str) -> Answer:
         one, other = self._space.truth(left, action), self._space.truth(right, action)
         if one.true.eq(other.true) and one.false.eq(other.false):
             return Answer(False)
         differ = [All((Is(left, truth, action), Not(Is(right, truth, action)))) for truth in (True, False)]
         differ += [All((Is(right, truth, action), Not(Is(left, truth, action)))) for truth in (True, False)]
-        return self.find(Some(tuple(differ)))
+        return self._find([Some(tuple(differ))], ())
 
     def reason(self, *claims: Claim) -> tuple[int, ...] | None:
         """Positions of claims that cannot hold together, none of which could be spared; None where they all can, or
         where that is not settled."""
+        return self._unless_broken(lambda: self._reason(claims), None)
+
+    def _reason(self, claims: Sequence[Claim]) -> tuple[int, ...] | None:
         literals = [self._literal(claim) for claim in claims]
         if self._check(self._solver, literals) is not False:
             return None
@@ -105,6 +122,16 @@ class Solver:
             if self._check(self._solver, [literals[other] for other in rest]) is False:
                 left = rest
         return tuple(left)
+
+    def _unless_broken(self, ask: Callable[[], _T], unsettled: _T) -> _T:
+        """What z3 answers. Once it has raised, what it holds may be in pieces, and nothing more is asked of it."""
+        if self._broken:
+            return unsettled
+        try:
+            return ask()
+        except self._z3.Z3Exception:
+            self._broken = True
+            return unsettled
 
     def holds(self, claim: Claim, given: Input) -> bool:
         """Whether a claim holds of an input, without z3: rules by the compiled `decide`, formulas one by one."""
