@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 import tiki
 from tests.tiki import lab
-from tests.tiki.places import assert_inside
+from tests.tiki.places import assert_inside, kept
 from tiki import Invalid, Point, Source, testing
 from tiki.diagnostics import errors
 from tiki.fix import fix
@@ -87,7 +87,9 @@ def _printed(source: Source) -> None:
         assert printed.diagnostics == wrong != (), printed
     else:
         assert not wrong, wrong
-        assert tiki.read(Source(source.path, printed)).specs == document.specs, printed
+        again = tiki.read(Source(source.path, printed))
+        assert again.specs == document.specs, printed
+        assert kept(again) == kept(document), printed
         assert tiki.format_text(printed, source.path) == printed, printed
 
 

@@ -1,9 +1,10 @@
-"""Whether what is said about a text has its place in that text."""
+"""Whether what is said about a text has its place in that text, and whether what people wrote around rules is kept."""
 
 from collections.abc import Iterable, Mapping
 
-from tiki import Diagnostic
+from tiki import Diagnostic, Document
 from tiki.diagnostics import Span
+from tiki.document import Bullet, Front, Heading, Prose
 
 
 def is_inside(text: str, span: Span) -> bool:
@@ -23,3 +24,19 @@ def assert_inside(found: Iterable[Diagnostic], texts: Mapping[str, str]) -> None
         assert is_inside(texts[one.path], Span(one.line, one.column, one.end_line, one.end_column)), one
         assert all(is_inside(texts[note.place.path], note.place.span) for note in one.notes), one
         assert one.fix is None or all(is_inside(texts[edit.path], edit.span) for edit in one.fix.edits), one
+
+
+def kept(document: Document) -> list[list[str]]:
+    """The words of prose, comments and headings, in order."""
+    found: list[list[str]] = []
+    for block in document.blocks:
+        match block:
+            case Prose(lines):
+                found.append(" ".join(lines).split())
+            case Heading():
+                found.append(block.text.split())
+            case Bullet():
+                found.append(" ".join(block.comments).split())
+            case Front():
+                found.append(" ".join(block.lines).split())
+    return [words for words in found if words]

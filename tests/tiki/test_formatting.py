@@ -2,11 +2,11 @@ import lab
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import kept
 from test_kleene import conditions, written
 
 import tiki
 from tiki import Source, format_text
-from tiki.document import Bullet, Front, Heading, Prose
 from tiki.editor.layout import layout, layout_of
 from tiki.editor.text import Text
 
@@ -66,22 +66,6 @@ texts = st.builds(
     ends,
 )
 pages = st.builds(lambda before, inside, end: f"{before}\n```tiki\n{inside}\n```\n{end}", prose, texts, prose)
-
-
-def kept(document: tiki.Document) -> list[list[str]]:
-    """The words of prose, comments and headings, in order."""
-    found: list[list[str]] = []
-    for block in document.blocks:
-        match block:
-            case Prose(lines):
-                found.append(" ".join(lines).split())
-            case Heading():
-                found.append(block.text.split())
-            case Bullet():
-                found.append(" ".join(block.comments).split())
-            case Front():
-                found.append(" ".join(block.lines).split())
-    return [words for words in found if words]
 
 
 @settings(max_examples=300, deadline=None)
