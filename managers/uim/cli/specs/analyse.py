@@ -9,6 +9,7 @@ import typer
 
 from federation.errors import Refused
 from managers.uim.cli.output import Json, emit, progress
+from managers.uim.cli.specs.bounded import bounded
 from managers.uim.cli.specs.sources import Folder, bundle_of, known, points
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ def analyse(
 
 
 def _analyses(context: typer.Context, path: Path | None, point: str, timeout: float) -> "list[Analysis]":
+    import z3  # noqa: F401, PLC0415 - here, and not again in every process that proves
+
     from tiki.analysis import Analysis, analyse  # noqa: PLC0415 - only this command and `diff` need a solver
 
     if point:
@@ -67,7 +70,7 @@ def _analyses(context: typer.Context, path: Path | None, point: str, timeout: fl
     with progress("proving") as step:
         for at, plan in enumerate(plans):
             before = sum(map(_size, plans[:at]))
-            found.append(analyse(plan, timeout, partial(_step, step, before, total)))
+            found.append(bounded(partial(analyse, plan), timeout, partial(_step, step, before, total)))
     return found
 
 

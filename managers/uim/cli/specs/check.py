@@ -9,6 +9,7 @@ import typer
 
 from federation.errors import Refused
 from managers.uim.cli.output import Json, emit, progress, say
+from managers.uim.cli.specs.bounded import Step, bounded
 from managers.uim.cli.specs.sources import Folder, folder_of, points, readable
 
 if TYPE_CHECKING:
@@ -72,9 +73,15 @@ def check(
     if fix or diff:
         report.take(_fix(context, path, texts, overlays, write=not diff, budget=budget))
     else:
-        open_: list[str] = []
+        declared = points()
+
+        def work(seconds: float, step: Step) -> "tuple[list[Diagnostic], list[str]]":
+            open_: list[str] = []
+            return tiki.check(texts, declared, overlays, budget=seconds, progress=step, unsettled=open_.append), open_
+
         with progress("proving") as step:
-            report.take(tiki.check(texts, points(), overlays, budget=budget, progress=step, unsettled=open_.append))
+            found, open_ = bounded(work, budget, step)
+        report.take(found)
         if open_ and budget:
             say(f"not settled in {budget:g} s: {', '.join(open_)}; --budget gives it more time")
     found = report.in_order()
@@ -123,7 +130,8 @@ def _fix(
 
     if write and str(path) == "-":
         raise Refused("stdin", "standard input cannot be written to", cure="use --diff, or name the file")
-    fixed = fix(texts, points(), overlays, budget=budget)
+    declared = points()
+    fixed = bounded(lambda seconds, _: fix(texts, declared, overlays, budget=seconds), budget)
     folder = folder_of(context, path)
     before = {source.path: source.text for source in (*texts, *overlays)}
     for source in (*fixed.sources, *fixed.overlays):

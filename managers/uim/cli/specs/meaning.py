@@ -1,25 +1,35 @@
 """What an edit of specs changes for all inputs, as `elias tiki diff` tells it: proved, with an example each."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from managers.uim.cli.output import progress
+from managers.uim.cli.specs.bounded import Step, bounded
 
 if TYPE_CHECKING:
     from federation.whatif import Edit
     from tiki.analysis import Comparison, Difference
+    from tiki.plan import Plan
+
+
+def _compare(old: "Plan", new: "Plan", timeout: float, _: Step) -> "Comparison":
+    from tiki.analysis import compare  # noqa: PLC0415 - only this command and `analyse` need a solver
+
+    return compare(old, new, timeout)
 
 
 def compared(edit: "Edit", timeout: float) -> "list[Comparison]":
     """The points that the edit concerns, in order of name. timeout: seconds of computing time for each."""
-    from tiki.analysis import compare  # noqa: PLC0415 - z3 takes a second
+    import z3  # noqa: F401, PLC0415 - here, and not again in every process that proves
 
     names = sorted({*edit.points, *_with_other_settings(edit)})
     found = []
     with progress("points") as shown:
         for done, name in enumerate(names):
             shown(done, len(names))
-            found.append(compare(edit.old.programs[name].plan, edit.new.programs[name].plan, timeout))
+            plans = edit.old.programs[name].plan, edit.new.programs[name].plan
+            found.append(bounded(partial(_compare, *plans), timeout))
     return found
 
 
