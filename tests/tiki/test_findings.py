@@ -96,6 +96,26 @@ def test_the_clauses_concerned_are_named_with_their_places_and_an_input_shows_it
 
 
 @pytest.mark.parametrize(
+    ("bullets", "taker"),
+    [
+        (("a: when memory > 70%: shed_load", "b: when memory > 80%: hold", "c: when memory > 90%: migrate"), "a"),
+        (("a: when memory > 80%: shed_load", "b: when memory > 70%: hold", "c: when memory > 90%: migrate"), "a"),
+        (("a: when queue < 0: hold", "b: when memory > 70%: hold", "c: when memory > 90%: migrate"), "b"),
+    ],
+)
+def test_a_clause_is_taken_by_one_that_is_reached_itself_and_is_reached_before_it(
+    bullets: tuple[str, ...], taker: str
+) -> None:
+    one = found(*bullets)[-1]
+    assert (one.code, one.help) == ("TIKI-702", f"put it before `{taker}`, or remove it")
+    assert one.example.endswith(f": `{taker}` decides")
+    *others, last = bullets
+    position = next(index for index, bullet in enumerate(others) if bullet.startswith(f"{taker}:"))
+    moved = found(*others[:position], last, *others[position:])
+    assert not [other for other in moved if other.code == "TIKI-702" and "`c`" in other.message.split(" is ")[0]]
+
+
+@pytest.mark.parametrize(
     "bullets",
     [
         ("memory_threshold: 95%", "when memory > 90%: shed_load", "when memory > memory_threshold: migrate"),

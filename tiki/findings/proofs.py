@@ -50,6 +50,7 @@ class _Proofs:
         self.tables: dict[int, Table | None] = {}
         self.sure = Sure()
         self.false = [rule_is(self.plan, index, False) for index in range(len(self.plan.rules))]
+        self.idle: set[int] = set()
 
     def doubts(self) -> Iterator[Doubt]:
         for index in range(len(self.plan.rules)):
@@ -96,11 +97,13 @@ class _Proofs:
     def about_rule(self, index: int) -> Iterator[Doubt]:
         at, condition = At("rule", index), self.plan.rules[index].condition
         if self.never_true(condition):
+            self.idle.add(index)
             yield Doubt("TIKI-701", at, because=self.contradiction(condition))
             return
         free = self.acts(index, self.plan.rules[index].verdict)
         if not free and self.never(decides(self.plan, index)):
             yield self.unreached(at, index, rule_is(self.plan, index, True))
+            self.idle.add(index)
             return
         if self.always_true(condition):
             yield Doubt("TIKI-703", at)
@@ -125,12 +128,25 @@ class _Proofs:
             yield from self.overruled(At("otherwise"), end)
 
     def unreached(self, at: At, index: int, *mine: Claim) -> Doubt:
-        """The clauses before that take all of it, as few as can be, and an input that one of them takes."""
-        takers = self.core(self.false[:index], mine)
+        """The clauses before that take all of it, as few and as far up as can be, and an input that one of them
+        takes."""
+        takers = self.takers(index, mine)
         wanted = [(*mine, decides(self.plan, taker)) for taker in takers]
         shown = next((one for claims in wanted if (one := self.solver.find(self.known, *claims).input)), None)
         example = self.told(shown) if shown is not None else ""
         return Doubt("TIKI-702", at, tuple(At("rule", taker) for taker in takers), example=example)
+
+    def takers(self, index: int, mine: Sequence[Claim]) -> list[int]:
+        """Rules that are reached themselves, if those suffice: only they decide. Nothing before the last of them takes
+        all of it, so that a clause that one rule takes is reached where it stands before that rule."""
+        before = [taker for taker in range(index) if taker not in self.idle]
+        if not self.never(*(self.false[taker] for taker in before), *mine):
+            return self.core(self.false[:index], mine)
+        while True:
+            found = [before[position] for position in self.core([self.false[taker] for taker in before], mine)]
+            before = [taker for taker in before if taker < max(found, default=0)]
+            if not before or not self.never(*(self.false[taker] for taker in before), *mine):
+                return found
 
     def told(self, shown: Input) -> str:
         name = self.solver.decide(self.plan, shown).clause
