@@ -34,6 +34,32 @@ def only(*bullets: str, points: dict[str, Point] = lab.POINTS) -> Diagnostic:
             "rule 1 can never be true: no facts make `queue < 0` true, for `queue` is at least 0",
         ),
         (
+            ("when queue == 2.5: shed_load",),
+            "rule 1 can never be true: no facts make `queue == 2.5` true, for `queue` is a whole number",
+        ),
+        (
+            ("when queue in [1.5, 2.5]: shed_load",),
+            "rule 1 can never be true: no facts make `queue in [1.5, 2.5]` true, for `queue` is a whole number",
+        ),
+        (
+            ("when queue in [-1, 2.5]: shed_load",),
+            "rule 1 can never be true: no facts make `queue in [-1, 2.5]` true, for `queue` is at least 0 and "
+            "`queue` is a whole number",
+        ),
+        (
+            ("when queue > 2 and queue < 3: shed_load",),
+            "rule 1 can never be true: `queue > 2` and `queue < 3` exclude one another, for `queue` is a whole number",
+        ),
+        (
+            ("when failures != failures: shed_load",),
+            "rule 1 can never be true: no facts make `failures != failures` true, for it compares `failures` with "
+            "itself",
+        ),
+        (
+            ("when not (queue > 3 or queue <= 3 or queue is absent): shed_load",),
+            "rule 1 can never be true: no facts make `not (queue > 3 or queue <= 3 or queue is absent)` true",
+        ),
+        (
             ("when memory > 80%: shed_load", "hot: when memory > 90%: migrate"),
             "`hot` is never reached: rule 1 (memory > 80%) decides all of it",
         ),

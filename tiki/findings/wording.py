@@ -1,15 +1,13 @@
 """From what was proved of a plan to diagnostics: words, places, fixes."""
 
 from collections.abc import Callable, Iterable, Mapping
-from math import isfinite
 
 from tiki.diagnostics import Diagnostic, Note, Place, Span
 from tiki.findings.cut import cut
 from tiki.findings.doubts import At, Clauses, Code, Doubt, finding, place_of_action, verdicts
+from tiki.findings.grounds import grounds
 from tiki.findings.parts import Extent, part_at, shown
-from tiki.plan import AttributeTerm, FactTerm, Formula, tests
-from tiki.schema import Attribute, Fact
-from tiki.values import show
+from tiki.plan import Every, tests
 
 
 def said(doubt: Doubt, clauses: Clauses) -> Diagnostic:
@@ -37,27 +35,14 @@ def _never_forbids(doubt: Doubt, clauses: Clauses) -> Diagnostic:
 
 
 def _excluded(doubt: Doubt, clauses: Clauses) -> str:
-    """Why a condition is never true: parts of it exclude one another, or one is beyond the range of its fact."""
+    """Why a condition is never true: parts of it exclude one another, or one is beyond what its fact can be."""
     condition = clauses.condition(doubt.at)
     parts = [part_at(condition, span).formula for span in doubt.because] or [condition]
+    why = grounds(parts[0] if len(parts) == 1 else Every(tuple(parts)))
+    because = f", for {_list(why)}" if why else ""
     if len(parts) > 1:
-        return f"{_list([f'`{shown(part)}`' for part in parts])} exclude one another"
-    ranges = _ranges(parts[0])
-    return f"no facts make `{shown(parts[0])}` true{f', for {_list(ranges)}' if ranges else ''}"
-
-
-def _ranges(formula: Formula) -> list[str]:
-    terms = [term for test in tests(formula) for term in test.terms if isinstance(term, FactTerm | AttributeTerm)]
-    declared = dict.fromkeys(term.fact if isinstance(term, FactTerm) else term.attribute for term in terms)
-    return [said for one in declared if (said := _range(one))]
-
-
-def _range(declared: Fact | Attribute) -> str:
-    low, high = declared.range
-    ends = [
-        f"{word} {show(declared.type, end)}" for word, end in (("at least", low), ("at most", high)) if isfinite(end)
-    ]
-    return f"`{declared.name}` is {' and '.join(ends)}" if ends else ""
+        return f"{_list([f'`{shown(part)}`' for part in parts])} exclude one another{because}"
+    return f"no facts make `{shown(parts[0])}` true{because}"
 
 
 def _unreached(doubt: Doubt, clauses: Clauses) -> Diagnostic:
