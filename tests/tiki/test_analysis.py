@@ -77,6 +77,21 @@ def test_a_condition_that_all_known_or_absent_facts_meet_is_proved_always_to_hol
     assert the(asked(f"when {condition}: shed_load", ASK), Question.ALWAYS, "rule 1").outcome is Outcome.PROVED
 
 
+def test_where_a_rule_is_not_always_true_the_facts_that_it_asks_are_named() -> None:
+    rules = {
+        "short: when memory > 80% for 1m: shed_load": {"memory"},
+        "hot: when gpu > 90%, clear at 70%: migrate": {"gpu"},
+        "both: when memory > 80% and queue > 3: hold": {"memory", "queue"},
+        "or: when busy or load > 3: hold": {"busy", "load"},
+        "gap: when gpu is absent for 1m: hold": {"gpu"},
+    }
+    analysis = asked(*rules, ASK)
+    for rule, facts in rules.items():
+        found = the(analysis, Question.ALWAYS, rule.split(":")[0])
+        assert found.input is not None
+        assert facts <= found.input.facts.keys()
+
+
 @pytest.mark.parametrize(
     ("bullets", "unreached", "by"),
     [

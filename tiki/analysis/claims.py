@@ -35,10 +35,12 @@ class Reaches:
 
 @dataclass(frozen=True, slots=True)
 class Sure:
-    """No fact that the rules mention is unknown, nor any attribute of the actions; `known`: nor absent."""
+    """No fact that the rules mention is unknown, nor any attribute of the actions; `known`: nor absent.
+    facts: of these alone, by name."""
 
     actions: tuple[str, ...] = ()
     known: bool = False
+    facts: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from tiki.analysis.claims import All, Claim, Is, Reaches, Some, Sure, decides, f
 from tiki.analysis.inputs import Input
 from tiki.analysis.polish import thresholds
 from tiki.analysis.solver import Answer, Solver
-from tiki.plan import Plan, Verdict
+from tiki.plan import FactTerm, Plan, Verdict, tests
 
 MOST_OVERLAPS = 100
 """Overlaps that are listed of one point."""
@@ -133,7 +133,9 @@ class _Asked:
         if true.possible is False:
             return
         # False stays false however the unknown facts turn out, so an input that makes it so needs no unknown one.
-        always = self.solver.find(rule_is(plan, index, False), prefer=_KNOWN)
+        mine, now = _facts(plan, index), Is(plan.rules[index].condition, False)
+        wishes = (All((now, Sure(known=True, facts=mine))), now, Sure(known=True, facts=mine))
+        always = self.solver.find(rule_is(plan, index, False), Sure(facts=mine), prefer=wishes)
         statement = f"`{name}` is true whenever its facts are known or absent"
         yield self._refutable(Question.ALWAYS, (name,), statement, always)
         takers = self._takers(index) if reached.possible is False else ()
@@ -235,6 +237,14 @@ class _Asked:
         outcome = {True: Outcome.REFUTED, False: Outcome.PROVED, None: Outcome.UNSETTLED}[found.possible]
         example = "" if found.input is None else found.input.text(self.plan)
         return Result(question, clauses, statement, outcome, found.input, example, by)
+
+
+def _facts(plan: Plan, index: int) -> frozenset[str]:
+    """The facts that a rule asks, those of what keeps it true included."""
+    rule = plan.rules[index]
+    stay = None if rule.window is None else plan.windows[rule.window].stay
+    terms = (term for formula in (rule.condition, stay) if formula for test in tests(formula) for term in test.terms)
+    return frozenset(term.fact.name for term in terms if isinstance(term, FactTerm))
 
 
 def alike(one: Verdict, other: Verdict) -> bool:

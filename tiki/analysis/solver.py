@@ -173,7 +173,10 @@ class Solver:
         return (given.attributes.get(action, {}) if action else given.facts).get(name, UNKNOWN)
 
     def _mentioned(self, sure: Sure) -> list[Key]:
-        return [key for key in self._space.variables if not key[0] or key[0] in sure.actions]
+        def asked(action: str, name: str) -> bool:
+            return action in sure.actions if action else sure.facts is None or name in sure.facts
+
+        return [key for key in self._space.variables if asked(*key)]
 
     def _ask(self, claims: Sequence[Claim]) -> tuple[bool | None, Any]:
         """Whether the claims can hold together, and if so a model. Claims about formulas alone are put to a solver that
