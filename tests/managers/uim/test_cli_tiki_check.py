@@ -173,3 +173,39 @@ def test_the_page_about_checking_shows_what_the_command_says(elias: Elias) -> No
     shown = rest.partition("$ elias tiki check draft.tiki\n")[2].partition("```\n")[0]
     elias.write("draft.tiki", spec)
     assert elias("tiki", "check", "draft.tiki").out == shown
+
+
+@pytest.mark.parametrize("command", [("check",), ("test", "--fail-under", "100"), ("analyse",), ("docs",)])
+@pytest.mark.parametrize(
+    ("settings", "place", "says"),
+    [
+        ("specs: nowhere", "nowhere", "there is no such folder"),
+        ("specs: rule", "rule", "did you mean `rules`?"),
+        ("specs: empty", "empty", "there is no spec in this folder"),
+        ("specs: rules\noverlay: labb", "rules/overlays/labb", "did you mean `lab`?"),
+        ("specs: rules\noverlay: lobby", "rules/overlays/lobby", "the overlays here are hall, lab"),
+        ("specs: rules\noverlay: hall", "rules/overlays/hall", "there is no spec in this folder"),
+    ],
+)
+def test_specs_that_are_not_there_are_refused_not_found_right(
+    elias: Elias, command: tuple[str, ...], settings: str, place: str, says: str
+) -> None:
+    elias.write("elias.yaml", settings)
+    elias.write("rules/a.tiki", FIXED)
+    elias.write("rules/overlays/lab/a.tiki", "## URM Admission Spec\n- otherwise: hold\n")
+    for folder in ("empty", "rules/overlays/hall"):
+        (elias.folder / folder).mkdir(parents=True)
+    said = elias("tiki", *command)
+    assert said.code == 1
+    assert said.out == ""
+    assert says in said.err
+    assert f"where: {elias.folder / place}\n" in said.err
+    assert "cure: " in said.err
+
+
+@pytest.mark.parametrize("command", [("check",), ("test", "--coverage", "--fail-under", "100")])
+def test_a_named_folder_without_a_spec_is_refused(elias: Elias, command: tuple[str, ...]) -> None:
+    (elias.folder / "e").mkdir()
+    said = elias("tiki", *command, "e")
+    assert said.code == 1
+    assert "there is no spec in this folder" in said.err

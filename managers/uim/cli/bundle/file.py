@@ -61,12 +61,11 @@ def build(
 
 def _built(folder: Path, overlay: str) -> "tiki.Bundle":
     import tiki  # noqa: PLC0415
-    from managers.uim.cli.specs.sources import points  # noqa: PLC0415
+    from managers.uim.cli.specs.sources import overlay_of, points  # noqa: PLC0415
 
-    over = folder / "overlays" / overlay if overlay else None
-    for needed in (folder, *([over] if over else [])):
-        if not needed.is_dir():
-            raise Refused("no-specs", "there is no such folder", place=str(needed), cure="correct the path")
+    if not folder.is_dir():
+        raise Refused("no-specs", "there is no such folder", place=str(folder), cure="correct the path")
+    over = overlay_of(folder, overlay) if overlay else None
     try:
         found = tiki.load(folder, points(), over)
     except tiki.Invalid as error:

@@ -67,7 +67,7 @@ def readable(
 ) -> "tuple[list[tiki.Source], list[tiki.Source]]":
     """The same, less the files that cannot be read: these go into `report`."""
     import tiki  # noqa: PLC0415
-    from tiki.bundle import read_file, specs_below  # noqa: PLC0415
+    from tiki.bundle import read_file  # noqa: PLC0415
     from tiki.document import TESTS  # noqa: PLC0415
     from tiki.merge import OVERLAYS  # noqa: PLC0415
 
@@ -80,9 +80,51 @@ def readable(
         return [] if source is None else [source], []
     settings = settings_of(context)
     folder = folder_of(context, path)
-    over = folder / OVERLAYS / settings.overlay if settings.overlay and path is None else None
-    overlays = specs_below(over, f"{OVERLAYS}{over.name}/", report) if over else []
-    return specs_below(folder, "", report), overlays
+    texts = _some(folder, "", report)
+    if path is not None or not settings.overlay:
+        return texts, []
+    over = overlay_of(folder, settings.overlay)
+    return texts, _some(over, f"{OVERLAYS}{over.name}/", report)
+
+
+def _some(folder: Path, prefix: str, report: "Report") -> "list[tiki.Source]":
+    """The specs below a folder, at least one or what is wrong with it. Raises Refused."""
+    from tiki.bundle import specs_below  # noqa: PLC0415
+
+    if not folder.is_dir():
+        raise _missing("there is no such folder of specs", folder, "correct the path, or `specs` in elias.yaml")
+    before = len(report.found)
+    texts = specs_below(folder, prefix, report)
+    if not texts and len(report.found) == before:
+        cure = "correct the path; specs are in files `NAME.tiki`, and `elias tiki new` writes one"
+        raise Refused("no-specs", "there is no spec in this folder", place=str(folder), cure=cure)
+    return texts
+
+
+def overlay_of(folder: Path, name: str) -> Path:
+    """The folder of an overlay. Raises Refused, with those that there are."""
+    from tiki.merge import OVERLAYS  # noqa: PLC0415
+
+    over = folder / OVERLAYS / name
+    if over.is_dir():
+        return over
+    there = ", ".join(overlay_names(folder))
+    cure = f"the overlays here are {there}" if there else f"make the folder {over}, or name no overlay"
+    raise _missing(f"there is no overlay `{name}`", over, f"{cure}; `overlay` in elias.yaml names the one in force")
+
+
+def overlay_names(folder: Path) -> list[str]:
+    from tiki.merge import OVERLAYS  # noqa: PLC0415
+
+    return sorted(path.name for path in (folder / OVERLAYS).glob("*") if path.is_dir())
+
+
+def _missing(what: str, folder: Path, cure: str) -> Refused:
+    from difflib import get_close_matches  # noqa: PLC0415
+
+    beside = [path.name for path in folder.parent.glob("*") if path.is_dir()]
+    near = get_close_matches(folder.name, beside, 1)
+    return Refused("no-specs", what, place=str(folder), cure=f"did you mean `{near[0]}`? {cure}" if near else cure)
 
 
 def folder_of(context: typer.Context, path: Path | None) -> Path:
