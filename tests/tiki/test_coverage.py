@@ -57,6 +57,26 @@ def test_only_moments_that_a_line_expects_something_of_count() -> None:
 
 
 @pytest.mark.parametrize(
+    ("condition", "tries"),
+    [
+        ("queue >= 0", ["queue from 0 to 1"]),
+        ("queue > 0", ["queue above 0, to 1", "queue at 0"]),
+        ("0 <= queue", ["queue from 0 to 1"]),
+        ("queue < 1", ["queue below 1, to 0", "queue from 1 to 2"]),
+        ("queue > 2.5", ["queue above 2.5, to 3", "queue below 2.5, to 2"]),
+        ("queue > -5", []),
+        ("wait >= 0s", ["wait above 0s or at it"]),
+        ("wait < 0s", ["wait above 0s or at it"]),
+        ("wait > 0s", ["wait above 0s", "wait at 0s"]),
+        ("load >= 0", ["load from 0 to 1", "load below 0, to -1"]),
+    ],
+)
+def test_a_value_that_a_fact_cannot_have_is_nothing_to_look_at(condition: str, tries: list[str]) -> None:
+    left = missing(rules=("fallback: hold", f"when {condition}: shed_load"))
+    assert [one.partition(": try ")[2] for one in left if "near its limit" in one] == tries
+
+
+@pytest.mark.parametrize(
     ("low", "high", "sides"),
     [
         ("72%", "88%", 2),

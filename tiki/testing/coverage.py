@@ -6,13 +6,14 @@ counts for each kind.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from math import ceil, floor, inf, isfinite
 from typing import Literal
 
 from tiki.bundle import Bundle
 from tiki.examples import ExampleResult
 from tiki.kleene import compared, truth_of, value_of
 from tiki.plan import AttributeTerm, Constant, Formula, Plan, Term, Test, tests
-from tiki.schema import Type
+from tiki.schema import Attribute, Fact, Type
 from tiki.testing.expect import Attributes, Candidate
 from tiki.testing.run import Moment, ScenarioResult
 from tiki.trace import Trace
@@ -22,6 +23,7 @@ Kind = Literal["clause", "guard", "threshold", "time"]
 KINDS: tuple[Kind, ...] = ("clause", "guard", "threshold", "time")
 
 _ORDERS = ("<", "<=", ">", ">=")
+_WHOLE = (Type.COUNT, Type.BYTES)
 _PERIODS = (1, 60, 3600, 86400)
 
 Key = tuple[str, str, int, str]
@@ -130,33 +132,83 @@ def _sides(plan: Plan, clause: str, condition: Formula, seen: set[Key]) -> Itera
     for index, test in enumerate(tests(condition)):
         if test.operator in _ORDERS:
             for truth in (True, False):
+                side = _side(test, truth)
+                if side is not None and not side.possible:
+                    continue
                 covered = (point, clause, index, str(truth)) in seen
                 missing = f"`{test.text}` in {clause} is never {'true' if truth else 'false'} near its limit"
-                yield Goal(point, "threshold", clause, str(test.place), missing + _try(test, truth), covered)
+                cure = f": try {side}" if side is not None else ""
+                yield Goal(point, "threshold", clause, str(test.place), missing + cure, covered)
 
 
-def _try(test: Test, truth: bool) -> str:
-    """`: try memory from 80% to 88%`, where the limit is a value."""
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """The values near a limit on one side of it. type: of the limit. at: whether the limit itself is one of them."""
+
+    declared: Fact | Attribute
+    type: Type
+    limit: float
+    reach: float | None
+    up: bool
+    at: bool
+
+    @property
+    def far(self) -> float:
+        """The value farthest from the limit that the fact can have, infinite where there is no such one."""
+        reach = inf if self.reach is None else self.reach
+        end = self.limit + reach if self.up else self.limit - reach
+        if self.whole and isfinite(end):
+            end = floor(end + 1e-9) if self.up else ceil(end - 1e-9)
+        low, high = self.declared.range
+        return min(end, high) if self.up else max(end, low)
+
+    @property
+    def whole(self) -> bool:
+        return self.declared.type in _WHOLE
+
+    @property
+    def possible(self) -> bool:
+        """Whether the fact can have such a value."""
+        low, high = self.declared.range
+        first = self.limit
+        if self.whole:
+            first = ceil(first) if self.up else floor(first)
+            if first == self.limit and not self.at:
+                first += 1 if self.up else -1
+        first = max(first, low) if self.up else min(first, high)
+        apart = self.far - first if self.up else first - self.far
+        return apart > 0 or (apart == 0 and (self.at or first != self.limit))
+
+    def __str__(self) -> str:
+        name, at = self.declared.name, _shown(self.type, self.limit)
+        if not isfinite(self.far):
+            return f"{name} {'above' if self.up else 'below'} {at}{' or at it' if self.at else ''}"
+        far = _shown(self.type, self.far)
+        if self.at and self.far != self.limit:
+            return f"{name} from {at if self.up else far} to {far if self.up else at}"
+        return f"{name} at {at}" if self.at else f"{name} {'above' if self.up else 'below'} {at}, to {far}"
+
+
+def _side(test: Test, truth: bool) -> _Side | None:
+    """None where the limit is no value."""
     mirrored = isinstance(test.left, Constant)
     right, left = _both(test) if mirrored else _both(test)[::-1]
     if not isinstance(right, Constant) or isinstance(left, Constant):
-        return ""
+        return None
     limit = float(right.value)  # type: ignore[arg-type]
     up = ((test.operator in (">", ">=")) != mirrored) == truth
-    reach = near(right.type, limit)
-    name = left.attribute.name if isinstance(left, AttributeTerm) else left.fact.name
-    mine = (test.operator in (">=", "<=")) == truth
-    at = _shown(right.type, limit)
-    if reach is None:
-        return f": try {name} {'above' if up else 'below'} {at}{' or at it' if mine else ''}"
-    far = _shown(right.type, limit + reach if up else limit - reach)
-    if mine:
-        return f": try {name} from {at if up else far} to {far if up else at}"
-    return f": try {name} {'above' if up else 'below'} {at}, to {far}"
+    declared = left.attribute if isinstance(left, AttributeTerm) else left.fact
+    at = (test.operator in (">=", "<=")) == truth and not (declared.type in _WHOLE and limit % 1)
+    return _Side(declared, right.type, limit, near(_counted(test, right), limit), up, at)
+
+
+def _counted(test: Test, limit: Term) -> Type:
+    """What a comparison is in: a count, where a count is compared with a number."""
+    return Type.COUNT if Type.COUNT in (term.type for term in test.terms) else limit.type
 
 
 def _shown(type_: Type, value: float) -> str:
-    return show(type_, round(value) if type_ in (Type.COUNT, Type.BYTES) else value)
+    return show(type_, round(value) if type_ in _WHOLE else value)
 
 
 def near(type_: Type, limit: float) -> float | None:
@@ -167,7 +219,9 @@ def near(type_: Type, limit: float) -> float | None:
     """
     tenth = abs(limit) / 10
     match type_:
-        case Type.COUNT | Type.NUMBER if limit == round(limit):
+        case Type.COUNT:
+            return max(tenth, 1.0)
+        case Type.NUMBER if limit == round(limit):
             return max(tenth, 1.0)
         case Type.RATE:
             return max(tenth, 1 / period_of(limit))
@@ -250,8 +304,8 @@ def _settles(test: Test, condition: Formula, truths: Mapping[int, Truth]) -> boo
 def _is_near(test: Test, left: Known, right: Known) -> bool:
     if not isinstance(left, int | float) or not isinstance(right, int | float):
         return False
-    limit, type_ = (left, test.left.type) if isinstance(test.left, Constant) else (right, _both(test)[1].type)
-    reach = near(type_, float(limit))
+    limit, term = (left, test.left) if isinstance(test.left, Constant) else (right, _both(test)[1])
+    reach = near(_counted(test, term), float(limit))
     return reach is None or abs(left - right) <= reach * (1 + 1e-9)
 
 
