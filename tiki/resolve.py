@@ -228,8 +228,9 @@ class _Planner:
         limit = lookup(clear, scope, self.report)
         if limit is None:
             return None
-        if not isinstance(limit, Constant) or not comparable(limit.type, left.type):
-            self.report.error("TIKI-401", f"`clear at` wants a {left.type.value}", clear.place)
+        listed = isinstance(limit, Constant) and isinstance(limit.value, tuple)
+        if not isinstance(limit, Constant) or listed or not comparable(limit.type, left.type):
+            self.report.error("TIKI-401", f"`clear at` wants one {left.type.value}", clear.place)
             return None
         outward = _FALLING[operator]
         beyond = limit.value >= right.value if outward == ">" else limit.value <= right.value  # type: ignore[operator]

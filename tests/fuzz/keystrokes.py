@@ -68,6 +68,8 @@ def _ask(project: Project, path: str, position: Position) -> None:
     for found in project.found().values():
         for one in found:
             convert.diagnostic(one, project.buffers[one.path].text, locate)
+    for fix in quick_fixes(analysis.in_file(path), Span(line, 1, line, column)):
+        text.edited(edit for edit in fix.edits if edit.path == path)
     for span in _spans(project, analysis, path, line, column):
         assert is_inside(text.text, span), span
         start, end = text.range(span)
@@ -103,9 +105,6 @@ def _spans(project: Project, analysis: Analysis, path: str, line: int, column: i
     yield from (edit.span for edit in layout(text.text, path))
     yield from (edit.span for edit in layout_of(text.text, path, line, line + 3))
     yield from (Span(row, start, row, start) for row, start, _ in hints(analysis, path, 1, len(text.lines)))
-    here = Span(line, 1, line, column)
-    for fix in quick_fixes(project.found().get(path, []), here):
-        yield from (edit.span for edit in fix.edits if edit.path == path)
     document = analysis.documents.get(path)
     if document is not None:
         yield from (Span(first, 1, last, 1) for first, last in folds(document))

@@ -44,7 +44,19 @@ def words() -> list[str]:
         *("80%", "5m", "30s", "8GiB", "_per_minute", "true", "false", "unknown", "1e9", "999999999999999999", "-3"),
         *("decides: ", "fallback: ", "## Scenario: ", "load 10s: ", "given: ", "restart at ", "from 0s to ", " on a"),
         *("clear at ", "is absent", "nothing new", "still ", "is forbidden", "is allowed", " with ", " by ", "_x3"),
-        *("request_operator", "\u00a0", "\u200b", "é", "\U0001f600", "\x00"),
+        *(
+            "[5%]",
+            "[ready, lost]",
+            "(busy)",
+            "not busy",
+            "3, 4",
+            "request_operator",
+            "\u00a0",
+            "\u200b",
+            "é",
+            "\U0001f600",
+            "\x00",
+        ),
     )
     return [*marks, *WORDS, *dict.fromkeys(name for point in points().values() for name in _names(point))]
 
