@@ -40,17 +40,19 @@ class Refusal(NamedTuple):
 
 class Acceptance:
     """points: of this ELIAS. trust: folder of public keys, read at each check, so that a key that is added or taken
-    away counts at once. require: whether a signature is needed.
+    away counts at once. require: whether a signature is needed. place: what refusals name.
 
     accepted: what this process decides by. refused: why not by the newest bundle on record; None: it does.
     """
 
     accepted: Accepted
 
-    def __init__(self, points: Mapping[str, tiki.Point], trust: Path | None, *, require: bool) -> None:
+    def __init__(
+        self, points: Mapping[str, tiki.Point], trust: Path | None, *, require: bool, place: str = PLACE
+    ) -> None:
         self.points = points
         self.versions = {name: point.version for name, point in points.items()}
-        self.trust, self.require = trust, require
+        self.trust, self.require, self.place = trust, require, place
         self.refused: Refusal | None = None
 
     def bundle(self, text: BundleText, at: int) -> tiki.Bundle:
@@ -62,27 +64,27 @@ class Acceptance:
             return tiki.rebuild(text.sources, self.points)
         except tiki.Invalid as error:
             cure = "correct the specs and build it anew; `elias tiki check` shows the same"
-            raise Refused("bundle-unsound", str(error), place=PLACE, cure=cure) from None
+            raise Refused("bundle-unsound", str(error), place=self.place, cure=cure) from None
 
     def check(self, text: BundleText, at: int) -> None:
         """All of `bundle` but the compilation."""
         content = content_of(text)
-        artefact.check_digest(content, PLACE)
+        artefact.check_digest(content, self.place)
         if self.require:
             self.signers(text)
-        artefact.check_expiry(content, datetime.fromtimestamp(at / SECOND, UTC), PLACE)
-        artefact.check_language(content, PLACE)
-        artefact.check_points(content, self.versions, PLACE)
+        artefact.check_expiry(content, datetime.fromtimestamp(at / SECOND, UTC), self.place)
+        artefact.check_language(content, self.place)
+        artefact.check_points(content, self.versions, self.place)
 
     def signers(self, text: BundleText) -> tuple[str, ...]:
         """Who signed it, by the names of the keys that are trusted here. Raises Refused where nobody did."""
         if self.trust is None:
             cure = "set `bundles.trust` in elias.yaml to the folder of the public keys that count"
-            raise Refused("no-keys", "no key is trusted here", place=PLACE, cure=cure)
+            raise Refused("no-keys", "no key is trusted here", place=self.place, cure=cure)
         from federation.bundles.keys import trusted  # noqa: PLC0415 - OpenSSL, which most installations need not load
         from federation.bundles.signing import signers  # noqa: PLC0415
 
-        return signers(content_of(text), text.signatures, trusted(self.trust), PLACE)
+        return signers(content_of(text), text.signatures, trusted(self.trust), self.place)
 
     def accept(self, accepted: Accepted) -> None:
         """Decide by this from now on."""

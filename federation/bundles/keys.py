@@ -75,6 +75,9 @@ def is_locked(path: Path) -> bool:
 def load_private(path: Path, passphrase: bytes = b"") -> Ed25519PrivateKey:
     """Raises Refused when it is none, when others may read it, or when the passphrase is not its own."""
     raw = _read(path)
+    if b"PUBLIC KEY" in raw:
+        cure = "sign with the private one, which `elias bundle keygen` made as `NAME.key`"
+        raise Refused("key-private", "this is a public key: it verifies, and cannot sign", place=str(path), cure=cure)
     if path.stat().st_mode & 0o077:
         cure = (
             f"`chmod 600 {path}`; if others could read it, make a new one and take this one out of every trust folder"

@@ -83,7 +83,49 @@ def test_a_bundle_is_built_signed_verified_and_shown(elias: Elias) -> None:
 
 def test_the_same_specs_give_the_same_file(elias: Elias) -> None:
     first = Path(built(elias, "1.0")).read_bytes()
-    assert Path(built(elias, "1.0")).read_bytes() == first
+    elias("bundle", "build", "specs", "--version", "1.0", "--output", "again.bundle")
+    assert Path("again.bundle").read_bytes() == first
+
+
+def test_a_file_that_is_there_is_not_written_over_unless_somebody_says_so(elias: Elias) -> None:
+    file = built(elias, "1.0")
+    elias("bundle", "keygen", "ada.key")
+    elias("bundle", "sign", file, "--key", "ada.key")
+    signed = Path(file).read_bytes()
+    elias("bundle", "build", "specs", "--version", "1.0")
+    assert elias.code == 1
+    assert "where: 1.0.bundle" in elias.err
+    assert "cure: choose a new version" in elias.err
+    assert Path(file).read_bytes() == signed
+    elias("bundle", "build", "specs", "--version", "1.0", "--force")
+    assert elias.code == 0
+    assert Path(file).read_bytes() != signed
+
+
+def test_a_bundle_that_expired_already_is_not_built(elias: Elias) -> None:
+    elias("bundle", "build", "specs", "--version", "1.0", "--expires", "2020-01-01")
+    assert elias.code == 1
+    assert "cure: give `--expires` a time to come" in elias.err
+    assert not Path("1.0.bundle").exists()
+
+
+def test_a_public_key_that_shall_sign_is_told_as_such(elias: Elias) -> None:
+    file = built(elias, "1.0")
+    elias("bundle", "keygen", "ada.key")
+    elias("bundle", "sign", file, "--key", "ada.pub")
+    assert elias.code == 1
+    assert "this is a public key" in elias.err
+    assert "chmod" not in elias.err
+
+
+def test_a_bundle_that_does_not_verify_is_named(elias: Elias) -> None:
+    file = built(elias, "1.0")
+    elias("bundle", "keygen", "ada.key")
+    Path("trust").mkdir()
+    Path("ada.pub").rename("trust/ada.pub")
+    elias("bundle", "verify", file, "--trust", "trust")
+    assert elias.code == 1
+    assert f"where: {file}\n" in elias.err
 
 
 def test_a_file_is_unpacked_and_built_again_to_the_same_bytes(elias: Elias) -> None:
@@ -189,6 +231,19 @@ def test_a_bundle_is_put_in_force_and_taken_back(elias: Elias, client: httpx.Cli
     assert [e["version"] for e in page["bundles"]] == ["2.0", ""]
     rest = client.get("/v1/bundle/history", params={"before": page["next"]}).json()
     assert (rest["bundles"][0]["reason"], rest["next"]) == ("sooner", None)
+
+
+@pytest.mark.parametrize("more", [[], ["--at-start"]])
+def test_who_puts_an_unsigned_bundle_in_force_hears_that_nobody_vouches_for_it(elias: Elias, more: list[str]) -> None:
+    file = built(elias, "2.0", "70%")
+    elias("bundle", "activate", file, *more)
+    assert elias.code == 0
+    assert "unsigned: nobody vouches for it; `bundles.require_signature: true` refuses such" in elias.err
+    elias("bundle", "keygen", "ada.key")
+    elias("bundle", "sign", file, "--key", "ada.key")
+    elias("bundle", "activate", file, *more)
+    assert elias.code == 0
+    assert "unsigned" not in elias.err
 
 
 def test_an_edit_that_changes_where_a_policy_is_asked_says_so(elias: Elias) -> None:

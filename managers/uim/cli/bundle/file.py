@@ -31,6 +31,7 @@ def build(
         datetime | None,
         typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"], help="UTC; not put in force from then on."),
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
     json_: Json = False,
 ) -> None:
     """Write specs into one file. The same specs give the same bytes on every machine; specs with errors give none.
@@ -42,6 +43,7 @@ def build(
         elias bundle build my_specs -v 2026.10 --overlay production --expires 2027-01-31 -o rules.bundle
     """
     from datetime import UTC  # noqa: PLC0415
+    from time import time  # noqa: PLC0415
 
     from federation.bundles import artefact  # noqa: PLC0415 - the parser takes a quarter of a second
 
@@ -50,8 +52,14 @@ def build(
     name = overlay if overlay is not None else settings.overlay if folder is None else ""
     found = _built(chosen, name)
     until = expires and expires.replace(tzinfo=UTC)
+    if until and until.timestamp() <= time():
+        what = f"a bundle that expired at {until.isoformat()} comes into force nowhere"
+        raise Refused("bundle-expires", what, cure="give `--expires` a time to come")
     made = artefact.make(found.texts, _points_here(), version, until)
     path = output or Path(f"{version}{artefact.SUFFIX}")
+    if path.exists() and not force:
+        cure = "choose a new version; `--force` writes over it, and the signatures in it are lost"
+        raise Refused("bundle-exists", "there is a file already", place=str(path), cure=cure)
     _write(path, artefact.dump(made))
     for warning in found.warnings:
         say(f"{warning}\n")
@@ -142,7 +150,7 @@ def verify(
     from managers.uim.cli.specs.sources import points  # noqa: PLC0415
 
     text = record_of(read(file), origin="file", by="", reason="")
-    acceptance = Acceptance(points(), trust or settings_of(context).bundles.trust, require=True)
+    acceptance = Acceptance(points(), trust or settings_of(context).bundles.trust, require=True, place=str(file))
     acceptance.bundle(text, time.time_ns())
     names = acceptance.signers(text)
     if json_:

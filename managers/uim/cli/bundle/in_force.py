@@ -49,13 +49,19 @@ def activate(
         raise Refused("usage", "name a bundle, or `--folder`", cure="`elias bundle activate --help` has examples")
     if file is None:
         _switched(Api(settings).put("/v1/bundle/folder", words), json_)
-    elif at_start:
-        _stage(settings, _record(read(file), reason), json_)
     else:
         from federation.bundles.artefact import dump  # noqa: PLC0415
 
-        content = dump(read(file)).decode()
-        _switched(Api(settings).put("/v1/bundle", {**words, "file": content}), json_)
+        given = read(file)
+        found = None
+        if at_start:
+            _stage(settings, _record(given, reason), json_)
+        else:
+            found = Api(settings).put("/v1/bundle", {**words, "file": dump(given).decode()})
+        if not given.signatures:
+            say("unsigned: nobody vouches for it; `bundles.require_signature: true` refuses such")
+        if found is not None:
+            _switched(found, json_)
 
 
 def _stage(settings: "Settings", text: "BundleText", json_: bool) -> None:
