@@ -1,9 +1,11 @@
 """The command `elias`: its groups, and what its exit codes mean.
 
 0 done; 1 your input or the state of things does not allow it; 2 the command line is wrong; 3 ELIAS cannot be reached or
-has no time now; 70 a bug of ours. `elias run` ends with the code of the job.
+has no time now; 70 a bug of ours. `elias run` ends with the code of the job. Who closes the pipe that is written to, as
+`head` does, ends the command by SIGPIPE, which a shell shows as 141.
 """
 
+import signal
 import sys
 import tempfile
 import traceback
@@ -67,7 +69,16 @@ for group in (federation, decide, job, cases, control, apps, messages, ledger, s
 def main() -> None:
     """Runs the command line of this process, and ends it with an exit code."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _closed()
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # Typer takes it for a failure
+            _closed()
+        raise
     except Refused as error:
         complain(error.message, error.place, error.cure)
         sys.exit(REFUSED)
@@ -82,6 +93,12 @@ def main() -> None:
         sys.exit(REFUSED)
     except Exception as error:
         sys.exit(_bug(error))
+
+
+def _closed() -> None:
+    """Ends this process as the system ends one that does not ignore that nobody reads on."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.raise_signal(signal.SIGPIPE)
 
 
 def _bug(error: Exception) -> int:

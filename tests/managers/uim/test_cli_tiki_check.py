@@ -1,6 +1,9 @@
 """`elias tiki check`, as a spec author and a build use it."""
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -209,3 +212,17 @@ def test_a_named_folder_without_a_spec_is_refused(elias: Elias, command: tuple[s
     said = elias("tiki", *command, "e")
     assert said.code == 1
     assert "there is no spec in this folder" in said.err
+
+
+@pytest.mark.parametrize("rules", [1, 3000])
+def test_who_reads_no_further_is_not_told_of_errors(tmp_path: Path, rules: int) -> None:
+    """One finding is written as the process ends, many before."""
+    (tmp_path / "a.tiki").write_text("## URM Admission Spec\n- fallback: hold\n" + "- when fit_now: admit\n" * rules)
+    command = [sys.executable, "-m", "managers.uim.cli", "tiki", "check", "a.tiki"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read()
+    assert process.returncode == -signal.SIGPIPE
+    assert said == ""
