@@ -109,3 +109,24 @@ def test_a_terminal_gets_a_tree_in_colour(elias: Elias, monkeypatch: pytest.Monk
     out = elias("tiki", "explain", "urm.resource_pressure", "memory=97%", "--candidate", "migrate job.gpu=2").out
     assert "└── not tried: all_busy, crowded_gpu" in out
     assert "forbidden by room_for_the_job" in out
+
+
+@pytest.mark.parametrize(
+    ("facts", "says"),
+    [
+        (["restarts=1", "restarts=2"], "`restarts` is named twice, as 1 and as 2"),
+        (["max_restarts=9"], "`max_restarts` is a setting: "),
+    ],
+)
+def test_what_is_no_one_fact_is_refused_with_the_reason(elias: Elias, facts: list[str], says: str) -> None:
+    said = elias("tiki", "explain", "uam.restart", *facts)
+    assert said.code == 1
+    assert said.out == ""
+    assert says in said.err
+    assert "cure: " in said.err
+    assert "did you mean" not in said.err
+
+
+def test_a_fact_on_the_command_line_goes_before_that_of_a_file(elias: Elias) -> None:
+    elias.write("facts.json", json.dumps({"restarts": 1}))
+    assert elias("tiki", "explain", "uam.restart", "facts.json", "restarts=2").code == 0

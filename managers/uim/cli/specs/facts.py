@@ -27,10 +27,15 @@ def facts_of(program: "tiki.Program", words: Iterable[str]) -> "dict[str, tiki.K
     words: NAME=VALUE, a JSON file with the facts or with an event, or `-` for the same on standard input.
     """
     found: dict[str, tiki.Known] = {}
+    named: dict[str, str] = {}
     for word in words:
-        name, equals, value = word.partition("=")
+        name, equals, value = (part.strip() for part in word.partition("="))
         if equals:
-            found |= fact_of(program, name.strip(), value.strip())
+            if name in named:
+                what = f"`{name}` is named twice, as {named[name]} and as {value}"
+                raise Refused("bad-fact", what, cure="leave one of them out")
+            named[name] = value
+            found |= fact_of(program, name, value)
         elif word == "-" or Path(word).suffix == ".json":
             for name, given in _object(word).items():
                 found |= fact_of(program, name, given)
@@ -43,6 +48,10 @@ def fact_of(program: "tiki.Program", name: str, value: Any) -> "dict[str, tiki.K
     """One fact. Raises Refused."""
     from tiki import ABSENT, UNKNOWN  # noqa: PLC0415 - the parser takes a quarter of a second
 
+    if name in {*(one.name for one in program.point.settings), *program.settings}:
+        what = f"`{name}` is a setting: specs give its value, no event does"
+        cure = f"write `- {name}: {value}` in a spec, or leave it out here"
+        raise Refused("bad-fact", what, cure=cure)
     marks = {"absent": ABSENT, "unknown": UNKNOWN}
     try:
         return {name: program.parse_fact(name, marks.get(value, value) if isinstance(value, str) else value)}
