@@ -7,7 +7,7 @@ import lab
 import pytest
 
 import tiki
-from tiki import Verdict
+from tiki import Memory, Program, Verdict
 from tiki.analysis import (
     Analysis,
     Comparison,
@@ -25,6 +25,8 @@ from tiki.analysis import (
     decides,
     rule_is,
 )
+from tiki.analysis.inputs import Input, Stretch
+from tiki.windows import SECOND
 
 ASK = "fallback: request_operator"
 
@@ -233,6 +235,12 @@ def test_two_threads_analyse_side_by_side() -> None:
         (("when queue > 3: hold", "when queue > 5: hold"), ("when queue > 3 or queue > 5: hold",)),
         (("when busy: shed_load", "otherwise: hold"), ("hot: when busy == true: shed_load", "quiet: otherwise: hold")),
         (("never migrate when queue > 3",), ("never migrate when queue > 3", "never migrate when queue > 5")),
+        (("when gpu > 80% or (gpu > 80% and queue > 3) for 30s: hold",), ("when gpu > 80% for 30s: hold",)),
+        (("when memory > 80%, clear at 70%: hold",), ("when 80% < memory, clear at 70%: hold",)),
+        (
+            ("when memory > 80% for 30s, clear at 70%: consult [migrate, hold]",),
+            ("hot: when 80% < memory for 30s, clear at 70%: consult [migrate, hold]",),
+        ),
     ],
 )
 def test_specs_that_are_written_differently_and_mean_the_same_are_equivalent(
@@ -278,6 +286,62 @@ def test_a_longer_time_never_decides_more() -> None:
         ("shed_load", "tier operator"),
         ("tier operator", "hold"),
     }
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "certain", "doubtful"),
+    [
+        (
+            "when gpu > 80% for 30s",
+            "when gpu > 80% and queue > 3 for 30s",
+            {("shed_load", "hold"), ("tier operator", "hold"), ("shed_load", "tier operator")},
+            {("hold", "shed_load"), ("hold", "tier operator"), ("tier operator", "shed_load")},
+        ),
+        (
+            "when gpu > 80%, clear at 70%",
+            "when gpu > 80%, clear at 60%",
+            {("hold", "shed_load"), ("hold", "tier operator")},
+            {("shed_load", "hold"), ("shed_load", "tier operator")},
+        ),
+    ],
+)
+def test_what_no_samples_are_known_to_lead_to_may_differ_and_what_some_do_does(
+    old: str, new: str, certain: set[tuple[str, str]], doubtful: set[tuple[str, str]]
+) -> None:
+    bullets = [(f"{rule}: shed_load", "otherwise: hold") for rule in (old, new)]
+    found = compared(*bullets)
+    turns = {truth: set[tuple[str, str]]() for truth in (True, False)}
+    for one in found.differences:
+        turns[one.certain].add((choice(one.old), choice(one.new)))
+    assert certain <= turns[True]
+    assert not doubtful & turns[True]
+    programs = [lab.program(*plan, ASK) for plan in bullets]
+    for one in found.differences:
+        if one.certain and one.input.history:
+            assert [decided_after(program, one.input) for program in programs] == [one.old, one.new]
+
+
+def decided_after(program: Program, given: Input) -> Verdict:
+    """What the compiled rules say after the samples of an input's history, one a stretch and one of now."""
+    memory, ago = Memory(), [*(stretch.until for stretch in given.history), 0.0]
+    for before, stretch in zip((ago[0] + 1000, *ago), (*given.history, Stretch(0.0, given.facts)), strict=False):
+        facts = Input(stretch.facts).facts_of(program.point)
+        program.sample(memory, round((10_000 - before) * SECOND), facts)
+    now = given.facts_of(program.point)
+    return program.decide(now, program.sample(memory, round(10_000 * SECOND), now))
+
+
+def test_where_nothing_but_time_may_differ_whether_it_does_is_not_settled() -> None:
+    bullets = "when gpu > 80% for 30s: shed_load", "when gpu > 80% and queue > 3 for 30s: hold", "otherwise: hold"
+    found = compared(bullets, (bullets[0], "when gpu > 80% and queue > 3 for 30s: scale_out", bullets[2]))
+    assert (found.equivalent, {one.certain for one in found.differences}) == (Outcome.UNSETTLED, {False})
+
+
+def test_the_old_and_the_new_are_named_where_time_makes_another_thing_of_a_rule() -> None:
+    rule = "b: when gpu > 80% for {}: shed_load"
+    found = compared((rule.format("30s"), "otherwise: hold"), ("b: when gpu > 80%: shed_load", "otherwise: hold"))
+    (one,) = [one for one in found.differences if (choice(one.old), choice(one.new)) == ("hold", "shed_load")]
+    assert one.example == "gpu=81% (b for 30s is false in the old, until 15s ago gpu=80%)"
 
 
 def test_candidates_that_a_guard_newly_forbids_or_lets_through_are_shown() -> None:

@@ -7,6 +7,7 @@ from itertools import islice
 
 from tiki.analysis.claims import All, Claim, Not, Reaches, Some, Sure, decides, forbids, passes, stops
 from tiki.analysis.inputs import Input
+from tiki.analysis.lived import Lives
 from tiki.analysis.questions import Outcome, choice
 from tiki.analysis.solver import Solver
 from tiki.analysis.words import condition_of
@@ -23,7 +24,8 @@ class Difference:
     """Inputs of which the old plan says one thing and the new one another.
 
     input, example: one of them, and the same in TIKI. condition: TIKI words for which it is so, "" where a few words do
-    not say it. exactly: for no other input. unknown_only: it takes a fact that is unknown.
+    not say it. exactly: for no other input. unknown_only: it takes a fact that is unknown. certain: there is such an
+    input; else z3 has found one whose windows no samples are known to lead to.
     """
 
     old: Verdict
@@ -33,6 +35,7 @@ class Difference:
     condition: str
     exactly: bool
     unknown_only: bool
+    certain: bool = True
 
 
 @dataclass(frozen=True)
@@ -58,9 +61,9 @@ class SettingChange:
 @dataclass(frozen=True)
 class Comparison:
     """equivalent: whether rules, guards and what is consulted are the same for all inputs; not settled, where that is
-    open or where there are more differences than are listed. consults: whether every `consult` asks on the same inputs
-    for the same actions as before; refuted where it does not, with `consult_example`: then what was promised of a
-    policy's errors there was promised of other inputs."""
+    open, where no difference is certain or where there are more than are listed. consults: whether every `consult` asks
+    on the same inputs for the same actions as before; refuted where it does not, with `consult_example`: then what was
+    promised of a policy's errors there was promised of other inputs."""
 
     point: str
     equivalent: Outcome
@@ -77,16 +80,18 @@ def compare(old: Plan, new: Plan, timeout: float = 10.0) -> Comparison:
     a fact or an attribute was declared anew."""
     if old.point.name != new.point.name:
         raise ValueError(f"{old.point.name} and {new.point.name} are two points")
-    asked = _Asked(old, new, Solver(old, new, timeout=timeout))
+    solver = Solver(old, new, timeout=timeout)
+    asked = _Asked(old, new, solver, Lives(solver, (old, new)))
     open_: list[bool] = []
     differences = list(islice(asked.differences(open_), MOST_DIFFERENCES + 1))
     guards = tuple(asked.guards(open_))
     complete = not open_ and len(differences) <= MOST_DIFFERENCES
     consults, example = asked.consults()
-    differ = bool(differences or guards)
+    differ = bool(guards) or any(one.certain for one in differences)
+    same = complete and not differences
     return Comparison(
         point=new.point.name,
-        equivalent=Outcome.REFUTED if differ else Outcome.PROVED if complete else Outcome.UNSETTLED,
+        equivalent=Outcome.REFUTED if differ else Outcome.PROVED if same else Outcome.UNSETTLED,
         differences=tuple(differences[:MOST_DIFFERENCES]),
         guards=guards,
         settings=tuple(_settings(old, new)),
@@ -123,6 +128,7 @@ class _Asked:
     old: Plan
     new: Plan
     solver: Solver
+    lives: Lives
 
     def differences(self, open_: list[bool]) -> Iterator[Difference]:
         before, after = _outcomes(self.old), _outcomes(self.new)
@@ -147,7 +153,10 @@ class _Asked:
     def _difference(self, old: Verdict, new: Verdict, region: Claim, given: Input, unknown_only: bool) -> Difference:
         short = self.solver.find(region, prefer=(Sure(known=True), Sure())).input or given
         condition, exactly = condition_of(self.solver, region, short, (self.old, self.new))
-        return Difference(old, new, short, short.text(self.old, self.new), condition, exactly, unknown_only)
+        lived = self.lives.leading_to(region, short) or self.lives.leading_to(region, given)
+        shown, certain = lived or short, lived is not None or bool(condition)
+        text = shown.text(self.old, self.new)
+        return Difference(old, new, shown, text, condition, exactly, unknown_only, certain)
 
     def guards(self, open_: list[bool]) -> Iterator[GuardChange]:
         for action in sorted({guard.action for plan in (self.old, self.new) for guard in plan.guards}):
@@ -169,9 +178,12 @@ class _Asked:
             for action in actions:
                 for one, other in ((self.old, self.new), (self.new, self.old)):
                     changed.append(All((_chosen(before, said), passes(one, action), _forbidden(other, action))))
-        found = self.solver.find(Some(tuple(changed)), prefer=(Sure(known=True), Sure()))
-        outcome = {True: Outcome.REFUTED, False: Outcome.PROVED, None: Outcome.UNSETTLED}[found.possible]
-        return outcome, "" if found.input is None else found.input.text(self.old, self.new)
+        asks = Some(tuple(changed))
+        found = self.solver.find(asks, prefer=(Sure(known=True), Sure()))
+        if found.input is None:
+            return Outcome.PROVED if found.possible is False else Outcome.UNSETTLED, ""
+        lived = self.lives.leading_to(asks, found.input)
+        return (Outcome.UNSETTLED, "") if lived is None else (Outcome.REFUTED, lived.text(self.old, self.new))
 
 
 def _choices(outcomes: Sequence[_Outcome]) -> list[str]:

@@ -1,13 +1,15 @@
 """What time makes of conditions, for z3: the truth of a window is a variable of its own, bound by that of its condition
-now as `tiki.windows.judge` binds it, and by the other windows that have seen the same samples."""
+now as `tiki.windows.judge` binds it, and by the other windows that have seen the same samples. Windows that ask the
+same of them in other words are one."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from tiki.analysis.encode import Bool, Key, Pair, Space
 from tiki.analysis.inputs import Input
-from tiki.plan import Window
+from tiki.plan import Formula, Window, signature
 from tiki.values import Known
 
 _RELATED = 32
@@ -37,17 +39,45 @@ class History:
     def truth(self, window: Window) -> Pair:
         known = self.windows.get(window.key)
         if known is None:
-            known = self.windows[window.key] = self._held(window)
-            self._relate(known)
+            known = self._held(window)
+            if not any(known.pair is one.pair for one in self.windows.values()):
+                self._relate(known)
+            self.windows[window.key] = known
         return known.pair
 
     def _held(self, window: Window) -> Held:
         space, now = self.space, self.space.truth(window.condition)
         about = space.mentions(window.condition)
         possible, model = self.ask([now.true])
-        pair = self._over(window, now, possible is not False)
         known = None if model is None else {key[1]: value for key, value in space.read(model, about).items()}
-        return Held(window, pair, about, known)
+        same = next(self._same(window, about, known), None)
+        return Held(window, same.pair if same else self._over(window, now, possible is not False), about, known)
+
+    def _same(self, window: Window, about: set[Key], true_at: Mapping[str, Known] | None) -> Iterator[Held]:
+        """Windows that always have the truth of this one: they ask the same of the same samples, in whatever words."""
+
+        def alike(one: Held) -> bool:
+            other = one.window
+            return (
+                (other.duration, other.max_age, other.stay is None) == (*lasting, window.stay is None)
+                and not about.isdisjoint(one.about)
+                and (true_at is None or Input(true_at).truth(other.condition) is True)
+                and (one.true_at is None or Input(one.true_at).truth(window.condition) is True)
+            )
+
+        lasting = (window.duration, window.max_age)
+        for one in islice(filter(alike, self.windows.values()), _RELATED):
+            stays = window.stay is None or one.window.stay is None or self._equal(window.stay, one.window.stay)
+            if stays and self._equal(window.condition, one.window.condition):
+                yield one
+
+    def _equal(self, one: Formula, other: Formula) -> bool:
+        """Whether two formulas have the same truth for all inputs."""
+        if signature(one) == signature(other):
+            return True
+        left, right, no = self.space.truth(one), self.space.truth(other), self.space.z3.Not
+        sides = ((left.true, right.true), (left.false, right.false))
+        return all(self._excluded(a, no(b)) and self._excluded(b, no(a)) for a, b in sides)
 
     def _over(self, window: Window, now: Pair, possible: bool) -> Pair:
         space, over = self.space, now

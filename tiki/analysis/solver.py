@@ -77,6 +77,11 @@ class Solver:
             for guard in plan.guards:
                 self._space.truth(guard.condition, guard.action)
 
+    @property
+    def left(self) -> float:
+        """Seconds of computing time; 0 or less: nothing more is asked."""
+        return self._deadline - time.thread_time()
+
     def find(self, *claims: Claim, prefer: Sequence[Claim] = ()) -> Answer:
         """An input of which all the claims hold, if there is one; one of which the first of `prefer` holds as well,
         if there is such a one, else the next."""
@@ -196,7 +201,7 @@ class Solver:
         return found, model
 
     def _check(self, solver: Any, assumed: Sequence[Bool]) -> bool | None:
-        left = self._deadline - time.thread_time()
+        left = self.left
         if left <= 0:
             return None
         solver.set(timeout=max(1, int(left * 1000)))

@@ -171,3 +171,14 @@ def test_a_terminal_gets_a_table_and_a_bar(elias: Elias, ledger: str, monkeypatc
     monkeypatch.setenv("NO_COLOR", "1")
     said = elias("tiki", "diff", "old", "new", "--ledger", ledger)
     assert "hold -> ask operator" in said.out
+
+
+def test_what_may_differ_over_time_is_not_told_as_a_fact(elias: Elias) -> None:
+    elias.write("old/pressure.tiki", SPEC.replace("90%", "90% for 30s"))
+    elias.write("new/pressure.tiki", SPEC.replace("90%", "90% and jobs > 3 for 30s"))
+    out = elias("tiki", "diff", "old", "new", "--no-ledger").out.splitlines()
+    (stricter,) = [line for line in out if "consult [shed_load, hold] -> hold" in line]
+    (looser,) = [line for line in out if "hold -> consult [shed_load, hold]" in line]
+    assert "until 15s ago jobs=3" in stricter
+    assert "may differ" not in stricter
+    assert "may differ: the times at which conditions held are taken as independent" in looser

@@ -63,6 +63,8 @@ def _difference(one: "Difference") -> str:
     from tiki.analysis import choice  # noqa: PLC0415
 
     turn = f"{choice(one.old)} -> {choice(one.new)}"
+    if not one.certain:
+        return f"{turn} may differ: the times at which conditions held are taken as independent; found {one.example}"
     unknown = ", where a fact is unknown" if one.unknown_only else ""
     if not one.condition:
         return f"{turn}{unknown}: {one.example}"
@@ -85,6 +87,7 @@ def plain(one: "Comparison") -> dict[str, Any]:
                 "condition": difference.condition,
                 "exactly": difference.exactly,
                 "unknown_only": difference.unknown_only,
+                "certain": difference.certain,
                 "example": difference.example,
             }
             for difference in one.differences
