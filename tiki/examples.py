@@ -12,7 +12,7 @@ from tiki.plan import Plan, Verdict
 from tiki.program import Program
 from tiki.resolve import TIERS, plan_of, setting_values, unreadable
 from tiki.schema import Point, Type
-from tiki.trace import Trace, describe
+from tiki.trace import Trace
 from tiki.values import ABSENT, UNKNOWN, Known, Mark, Value, canonical, closest, show
 
 NOT_SET = ("decides", "fallback", "on_timeout")
@@ -140,12 +140,8 @@ def run_example(example: Example, merged: Merged, program: Program) -> ExampleRe
         program = Program(plan_of(merged, Report(), example.settings))
     held = program.unwatched(example.facts)
     trace = program.explain(example.facts, held)
-    passed = _squeezed(example.decides) in names_of(trace.verdict, program.plan)
-    message = (
-        ""
-        if passed
-        else f"{example.place}: expected {example.decides}, decided {describe(trace.verdict)}\n{trace.text()}"
-    )
+    passed = _squeezed(example.decides) in names_of(trace.outcome, program.plan)
+    message = "" if passed else f"{example.place}: expected {example.decides}, decided {trace.decided}\n{trace.text()}"
     return ExampleResult(example, passed, trace.verdict, trace, message)
 
 

@@ -6,10 +6,11 @@ from typing import Any
 import msgspec
 
 from tiki.kleene import compared, truth_of, value_of
-from tiki.plan import AttributeTerm, Constant, FactTerm, Formula, Plan, RulePlan, Test, Verdict, tests
+from tiki.plan import AttributeTerm, Constant, Every, FactTerm, Formula, Negation, Plan, RulePlan, Test, Verdict, tests
 from tiki.schema import Type
 from tiki.values import Known, Truth, show
 
+_SURE: Mapping[Truth, int] = {False: 0, None: 1, True: 2}
 _ORDERED = ("<", "<=", ">", ">=")
 
 
@@ -57,6 +58,20 @@ class Considered(msgspec.Struct, frozen=True):
         return "\n".join([f"{self.action}{f' ({named})' if named else ''}: {what}", *_branches(self.guards)])
 
 
+class Barred(msgspec.Struct, frozen=True):
+    """An action that is decided and that a guard forbids, whatever a candidate carries. guard: the first that does; it
+    cannot be told where its truth is None. instead: what answers, under the clause that decided."""
+
+    action: str
+    guard: Tried
+    instead: Verdict
+
+    def __str__(self) -> str:
+        told = "" if self.guard.truth else f", {self.guard.clause} cannot be told"
+        answers = self.instead.tier or self.instead.action
+        return f"{self.action} is forbidden by {self.guard.clause}{told}: the fallback answers, {answers}"
+
+
 class Trace(msgspec.Struct, frozen=True, gc=False):
     """A decision with the truth of every comparison up to the deciding clause, in order;
     rendered only when somebody reads it."""
@@ -99,6 +114,31 @@ class Trace(msgspec.Struct, frozen=True, gc=False):
         return True if self.verdict.reason == "rule" else None
 
     @property
+    def barred(self) -> Barred | None:
+        """What the facts alone forbid of the verdict; None where that is nothing, or depends on the candidates."""
+        plan, verdict = self.plan, self.verdict
+        guard = _forbidding(plan, self.facts, verdict.action)
+        if guard is None or verdict.action is None:
+            return None
+        instead = plan.fallback
+        if verdict.kind == "fallback" or _forbidding(plan, self.facts, instead.action) is not None:
+            instead = msgspec.structs.replace(plan.fallback, action=plan.point.terminal, args={}, tier=None)
+        instead = msgspec.structs.replace(instead, kind="fallback", clause=verdict.clause)
+        return Barred(verdict.action, guard, instead)
+
+    @property
+    def outcome(self) -> Verdict:
+        """What is answered: the verdict, or what answers where guards forbid it."""
+        barred = self.barred
+        return self.verdict if barred is None else barred.instead
+
+    @property
+    def decided(self) -> str:
+        """The verdict in words, and what the guards do to it."""
+        barred = self.barred
+        return describe(self.verdict) if barred is None else f"{describe(self.verdict)}, but {barred}"
+
+    @property
     def place(self) -> str:
         """Where the deciding clause stands; empty where no clause decided."""
         if self.verdict.reason in ("rule", "unknown"):
@@ -107,23 +147,34 @@ class Trace(msgspec.Struct, frozen=True, gc=False):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON: point, kind, clause, action, args, actions, tier, reason, place,
-        rules with their comparisons, and the names of those that were not tried."""
+        rules with their comparisons, the names of those that were not tried, and the guard that forbids the action
+        with what answers instead, or None."""
         verdict = msgspec.to_builtins(self.verdict)
         del verdict["index"]
         rules = msgspec.to_builtins(self.tried)
+        barred = self.barred
+        forbidden = None
+        if barred is not None:
+            instead = {"action": barred.instead.action, "tier": barred.instead.tier}
+            forbidden = {"guard": msgspec.to_builtins(barred.guard), "instead": instead}
         return {
             "point": self.plan.point.name,
             **verdict,
             "place": self.place,
             "rules": rules,
             "untried": list(self.untried),
+            "forbidden": forbidden,
         }
 
     def text(self) -> str:
         """A tree of plain text."""
         where = f" ({self.place})" if self.place else ""
         lines = [f"{self.plan.point.name}: {describe(self.verdict)}{where}", *_branches(self.tried)]
-        return "\n".join([*lines, f"   not tried: {', '.join(self.untried)}"] if self.untried else lines)
+        if self.untried:
+            lines.append(f"   not tried: {', '.join(self.untried)}")
+        if self.barred is not None:
+            lines += [str(self.barred), *_branches((self.barred.guard,))]
+        return "\n".join(lines)
 
 
 def consider(plan: Plan, facts: tuple[Known, ...], action: str, attributes: Mapping[str, Any]) -> Considered:
@@ -144,6 +195,31 @@ def consider(plan: Plan, facts: tuple[Known, ...], action: str, attributes: Mapp
         if one.name in attributes
     }
     return Considered(action, shown, next((one.clause for one in asked if one.truth is not False), None), tuple(asked))
+
+
+def _forbidding(plan: Plan, facts: tuple[Known, ...], action: str | None) -> Tried | None:
+    """The first guard that takes every candidate of an action out: it is not false, whatever they carry."""
+    mine = [guard for guard in plan.guards if guard.action == action]
+    if action is None or not any(False not in _truths(guard.condition, facts) for guard in mine):
+        return None
+    asked = consider(plan, facts, action, {}).guards
+    return next(one for guard, one in zip(mine, asked, strict=True) if False not in _truths(guard.condition, facts))
+
+
+def _truths(formula: Formula, facts: tuple[Known, ...]) -> set[Truth]:
+    """What a condition may be for a candidate of which nothing is known; never too few."""
+    match formula:
+        case Test():
+            truth = _now(formula, facts, {})
+            carried = any(isinstance(term, AttributeTerm) for term in formula.terms)
+            return {True, False, None} if carried and truth is None else {truth}
+        case Negation(item):
+            return {None if truth is None else not truth for truth in _truths(item, facts)}
+    chosen = min if isinstance(formula, Every) else max
+    found, *others = (_truths(item, facts) for item in formula.items)
+    for other in others:
+        found = {chosen(one, two, key=_SURE.__getitem__) for one in found for two in other}
+    return found
 
 
 def _now(test: Test, facts: tuple[Known, ...], attributes: Mapping[str, Any]) -> Truth:

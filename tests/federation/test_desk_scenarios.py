@@ -21,6 +21,19 @@ SECOND = 1_000_000_000
 
 heats = st.sampled_from(["50%", "75%", "85%", "95%", "unknown", "absent"])
 gases = st.sampled_from(["5%", "50%", "absent", "unknown"])
+guards = st.lists(
+    st.sampled_from(
+        [
+            "- never cool when gas < 10%",
+            "- never cool when heat > 80% and gas is absent",
+            "- never vent when heat > 70%",
+            "- never vent when heat > 70% or window.wind > 20",
+        ]
+    ),
+    max_size=3,
+    unique=True,
+)
+fallbacks = st.sampled_from(["request_operator", "hold", "vent", "cool"])
 steps = st.lists(st.tuples(heats, gases), min_size=1, max_size=20)
 intervals = st.sampled_from([5, 10, 20, 40])
 
@@ -36,9 +49,12 @@ class Blank:
 
 
 @settings(max_examples=150, deadline=None)
-@given(steps, intervals)
-def test_at_every_moment_the_desk_decides_what_a_scenario_does(samples: list[tuple[str, str]], every: int) -> None:
-    in_force = bundle(TEMPORAL)
+@given(steps, intervals, guards, fallbacks)
+def test_at_every_moment_the_desk_decides_what_a_scenario_does(
+    samples: list[tuple[str, str]], every: int, forbidding: list[str], fallback: str
+) -> None:
+    furnace = TEMPORAL.replace("fallback: request_operator", "\n".join([f"fallback: {fallback}", *forbidding]), 1)
+    in_force = bundle(furnace)
     text = "\n".join(
         [
             *("- decides: lab.furnace", "## Scenario: any"),
@@ -63,9 +79,10 @@ def test_at_every_moment_the_desk_decides_what_a_scenario_does(samples: list[tup
         assert tuple(asked.held) == moment.trace.held
         assert reply.clause == verdict.clause
         assert reply.reason.startswith("in force since") is not moment.fired
-        if moment.fired and verdict.kind == "act":
-            assert (reply.action, reply.status) == (verdict.action, "answered")
-        if moment.fired and verdict.kind != "act":
+        outcome = moment.trace.outcome
+        if moment.fired and outcome.action is not None:
+            assert (reply.action, reply.status) == (outcome.action, "answered")
+        if moment.fired and outcome.action is None:
             assert reply.status == "waiting"
         expected, _ = plot.program.latch(asked.latch, verdict, asked.at)
         assert asked.latched == expected

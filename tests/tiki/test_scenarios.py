@@ -189,6 +189,19 @@ def test_a_scenario_that_is_wrong_says_what_was_decided_instead(lines: tuple[str
     assert why in said.partition("\n")[0]
 
 
+def test_an_action_that_the_facts_alone_forbid_is_not_what_is_decided() -> None:
+    rules = ("fallback: request_operator", "hot: when memory > 80%: migrate", "late: never migrate when queue > 3")
+    lines = ("given: memory 85%, queue 4", "at 0s: {}")
+    told = message(lines[0], lines[1].format("migrate by hot"), rules=rules)
+    assert "decided migrate, by hot, but migrate is forbidden by late: the fallback answers, operator" in told
+    assert "queue > 3: true (queue is 4), by 1" in told
+    for expected in ("fallback", "request_operator by hot"):
+        assert not message(lines[0], lines[1].format(expected), rules=rules)
+    assert not message("given: memory 85%, queue 3", "at 0s: migrate by hot", rules=rules)
+    unsure = message("given: memory 85%, queue unknown", "at 0s: migrate", rules=rules)
+    assert "forbidden by late, late cannot be told: the fallback answers" in unsure
+
+
 def test_a_failure_shows_the_facts_the_comparisons_and_what_was_decided_when() -> None:
     said = message("load 10s: memory 50% 95%x5", "at 20s: hold")
     assert "facts: memory 95%" in said

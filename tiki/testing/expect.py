@@ -117,8 +117,8 @@ def objection(expected: Expected, trace: Trace, fired: bool, candidate: Candidat
         return f"decided {describe(trace.verdict)}"
     if isinstance(expected, NothingNew):
         return f"decided {describe(trace.verdict)}" if fired else ""
-    if "".join(str(expected.choice).split()) not in names_of(trace.verdict, trace.plan):
-        return f"decided {describe(trace.verdict)}"
+    if "".join(str(expected.choice).split()) not in names_of(trace.outcome if fired else trace.verdict, trace.plan):
+        return f"decided {trace.decided if fired else describe(trace.verdict)}"
     if fired and expected.still:
         return f"decided {describe(trace.verdict)}, anew"
     if not fired and not expected.still:

@@ -44,6 +44,35 @@ def test_candidates_are_held_before_the_guards(elias: Elias) -> None:
     assert first["guards"][0]["steps"][0]["values"] == {"target.gpu_free": "1", "job.gpu": "2"}
 
 
+LAST = """## UFM Node Health Spec
+- decides: ufm.node_health
+- fallback: hold
+- back: when passed >= 2: readmit
+- few: never readmit when passed < 5
+- seen: never readmit when missed > 3
+"""
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        (("passed=3", "missed=0"), "readmit is forbidden by few: the fallback answers, hold"),
+        (("passed=6", "missed=4"), "readmit is forbidden by seen: the fallback answers, hold"),
+        (("passed=6",), "readmit is forbidden by seen, seen cannot be told: the fallback answers, hold"),
+        (("passed=6", "missed=0"), ""),
+    ],
+)
+def test_what_guards_forbid_by_the_facts_alone_is_left_to_the_fallback(
+    elias: Elias, facts: tuple[str, ...], said: str
+) -> None:
+    elias.write("last.tiki", LAST)
+    found = elias("tiki", "explain", "last.tiki", *facts)
+    assert found.out.startswith("ufm.node_health: readmit, by back")
+    assert [line for line in found.out.splitlines() if "forbidden" in line] == [said] * bool(said)
+    forbidden = elias("tiki", "explain", "last.tiki", *facts, "--json").json["forbidden"]
+    assert (forbidden and forbidden["instead"]) == ({"action": "hold", "tier": None} if said else None)
+
+
 def test_a_file_of_specs_is_explained_by_itself(elias: Elias) -> None:
     elias.write("my.tiki", SPEC)
     said = elias("tiki", "explain", "my.tiki", "fits_now=true", "pressure=95%")

@@ -38,6 +38,8 @@ def _decision(trace: "tiki.Trace") -> "Tree":
         _add(tree, one)
     if trace.untried:
         tree.add(Text(f"not tried: {', '.join(trace.untried)}", style="dim"))
+    if trace.barred is not None:
+        _add(tree.add(Text(str(trace.barred), style="red")), trace.barred.guard)
     return tree
 
 
