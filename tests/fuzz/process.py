@@ -121,6 +121,7 @@ def main() -> None:
             f"-dict={dictionary.name}",
             f"-max_len={LONGEST}",
             f"-artifact_prefix={findings}/",
+            "-entropic_scale_per_exec_time=1",
             "-timeout=300",
             "-report_slow_units=300",
         ]

@@ -1,5 +1,6 @@
 """Prints a file of scenarios the one way it is written. Prose and comments stay."""
 
+import re
 from textwrap import wrap
 
 from tiki.diagnostics import Invalid, Source, errors
@@ -50,5 +51,6 @@ def _wrapped(text: str) -> tuple[str, ...]:
     if '"' in text or len(text) <= WIDTH:
         return (text,)
     held = text.replace(" ", "\0").replace(",\0", ", ").replace("\0is\0", " is\0")
+    held = re.sub(r" (?=[-*+]\0)", "\0", held)  # at the start of a line it would be a bullet
     lines = wrap(held, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
     return tuple(line.replace("\0", " ") for line in lines)
