@@ -1,5 +1,6 @@
 """Proofs in a process of their own, whatever becomes of it."""
 
+import multiprocessing
 import os
 import signal
 from collections.abc import Callable
@@ -54,3 +55,9 @@ def test_what_is_wrong_with_the_question_is_raised() -> None:
 
     with pytest.raises(ValueError, match="two points"):
         bounded(work, 1.0)
+
+
+def test_an_interrupt_while_something_is_proved_ends_both() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        bounded(never_end, 60.0, lambda done, total: os.kill(os.getpid(), signal.SIGINT))
+    assert multiprocessing.active_children() == []
