@@ -46,11 +46,9 @@ def build(
     from time import time  # noqa: PLC0415
 
     from federation.bundles import artefact  # noqa: PLC0415 - the parser takes a quarter of a second
+    from managers.uim.cli.specs.sources import overlay_in  # noqa: PLC0415
 
-    settings = settings_of(context)
-    chosen = folder or settings.spec_folder
-    name = overlay if overlay is not None else settings.overlay if folder is None else ""
-    found = _built(chosen, name)
+    found = _built(folder or settings_of(context).spec_folder, overlay_in(context, folder, overlay))
     until = expires and expires.replace(tzinfo=UTC)
     if until and until.timestamp() <= time():
         what = f"a bundle that expired at {until.isoformat()} comes into force nowhere"

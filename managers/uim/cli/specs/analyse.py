@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,9 +9,10 @@ import typer
 from federation.errors import Refused
 from managers.uim.cli.output import Json, emit, progress
 from managers.uim.cli.specs.bounded import bounded
-from managers.uim.cli.specs.sources import Folder, bundle_of, known, points
+from managers.uim.cli.specs.sources import Folder, Overlay, bundle_of, known, points
 
 if TYPE_CHECKING:
+    import tiki
     from tiki.analysis import Analysis, Result
     from tiki.plan import Plan
 
@@ -24,6 +24,7 @@ UNSETTLED = 3
 def analyse(
     context: typer.Context,
     path: Folder = None,
+    overlay: Overlay = None,
     point: Annotated[
         str, typer.Option(help="One decision point; by default all that the specs have clauses for.")
     ] = "",
@@ -46,7 +47,9 @@ def analyse(
 
         elias tiki analyse my_specs --timeout 60 --json
     """
-    analyses = _analyses(context, path, point, timeout)
+    if point:
+        known(point, points())
+    analyses = _analyses(bundle_of(context, path, overlay), point, timeout)
     if json_:
         emit([_plain(one) for one in analyses])
     else:
@@ -55,14 +58,12 @@ def analyse(
         raise typer.Exit(UNSETTLED)
 
 
-def _analyses(context: typer.Context, path: Path | None, point: str, timeout: float) -> "list[Analysis]":
+def _analyses(bundle: "tiki.Bundle", point: str, timeout: float) -> "list[Analysis]":
     import z3  # noqa: F401, PLC0415 - here, and not again in every process that proves
 
     from tiki.analysis import Analysis, analyse  # noqa: PLC0415 - only this command and `diff` need a solver
 
-    if point:
-        known(point, points())
-    plans = [program.plan for name, program in sorted(bundle_of(context, path).programs.items()) if point in ("", name)]
+    plans = [program.plan for name, program in sorted(bundle.programs.items()) if point in ("", name)]
     plans = [plan for plan in plans if plan.rules or plan.guards or plan.last.reason != "unset"]
     if point and not plans:
         raise Refused("no-clauses", f"no spec has clauses for {point}", cure="leave out --point, or name another one")

@@ -10,10 +10,11 @@ import typer
 from federation.errors import Refused
 from managers.uim.cli.output import Json, emit, progress, say
 from managers.uim.cli.specs.bounded import Step, bounded
-from managers.uim.cli.specs.sources import Folder, folder_of, points, readable
+from managers.uim.cli.specs.sources import Folder, Overlay, folder_of, overlay_in, overlay_names, points, readable
 
 if TYPE_CHECKING:
     from tiki import Diagnostic, Source
+    from tiki.diagnostics import Report
 
 
 class Format(StrEnum):
@@ -31,6 +32,7 @@ class FailOn(StrEnum):
 def check(
     context: typer.Context,
     path: Folder = None,
+    overlay: Overlay = None,
     format_: Annotated[Format, typer.Option("--format", help="How findings are printed.")] = Format.TEXT,
     json_: Json = False,
     fail_on: Annotated[FailOn, typer.Option(help="From which severity on the exit code is 1.")] = FailOn.ERROR,
@@ -64,32 +66,68 @@ def check(
     if explain:
         print(_page(explain))
         return
-    import tiki  # noqa: PLC0415 - the parser takes a quarter of a second
-    from tiki.diagnostics import Report  # noqa: PLC0415
+    from tiki.diagnostics import Report  # noqa: PLC0415 - the parser takes a quarter of a second
 
     report = Report()
-    texts, overlays = readable(context, path, report)
+    texts, overlays = readable(context, path, report, overlay)
+    if overlays:
+        say(f"with overlay {overlay_in(context, path, overlay)}")
     files = len(texts) + len(overlays) + len(report.found)
     if fix or diff:
         report.take(_fix(context, path, texts, overlays, write=not diff, budget=budget))
     else:
-        declared = points()
-
-        def work(seconds: float, step: Step) -> "tuple[list[Diagnostic], list[str]]":
-            open_: list[str] = []
-            return tiki.check(texts, declared, overlays, budget=seconds, progress=step, unsettled=open_.append), open_
-
-        with progress("proving") as step:
-            found, open_ = bounded(work, budget, step)
-        report.take(found)
-        if open_ and budget:
-            say(f"not settled in {budget:g} s: {', '.join(open_)}; --budget gives it more time")
+        report.take(_checked(texts, overlays, budget))
+        if overlay is None and not overlays and (path is None or path.is_dir()):
+            files += _with_each_overlay(context, path, budget, report)
     found = report.in_order()
     if not diff:
         _show(found, Format.JSON if json_ else format_, _locate(context, path), files)
     bad = {FailOn.ERROR: ("error",), FailOn.WARNING: ("error", "warning"), FailOn.NEVER: ()}[fail_on]
     if any(one.severity in bad for one in found):
         raise typer.Exit(1)
+
+
+def _checked(texts: "Sequence[Source]", overlays: "Sequence[Source]", budget: float) -> "list[Diagnostic]":
+    import tiki  # noqa: PLC0415
+
+    declared = points()
+
+    def work(seconds: float, step: Step) -> "tuple[list[Diagnostic], list[str]]":
+        open_: list[str] = []
+        return tiki.check(texts, declared, overlays, budget=seconds, progress=step, unsettled=open_.append), open_
+
+    with progress("proving") as step:
+        found, open_ = bounded(work, budget, step)
+    if open_ and budget:
+        say(f"not settled in {budget:g} s: {', '.join(open_)}; --budget gives it more time")
+    return found
+
+
+def _with_each_overlay(context: typer.Context, path: Path | None, budget: float, report: "Report") -> int:
+    """Adds to the report of the base what every overlay brings, and says how each did. How many files they have."""
+    base, files = list(report.found), 0
+    for name in overlay_names(folder_of(context, path)):
+        try:
+            texts, overlays = readable(context, path, report, name)
+        except Refused as refused:
+            say(f"with overlay {name}: {refused.message}")
+            continue
+        found = _checked(texts, overlays, budget)
+        errors = sum(one.severity == "error" for one in found)
+        say(f"with overlay {name}: {errors} errors, {len(found) - errors} warnings")
+        report.take(_named(one, name) for one in found if one not in base)
+        files += len(overlays)
+    return files
+
+
+def _named(one: "Diagnostic", overlay: str) -> "Diagnostic":
+    """A finding that says which overlay makes it, where its place does not."""
+    from dataclasses import replace  # noqa: PLC0415
+
+    from tiki.merge import OVERLAYS  # noqa: PLC0415
+
+    inside = one.path.startswith(f"{OVERLAYS}{overlay}/")
+    return one if inside else replace(one, message=f"with overlay {overlay}: {one.message}")
 
 
 def _page(code: str) -> str:

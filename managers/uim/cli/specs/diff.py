@@ -11,6 +11,7 @@ from managers.uim.cli.client import settings_of, url_of
 from managers.uim.cli.output import Json, emit, progress, say, table
 from managers.uim.cli.specs import meaning
 from managers.uim.cli.specs.revision import bundle_at
+from managers.uim.cli.specs.sources import Overlay
 
 if TYPE_CHECKING:
     from federation.ledger.store import Store
@@ -24,6 +25,7 @@ def diff(
         typer.Argument(help="A file, folder or bundle, `REVISION:PATH`, `latest`, or a version or digest on record."),
     ],
     new: Annotated[str, typer.Argument(help="The same, of the specs after the edit.")],
+    overlay: Overlay = None,
     ledger: Annotated[str, typer.Option(help="A file or database URL; by default the one of this installation.")] = "",
     no_ledger: Annotated[bool, typer.Option("--no-ledger", help="Compare the meaning alone.")] = False,
     number: Annotated[int, typer.Option("--number", "-n", min=0, help="How many decisions to name.")] = 20,
@@ -51,7 +53,7 @@ def diff(
 
     points = Roster(ROSTER).points
     with _opened(context, ledger, no_ledger) as store:
-        edit = Edit(bundle_at(context, old, store, points), bundle_at(context, new, store, points))
+        edit = Edit(*(bundle_at(context, word, overlay, store, points) for word in (old, new)))
         comparisons = meaning.compared(edit, timeout)
         if json_:
             found = _report(context, edit, store, points, None if all_ else number)

@@ -7,12 +7,13 @@ import typer
 
 from federation.errors import Refused
 from managers.uim.cli.output import say
-from managers.uim.cli.specs.sources import Folder, bundle_of
+from managers.uim.cli.specs.sources import Folder, Overlay, bundle_of
 
 
 def docs(
     context: typer.Context,
     path: Folder = None,
+    overlay: Overlay = None,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="FILE.html or FILE.md; `-` is Markdown on standard output.")
     ] = Path("-"),
@@ -31,7 +32,7 @@ def docs(
 
     if output.suffix not in (".html", ".md") and str(output) != "-":
         raise Refused("bad-suffix", "the page is HTML or Markdown", place=str(output), cure="name FILE.html or FILE.md")
-    bundle = bundle_of(context, path)
+    bundle = bundle_of(context, path, overlay)
     text = pages.html(bundle, title) if output.suffix == ".html" else pages.markdown(bundle, title)
     if str(output) == "-":
         print(text, end="")

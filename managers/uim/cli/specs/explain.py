@@ -10,7 +10,7 @@ from managers.uim.cli import decide
 from managers.uim.cli.output import Json, emit
 from managers.uim.cli.specs import tree
 from managers.uim.cli.specs.facts import candidate_of, facts_of, values_of
-from managers.uim.cli.specs.sources import bundle_of, known, points
+from managers.uim.cli.specs.sources import Overlay, bundle_of, known, points
 
 if TYPE_CHECKING:
     import tiki
@@ -34,6 +34,7 @@ def explain(
         typer.Argument(help="NAME=VALUE, a JSON file, or `-`; what is missing is unknown.", show_default=False),
     ] = None,
     specs: Specs = None,
+    overlay: Overlay = None,
     point: OnPoint = "",
     candidate: Annotated[
         list[str] | None,
@@ -58,7 +59,7 @@ def explain(
     if decision:
         decide.explain(context, decision, json_)
         return
-    program = chosen(context, what, point, specs)
+    program = chosen(context, what, point, specs, overlay)
     values = values_of(program, facts_of(program, facts or ()))
     trace = program.explain(values, program.unwatched(values))
     from tiki.trace import consider  # noqa: PLC0415 - the language takes a quarter of a second
@@ -73,7 +74,9 @@ def explain(
         tree.show(trace, considered)
 
 
-def chosen(context: typer.Context, what: str, point: str, specs: Path | None) -> "tiki.Program":
+def chosen(
+    context: typer.Context, what: str, point: str, specs: Path | None, overlay: str | None = None
+) -> "tiki.Program":
     """The program that `SPEC|POINT` names. Raises Refused with the points that it might mean."""
     declared = points()
     if not what and specs is None:
@@ -81,10 +84,10 @@ def chosen(context: typer.Context, what: str, point: str, specs: Path | None) ->
         raise Refused("no-point", "say what to explain: a decision point, or a file of specs", cure=cure)
     path = Path(what) if what else specs
     if what not in declared and path is not None and path.exists():
-        return _one_of(concerned(bundle_of(context, path)), point, path)
+        return _one_of(concerned(bundle_of(context, path, overlay)), point, path)
     if "/" in what or what.endswith((".tiki", ".md")):
         raise Refused("no-spec", "there is no such file", place=what, cure="check the path")
-    return bundle_of(context, specs).programs[known(what, declared).name]
+    return bundle_of(context, specs, overlay).programs[known(what, declared).name]
 
 
 def _one_of(programs: "dict[str, tiki.Program]", point: str, path: Path) -> "tiki.Program":

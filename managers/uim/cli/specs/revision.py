@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from federation.errors import Refused
-from managers.uim.cli.specs.sources import bundle_of
+from managers.uim.cli.output import say
+from managers.uim.cli.specs.sources import bundle_of, overlay_in, overlay_names
 
 if TYPE_CHECKING:
     import tiki
@@ -23,9 +24,14 @@ _CURE = "name a file, a folder, a bundle, `HEAD~1:tiki_specs`, `latest`, or a bu
 
 
 def bundle_at(
-    context: typer.Context, word: str, store: "Store | None", points: "dict[str, DecisionPoint]"
+    context: typer.Context,
+    word: str,
+    overlay: str | None,
+    store: "Store | None",
+    points: "dict[str, DecisionPoint]",
 ) -> "tiki.Bundle":
     """What a word names: an existing path, `REVISION:PATH` of git, or a bundle on record by version or digest.
+    overlay: what is laid over it where it is a folder.
 
     Raises Refused with the cure.
     """
@@ -33,10 +39,10 @@ def bundle_at(
     if path.is_file() and path.suffix == ".bundle":
         return _from_artefact(path, points)
     if path.exists():
-        return bundle_of(context, path)
+        return bundle_of(context, path, overlay if path.is_dir() else None, word)
     revision, colon, _ = word.partition(":")
     if colon and revision:
-        return _from_git(context, word)
+        return _from_git(context, word, overlay)
     if store is None:
         raise Refused("no-specs", f"`{word}` is no path, and there is no ledger here that might know it", cure=_CURE)
     return _on_record(word, store, points)
@@ -49,7 +55,7 @@ def _from_artefact(path: Path, points: "dict[str, DecisionPoint]") -> "tiki.Bund
     return _rebuilt(content.texts, content.points, points, str(path))
 
 
-def _from_git(context: typer.Context, word: str) -> "tiki.Bundle":
+def _from_git(context: typer.Context, word: str, overlay: str | None) -> "tiki.Bundle":
     kind = _git(word, "cat-file", "-t", word).strip()
     with tempfile.TemporaryDirectory() as folder:
         if kind == b"blob":
@@ -58,7 +64,18 @@ def _from_git(context: typer.Context, word: str) -> "tiki.Bundle":
             return bundle_of(context, path)
         with tarfile.open(fileobj=io.BytesIO(_git(word, "archive", word))) as archive:
             archive.extractall(folder, filter="data")
-        return bundle_of(context, Path(folder))
+        name = overlay_in(context, _here(word), overlay)
+        if overlay is None and name and name not in overlay_names(Path(folder)):
+            say(f"{word}: without overlay {name}, which is not there")
+            name = ""
+        return bundle_of(context, Path(folder), name, word)
+
+
+def _here(word: str) -> Path:
+    """Where the folder lies that `REVISION:PATH` names; git counts from the top, or from here after `./`."""
+    path = word.partition(":")[2]
+    relative = path.startswith(("./", "../"))
+    return Path() / path if relative else Path(_git(word, "rev-parse", "--show-toplevel").decode().strip()) / path
 
 
 def _git(word: str, *arguments: str) -> bytes:

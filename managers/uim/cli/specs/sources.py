@@ -8,12 +8,20 @@ import typer
 
 from federation.errors import Refused
 from managers.uim.cli.client import settings_of
+from managers.uim.cli.output import say
 
 if TYPE_CHECKING:
     import tiki
     from tiki.diagnostics import Report
 
 Folder = Annotated[Path | None, typer.Argument(help="A file or folder of specs; by default those in force.")]
+Overlay = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Folder under `overlays/` that is laid over the base; by default that of the settings, over their folder.",
+    ),
+]
 
 
 def points() -> "dict[str, tiki.Point]":
@@ -39,31 +47,45 @@ def program_of(context: typer.Context, path: Path | None, point: str) -> "tiki.P
     return bundle_of(context, path).programs[point]
 
 
-def bundle_of(context: typer.Context, path: Path | None) -> "tiki.Bundle":
+def bundle_of(context: typer.Context, path: Path | None, overlay: str | None = None, shown: str = "") -> "tiki.Bundle":
+    """Says which overlay was taken, if one was. shown: what the user calls the path."""
     import tiki  # noqa: PLC0415
 
-    texts, overlays = sources(context, path)
+    texts, overlays = sources(context, path, overlay)
+    if overlays:
+        say(f"{shown or folder_of(context, path)}: with overlay {overlay_in(context, path, overlay)}")
     try:
         return tiki.build(texts, points(), overlays)
     except tiki.Invalid as error:
         raise Refused("tiki", str(error), cure="correct it; `elias tiki check` shows the same") from None
 
 
-def sources(context: typer.Context, path: Path | None) -> "tuple[list[tiki.Source], list[tiki.Source]]":
-    """The specs at a path, or those of the settings with their overlay. Refused where one of the files cannot be
+def overlay_in(context: typer.Context, path: Path | None, overlay: str | None) -> str:
+    """The name of the overlay over the specs at a path: the one that was asked for, else that of the settings where the
+    path is theirs. Empty: none."""
+    if overlay is not None:
+        return overlay
+    settings = settings_of(context)
+    return settings.overlay if path is None or path.resolve() == settings.spec_folder.resolve() else ""
+
+
+def sources(
+    context: typer.Context, path: Path | None, overlay: str | None = None
+) -> "tuple[list[tiki.Source], list[tiki.Source]]":
+    """The specs at a path, or those of the settings, and those of the overlay. Refused where one of the files cannot be
     read."""
     import tiki  # noqa: PLC0415
     from tiki.diagnostics import Report  # noqa: PLC0415
 
     report = Report()
-    found = readable(context, path, report)
+    found = readable(context, path, report, overlay)
     if report.found:
         raise Refused("unreadable", str(tiki.Invalid(report.found)), cure="correct it, or check the path")
     return found
 
 
 def readable(
-    context: typer.Context, path: Path | None, report: "Report"
+    context: typer.Context, path: Path | None, report: "Report", overlay: str | None = None
 ) -> "tuple[list[tiki.Source], list[tiki.Source]]":
     """The same, less the files that cannot be read: these go into `report`."""
     import tiki  # noqa: PLC0415
@@ -71,6 +93,9 @@ def readable(
     from tiki.document import TESTS  # noqa: PLC0415
     from tiki.merge import OVERLAYS  # noqa: PLC0415
 
+    if overlay and path is not None and not path.is_dir():
+        what = "an overlay is laid over a folder, and this is none"
+        raise Refused("no-overlay", what, place=str(path), cure="name the folder, or leave --overlay out")
     if str(path) == "-":
         return [tiki.Source("-", read_text(Path("-")))], []
     if path is not None and not path.is_dir():
@@ -78,12 +103,12 @@ def readable(
             raise Refused("tests", f"{path} holds scenarios, not specs", cure="`elias tiki test` runs and checks them")
         source = read_file(path, str(path), report)
         return [] if source is None else [source], []
-    settings = settings_of(context)
     folder = folder_of(context, path)
     texts = _some(folder, "", report)
-    if path is not None or not settings.overlay:
+    name = overlay_in(context, path, overlay)
+    if not name:
         return texts, []
-    over = overlay_of(folder, settings.overlay)
+    over = overlay_of(folder, name)
     return texts, _some(over, f"{OVERLAYS}{over.name}/", report)
 
 

@@ -10,7 +10,7 @@ import typer
 
 from federation.errors import Refused
 from managers.uim.cli.output import Json, complain, emit, progress, say, table
-from managers.uim.cli.specs.sources import bundle_of, folder_of, read_text
+from managers.uim.cli.specs.sources import Overlay, bundle_of, folder_of, read_text
 
 if TYPE_CHECKING:
     import tiki
@@ -28,6 +28,7 @@ def run_tests(
     specs: Annotated[
         Path | None, typer.Option(help="The specs to test, a file or folder; by default those beside the tests.")
     ] = None,
+    overlay: Overlay = None,
     only: Annotated[str, typer.Option("-k", metavar="TEXT", help="Only tests with this in path, point or name.")] = "",
     covered: Annotated[
         bool, typer.Option("--coverage", help="Show what the tests look at, and what they do not.")
@@ -54,7 +55,7 @@ def run_tests(
     """
 
     def once() -> bool:
-        outcome = _outcome(context, path, specs, only)
+        outcome = _outcome(context, path, specs, overlay, only)
         if junit is not None:
             _write(junit, outcome)
         short = outcome.coverage.percent < fail_under
@@ -105,12 +106,14 @@ def _tell(outcome: "Outcome", coverage: bool) -> None:
     print(f"{ran}, {len(outcome.failed)} failed", flush=True)
 
 
-def _outcome(context: typer.Context, path: Path | None, specs: Path | None, only: str) -> "Outcome":
+def _outcome(
+    context: typer.Context, path: Path | None, specs: Path | None, overlay: str | None, only: str
+) -> "Outcome":
     import tiki  # noqa: PLC0415 - the parser takes a quarter of a second
     from tiki import testing  # noqa: PLC0415
 
     alone = path is not None and testing.is_test(path.name)
-    bundle = bundle_of(context, specs or (path.parent if alone and path is not None else path))
+    bundle = bundle_of(context, specs or (path.parent if alone and path is not None else path), overlay)
     try:
         suite = testing.suite(bundle, _tests(context, path), only, examples=not alone)
     except tiki.Invalid as error:
