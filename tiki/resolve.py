@@ -144,7 +144,7 @@ class _Planner:
             last_place=last_place,
             fallback=fallback,
             on_timeout=self._on_timeout(),
-            timeout=self._seconds("timeout") or 3600.0,
+            timeout=self._timeout(),
             max_error=self._seconds("max_error"),
             cooldown=self._seconds("cooldown"),
         )
@@ -152,6 +152,13 @@ class _Planner:
     def _seconds(self, name: str) -> float | None:
         constant = self.settings[name]
         return None if constant is None else float(constant.value)  # type: ignore[arg-type]
+
+    def _timeout(self) -> float:
+        seconds, given = self._seconds("timeout"), self.merged.settings.get("timeout")
+        if seconds is not None and seconds <= 0 and given is not None:
+            cure = "write how long a case may wait, such as `5m`; to wait for nobody, choose an action"
+            self.report.error("TIKI-402", "a case waits for longer than 0s", given.place, help=cure)
+        return 3600.0 if seconds is None else seconds
 
     def _fallback(self) -> Verdict:
         given = self.merged.settings.get("fallback")
