@@ -72,7 +72,8 @@ def main() -> None:
         try:
             app()
         finally:
-            sys.stdout.flush()
+            if not sys.stdout.closed:  # a language server closes it when its editor goes
+                sys.stdout.flush()
     except BrokenPipeError:
         _closed()
     except SystemExit as ended:
