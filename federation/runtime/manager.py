@@ -5,6 +5,7 @@ import contextlib
 import heapq
 import os
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -20,8 +21,9 @@ from federation.ledger.store import Store
 from federation.manager import Manager
 from federation.points import schemas
 from federation.records import Entry, Event, Kind, Record, encode
+from federation.replies import Rejected, Reply
 from federation.runtime import direct
-from federation.runtime.pipeline import Pipeline, Work
+from federation.runtime.pipeline import ROUND, Pipeline, Work
 from federation.runtime.roster import Roster, resolve
 from federation.runtime.service import NAMESPACE, Service, actor_name
 from federation.settings import Settings
@@ -210,10 +212,16 @@ class ManagerService(Service):
     async def submit(self, raw: bytes) -> bytes:
         """Decide events (msgpack list of Event); msgpack list with one list of replies, or a rejection, for each."""
         events = _events.decode(raw)
-
-        replies = await self.do(lambda now: self.desk.handle(events, now))
+        parts = [events[at : at + ROUND] for at in range(0, len(events), ROUND)]
+        replies = await asyncio.gather(*map(self._decide, parts))
         self._handled += len(events)
-        return _packed.encode(replies)
+        return _packed.encode(list(chain.from_iterable(replies)))
+
+    async def _decide(self, events: list[Event]) -> list[list[Reply] | Rejected]:
+        replies: list[list[Reply] | Rejected] = await self._pipeline.do(
+            lambda now: self.desk.handle(events, now), len(events)
+        )
+        return replies
 
     async def report(self, report: Mapping[str, Any]) -> None:
         await self.do(lambda now: (self.desk.watch([report], now), None))

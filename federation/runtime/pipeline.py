@@ -16,8 +16,8 @@ from federation.errors import Bug, EliasError, Fenced, Refused, Temporary
 from federation.records import Entry
 
 FLIGHTS = 2  # batches on their way: one is being committed while the next one arrives
-ROUND = 64  # jobs prepared at a time
-AHEAD = 8  # rounds prepared while a commit is on its way; they share the next one
+ROUND = 50  # events prepared at a time: some 2 ms, in which the event loop does nothing else
+AHEAD = 32  # rounds prepared while a commit is on its way; they share the next one
 QUEUE = 2000  # jobs waiting before a manager says it is overloaded
 
 _T = TypeVar("_T")
@@ -64,6 +64,7 @@ class Host(Protocol):
 class _Job(NamedTuple):
     work: Work
     future: "asyncio.Future[Any]"
+    events: int
 
 
 class _Prepared(NamedTuple):
@@ -98,11 +99,11 @@ class Pipeline:
         """Whether a batch is on its way to the log."""
         return self._flying > 0
 
-    async def do(self, work: Work) -> Any:
-        """Do the work and commit its entries; its result once they are committed."""
+    async def do(self, work: Work, events: int = 1) -> Any:
+        """Do the work, on so many events, and commit its entries; its result once they are committed."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         try:
-            self._jobs.put_nowait(_Job(work, future))
+            self._jobs.put_nowait(_Job(work, future, events))
         except asyncio.QueueFull:
             raise Temporary(
                 f"{self._host.name} has {QUEUE} requests waiting; send slower, or again in a moment"
@@ -126,7 +127,7 @@ class Pipeline:
     async def _prepare_loop(self) -> None:
         while True:
             jobs = [await self._jobs.get()]
-            while not self._jobs.empty() and len(jobs) < ROUND:
+            while not self._jobs.empty() and sum(job.events for job in jobs) < ROUND:
                 jobs.append(self._jobs.get_nowait())
             if len(self._prepared) >= AHEAD or self._host.wants_rest():
                 await self._quiet.wait()
@@ -137,6 +138,10 @@ class Pipeline:
             self._sendable.set()
             if prepared.entries is None:
                 self._sound.clear()
+            # The send loop wakes in the first turn and its flight leaves in the second: before the next round holds
+            # the event loop, or a batch would wait for the one behind it.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
 
     def _prepare(self, jobs: list[_Job]) -> _Prepared:
         entries: list[Entry] | None = []
