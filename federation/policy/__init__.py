@@ -1,0 +1,1 @@
+"""The policy tier: what a policy is asked, the engines that score it, and when its answer is taken."""
