@@ -25,6 +25,7 @@ from managers.uim.cli import (
     job,
     ledger,
     messages,
+    plugins,
     replay,
     setup,
     specs,
@@ -64,6 +65,7 @@ def options(
 
 for group in (federation, decide, job, cases, control, apps, messages, ledger, specs, bundle, replay, setup):
     group.add_to(app)
+plugins.add_to(app)
 
 
 def main() -> None:

@@ -1,0 +1,20 @@
+"""Commands of packages that may not be imported here: they join the command line through the entry points
+`elias.commands`, each of which names a typer application. One whose name exists already adds its commands to that
+group."""
+
+from importlib.metadata import entry_points
+
+import typer
+
+
+def add_to(parent: typer.Typer) -> None:
+    for entry in sorted(entry_points(group="elias.commands"), key=lambda one: one.name):
+        mount(parent, entry.name, entry.load())
+
+
+def mount(parent: typer.Typer, name: str, commands: typer.Typer) -> None:
+    group = next((found.typer_instance for found in parent.registered_groups if found.name == name), None)
+    if group is None:
+        parent.add_typer(commands, name=name)
+    else:
+        group.registered_commands += commands.registered_commands
