@@ -160,6 +160,36 @@ class BundleSettings(_Section):
         return self
 
 
+class PolicySettings(_Section):
+    """What scores a decision that a spec leaves open."""
+
+    engine: Literal["embedded", "vllm"] = "embedded"
+    """`embedded` runs the shipped policy in the process; `vllm` asks the replicas first, and it when none answers."""
+    replicas: tuple[str, ...] = ()
+    """Addresses of vLLM servers that serve the same policy, such as `http://127.0.0.1:8700`."""
+    model: str = ""
+    """Name under which the replicas serve the policy; it is the version that their answers go by."""
+    adapter: str = ""
+    """Folder of a LoRA adapter, as the replicas see it, that they load under the name `model`; empty: they have it."""
+    key_file: Path | None = None
+    """File with the key that the replicas ask for (`--api-key`); relative to the settings file."""
+    deadline: Duration = 1.0
+    """How long a batch of questions may take, all engines together; then the spec's fallback answers."""
+    batch_window: Duration = 0.003
+    """How long the first question of a batch waits for others."""
+    batch_size: int = Field(64, ge=1, le=1024)
+    """Questions after which a batch waits no longer."""
+
+    @model_validator(mode="after")
+    def _replicas_serve_something(self) -> Self:
+        if self.engine == "vllm" and not (self.replicas and self.model):
+            raise ValueError("`engine: vllm` needs `replicas` and `model`; `elias policy serve` prints them")
+        for url in self.replicas:
+            if not re.fullmatch(r"https?://[^/\s?#@]+/?", url):
+                raise ValueError(f"`{url}` is not the address of a server; write one like `http://127.0.0.1:8700`")
+        return self
+
+
 class Webhook(_Section):
     """An outbound target of UCM."""
 
@@ -186,6 +216,7 @@ class Settings(_Section):
     supervision: Supervision = Supervision()
     telemetry: Telemetry = Telemetry()
     bundles: BundleSettings = BundleSettings()
+    policy: PolicySettings = PolicySettings()
     webhooks: dict[str, Webhook] = {}
     """Outbound targets by name."""
 
@@ -218,9 +249,10 @@ def load(path: Path | None = None) -> Settings:
 
 def _absolute(settings: Settings, base: Path) -> Settings:
     apps = settings.apps or (Path("apps.yaml") if (base / "apps.yaml").exists() else None)
-    trust = settings.bundles.trust
+    trust, key = settings.bundles.trust, settings.policy.key_file
     update = {
         "bundles": settings.bundles.model_copy(update={"trust": base / trust.expanduser() if trust else None}),
+        "policy": settings.policy.model_copy(update={"key_file": base / key.expanduser() if key else None}),
         "state": base / settings.state.expanduser(),
         "specs": base / settings.specs.expanduser() if settings.specs else None,
         "apps": base / apps.expanduser() if apps else None,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from federation.errors import Temporary
 from federation.records import Candidate
 
 LABELS = "ABCDEFGHIJKLMNOP"
@@ -34,6 +35,10 @@ Scores = tuple[float, ...]
 """Natural logarithms of the probabilities of a prompt's labels, in order; the probabilities sum to 1."""
 
 
+class Rejected(Temporary):
+    """The engine is well and does not take these prompts, as when one is too long for it. Another engine may."""
+
+
 class Engine(Protocol):
     """Scores prompts in one forward pass each."""
 
@@ -45,7 +50,7 @@ class Engine(Protocol):
     async def score(self, prompts: Sequence[Prompt], deadline: float) -> list[Scores]:
         """One for each prompt, in order. deadline: seconds from now.
 
-        Raises Temporary when no answer came in time or the engine is away.
+        Raises Temporary when no answer came in time or the engine is away, Rejected when it never answers these.
         """
         ...
 
