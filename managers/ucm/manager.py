@@ -1,4 +1,7 @@
-"""UCM: delivers messages to the targets that the settings name, each at least once, in order for each subject."""
+"""UCM: delivers messages to the targets that the settings name, each at least once, in order for each subject.
+
+About a storm or a step of a workflow it knows what the event says.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
@@ -57,7 +60,7 @@ class Ucm(Manager):
     def fold(self, entry: Entry, body: Any) -> None:
         self.moved = True
         match entry.kind:
-            case Kind.ASKED:
+            case Kind.ASKED if entry.point == DELIVERY.name:
                 self._fold_asked(entry, body)
             case Kind.ANSWERED:
                 self._fold_answered(entry, body)
@@ -180,7 +183,10 @@ class Ucm(Manager):
 
     # -- facts, candidates, targets ----------------------------------------------------------------------------------
 
-    def facts(self, point: DecisionPoint, event: Event, now: int) -> dict[str, Any]:
+    def facts(self, point: DecisionPoint, event: Event, now: int) -> Mapping[str, Any]:
+        return self._of_message(event, now) if point.name == DELIVERY.name else super().facts(point, event, now)
+
+    def _of_message(self, event: Event, now: int) -> dict[str, Any]:
         queue = self.state.queue
         message = self._about(event)
         behind = queue.behind(message) if message is not None else 0
@@ -236,6 +242,8 @@ class Ucm(Manager):
             raise Refused("queue-full", f"{MOST} messages wait already", place=place, cure="send it again later")
 
     def propose(self, point: DecisionPoint, event: Event, facts: Mapping[str, Any]) -> list[Candidate]:
+        if point.name != DELIVERY.name:
+            return super().propose(point, event, facts)
         message = self._about(event) or self._new(event, 0)
         sending = "it_is_on_its_way" if facts["sending"] else None
         turn = sending or ("not_its_turn" if facts["behind"] else None)

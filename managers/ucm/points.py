@@ -1,10 +1,13 @@
-"""The decision point of the communication manager: what to do with one message that waits to be delivered."""
+"""The decision points of the communication manager: one message that waits, a storm of them, and a workflow's step."""
 
 from federation.points import DecisionPoint, Does, Due, Mode
 from tiki.schema import Action, Fact, Point, Setting, Type
 
 PRIORITIES = ("low", "normal", "high", "critical")
 FAILURES = ("none", "unreachable", "throttled", "server", "rejected", "lost")
+STEPS = ("validate_resources", "query_nodes", "deploy", "monitor")
+TROUBLES = ("late", "failed")
+ERRORS = ("timeout", "unreachable", "conflict", "exhausted", "refused")
 
 DELIVERY = DecisionPoint(
     Point(
@@ -101,4 +104,102 @@ DELIVERY = DecisionPoint(
     outcome=Due(120.0, "delivered"),
 )
 
-POINTS = (DELIVERY,)
+
+def _share(name: str, doc: str) -> Fact:
+    return Fact(name=name, type=Type.PERCENT, doc=doc, minimum=0, maximum=100)
+
+
+STORM = DecisionPoint(
+    Point(
+        name="ucm.storm",
+        version=1,
+        doc="Messages pour in for a target (the subject) faster than it takes them: what is done? Asked when an event "
+        "reports a storm. The answer is on record; nothing is done about it by itself.",
+        facts=(
+            Fact(
+                name="load",
+                type=Type.PERCENT,
+                doc="what arrives, of what the target was seen to take: above 100 % the queue grows",
+                minimum=0,
+            ),
+            Fact(name="trend", type=Type.PERCENT, doc="change of the load that is under way: -50 % halves it"),
+            _share("queue_fill", "messages that wait, of those that may"),
+            Fact(
+                name="wait",
+                type=Type.DURATION,
+                doc="how long the newest message has to wait: what waits, by what the target was seen to take",
+            ),
+            Fact(name="oldest", type=Type.DURATION, doc="age of the oldest message that waits"),
+            _share("critical", "of what arrives: critical messages"),
+            _share("low", "of what arrives: messages of low priority"),
+            _share("duplicates", "of what arrives: messages that repeat one that waits"),
+            _share("retries", "of what arrives: messages that their sender sent before"),
+            _share("overhead", "of the target's time: what a request costs whatever it carries, which batches save"),
+            _share("standby_room", "of what arrives: what a standby target can take; absent without one"),
+        ),
+        settings=(
+            Setting(name="calm_load", type=Type.PERCENT, doc="a load up to here is no storm", default="90%"),
+            Setting(name="calm_age", type=Type.DURATION, doc="what waits no longer is in time", default="30s"),
+            Setting(name="full", type=Type.PERCENT, doc="from here on the queue counts as full", default="98%"),
+        ),
+        actions=(
+            Action(name="throttle", doc="tell the senders to slow down and not to try again for a while"),
+            Action(name="batch", doc="send what waits in batches"),
+            Action(name="drop_low", doc="drop what arrives with low priority"),
+            Action(name="drop_duplicates", doc="drop what repeats a message that waits"),
+            Action(name="reroute", doc="send to the standby target what it has room for"),
+            Action(name="hold", doc="do nothing: the queue takes it up"),
+        ),
+        terminal="hold",
+        titles=("UCM Storm",),
+        trigger="every",
+    ),
+    events=("elias.message.storm",),
+    outcome=Due(600.0, "percent of the messages' worth"),
+)
+
+COORDINATION = DecisionPoint(
+    Point(
+        name="ucm.coordination",
+        version=1,
+        doc="A step of a workflow over several managers (the subject) failed or is late: what becomes of the "
+        "workflow? Asked when an event reports the step. The answer is on record; nothing is done about it by itself.",
+        facts=(
+            Fact(name="step", type=Type.NAME, doc="what the step does", values=STEPS),
+            Fact(name="trouble", type=Type.NAME, doc="it has no answer yet, or it failed", values=TROUBLES),
+            Fact(name="error", type=Type.NAME, doc="how it failed; absent while it is only late", values=ERRORS),
+            Fact(name="attempts", type=Type.COUNT, doc="tries at this step so far"),
+            Fact(
+                name="elapsed",
+                type=Type.PERCENT,
+                doc="time since the last try began, of the step's time-out",
+                minimum=0,
+            ),
+            _share("recovers", "how often another try helped in earlier runs"),
+            Fact(name="idempotent", type=Type.FLAG, doc="doing the step twice does no more than doing it once"),
+            _share("reached", "nodes on which the step is done"),
+            _share("deployed", "nodes that run what the workflow brings"),
+            _share("reversible", "what is deployed that can be taken back cleanly"),
+            Fact(name="steps_left", type=Type.COUNT, doc="steps after this one"),
+            Fact(name="dependents", type=Type.COUNT, doc="other workflows that wait for this one"),
+        ),
+        settings=(
+            Setting(name="patience", type=Type.PERCENT, doc="a step is late from here on", default="100%"),
+            Setting(name="enough", type=Type.PERCENT, doc="nodes with which a step is done", default="99%"),
+            Setting(name="max_attempts", type=Type.COUNT, doc="tries at one step", default="6"),
+        ),
+        actions=(
+            Action(name="proceed", doc="go on with the nodes that have it"),
+            Action(name="retry_step", doc="do the step again, on all nodes"),
+            Action(name="roll_back", doc="take back what the workflow did, and end it"),
+            Action(name="hold", doc="wait: for the step if it is late, else for a person"),
+        ),
+        terminal="hold",
+        titles=("UCM Coordination",),
+        trigger="every",
+    ),
+    events=("elias.workflow.step",),
+    outcome=Due(3600.0, "minutes lost"),
+)
+
+POINTS = (DELIVERY, STORM, COORDINATION)

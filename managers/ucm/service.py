@@ -59,6 +59,7 @@ class UcmService(ManagerService):
         return manager
 
     def committed(self) -> None:
+        super().committed()
         if self._ucm.moved:
             self._moved.set()
 

@@ -1,7 +1,7 @@
-"""The decision point of the learning manager: is what was noticed worth a suggestion?"""
+"""The decision points of the learning manager: what is worth a suggestion, and what is optimised first."""
 
 from federation.points import DecisionPoint, Due
-from tiki.schema import Action, Arg, Fact, Point, Setting, Type
+from tiki.schema import Action, Arg, Attribute, Fact, Point, Setting, Type
 
 FINDINGS = ("anomaly", "drift", "regression")
 
@@ -75,4 +75,70 @@ SUGGESTION = DecisionPoint(
     outcome=Due(86400.0, "useful suggestions"),
 )
 
-POINTS = (SUGGESTION,)
+OPTIMISATIONS = (*PATTERNS.values(), "upgrade_dependency")
+"""What can be done about a slow component."""
+
+OPTIMISATION = DecisionPoint(
+    Point(
+        name="ulm.optimisation",
+        version=1,
+        doc="What about this slow component (the subject) is optimised first? Asked when an event brings a profile "
+        "with the possibilities. The answer is on record; nothing is done about it by itself.",
+        facts=(
+            Fact(name="slowdown", type=Type.PERCENT, doc="how much slower it is than what it is compared with"),
+            Fact(
+                name="share",
+                type=Type.PERCENT,
+                doc="of the time of all that it is part of: what is spent in it",
+                minimum=0,
+                maximum=100,
+            ),
+            Fact(
+                name="pattern",
+                type=Type.NAME,
+                doc="what was seen in the component's code; absent without",
+                values=tuple(PATTERNS),
+            ),
+            Fact(
+                name="tested",
+                type=Type.PERCENT,
+                doc="of its code: what tests run",
+                minimum=0,
+                maximum=100,
+            ),
+            Fact(name="samples", type=Type.COUNT, doc="samples that the profile rests on"),
+            Fact(name="possibilities", type=Type.COUNT, doc="optimisations to choose from"),
+        ),
+        settings=(
+            Setting(name="min_slowdown", type=Type.PERCENT, doc="what lost less is left alone", default="10%"),
+            Setting(
+                name="min_share", type=Type.PERCENT, doc="what takes less of the whole is left alone", default="5%"
+            ),
+            Setting(name="max_risk", type=Type.PERCENT, doc="what breaks more often is not tried", default="60%"),
+        ),
+        actions=(
+            Action(
+                name="optimise",
+                doc="do this first",
+                args=(Arg(name="what", type=Type.NAME, doc="the optimisation", values=OPTIMISATIONS),),
+            ),
+            Action(name="hold", doc="leave the component as it is"),
+        ),
+        attributes=tuple(
+            Attribute(name=name, type=type_, doc=doc, actions=("optimise",), minimum=0, maximum=most)
+            for name, type_, doc, most in (
+                ("change.gain", Type.PERCENT, "of the component's time: what it is expected to save", 100),
+                ("change.confidence", Type.PERCENT, "that what it is expected to save is no chance", 100),
+                ("change.effort", Type.DURATION, "working time that it takes", None),
+                ("change.risk", Type.PERCENT, "how often such a change broke something", 100),
+            )
+        ),
+        terminal="hold",
+        titles=("ULM Optimisation",),
+        trigger="every",
+    ),
+    events=("elias.component.profiled",),
+    outcome=Due(604800.0, "hours saved"),
+)
+
+POINTS = (SUGGESTION, OPTIMISATION)

@@ -15,7 +15,7 @@ from federation.records import Event, Kind
 from federation.replies import Rejected, Reply
 from federation.settings import Settings, shipped_specs
 from managers.ulm.manager import Ulm
-from managers.ulm.points import SUGGESTION
+from managers.ulm.points import POINTS
 from managers.ulm.series import SERIES
 
 Post = Callable[..., Reply | Rejected]
@@ -27,7 +27,7 @@ class Room:
     def __init__(self, folder: Path) -> None:
         self.clock = VirtualClock()
         self.store = Store.open(f"sqlite:///{folder}/ledger.db")
-        points = {p.name: p for p in (SUGGESTION, APPROVAL, WITHHELD, SUPERVISION)}
+        points = {p.name: p for p in (*POINTS, APPROVAL, WITHHELD, SUPERVISION)}
         sources = [s for m in ("ulm", "gate") for s in tiki.read_directory(shipped_specs() / m, f"{m}/")]
         self.bundle = tiki.build(sources, schemas(points))
         self.ulm = Ulm(Settings(state=folder), lambda limit, kind: self.store.latest(limit, kinds=[kind]))
