@@ -1,0 +1,87 @@
+"""Watches in use what a calibration promised.
+
+A random slice of what a policy decides alone goes to the tier above as well. A test by betting, valid however often one
+looks at it, plays against "at most `max_error` of them are wrong"; when it has won so much that this happens in at most
+`ALPHA` of all honest worlds, the promise is taken for broken and the point goes up a tier until it is calibrated anew.
+
+Waudby-Smith and Ramdas, Estimating means of bounded random variables by betting (JRSS B 86, 2024); the bets that begin
+later are an e-detector's (Shin, Ramdas and Rinaldo, E-detectors, NEJSDS 2024) with weights that sum to 1, so the error
+is bounded for all time and not only on average.
+"""
+
+import math
+
+import msgspec
+
+ALPHA = 0.05
+"""Of all points that keep their promise for ever, at most this share is ever taken off."""
+
+_BLOCK = 50
+"""Audits between two fresh beginnings: a world that breaks after years of honesty is then noticed as soon as another,
+but for the logarithm of its age. More frequent ones would have to weigh less."""
+_FACTORS = (1.5, 2.0, 3.0, 5.0, 10.0)
+"""The errors that are bet on, in multiples of the one promised."""
+
+
+class Audit(msgspec.Struct, frozen=True):
+    """How the test stands for one policy at one point, under one `max_error`.
+
+    policy: its version. checked, wrong: audits so far. wealth: logarithm of what each bet has won, in the order of the
+    errors bet on. broken: the bets have won; that stays so.
+    """
+
+    policy: str
+    max_error: float
+    checked: int = 0
+    wrong: int = 0
+    wealth: tuple[float, ...] = ()
+    broken: bool = False
+
+    def evidence(self) -> float:
+        """What a stake of 1 has become; a fair game's exceeds 1 / ALPHA at any time with probability at most ALPHA."""
+        if not self.wealth:
+            return 1.0
+        unspent = 1 / (_blocks(self.checked) + 1)
+        return unspent + math.fsum(math.exp(min(won, 700.0)) for won in self.wealth) / len(self.wealth)
+
+
+def step(audit: Audit, wrong: bool) -> Audit:
+    """The test after one more audit. A broken promise stays broken and is tested no more; 0 % and 100 % cannot break:
+    the one lets nothing be decided alone, the other everything."""
+    if audit.broken or not 0 < audit.max_error < 1:
+        return audit
+    checked = audit.checked + 1
+    block = _blocks(checked)
+    stake = 1 / (block * (block + 1)) if block > _blocks(audit.checked) else 0.0
+    wealth = []
+    for bet, won in zip(_bets(audit.max_error), audit.wealth or (-math.inf,) * len(_FACTORS), strict=True):
+        odds = bet / audit.max_error if wrong else (1 - bet) / (1 - audit.max_error)
+        wealth.append(_log_sum(won, stake) + math.log(odds))
+    after = Audit(audit.policy, audit.max_error, checked, audit.wrong + wrong, tuple(wealth))
+    return msgspec.structs.replace(after, broken=after.evidence() >= 1 / ALPHA)
+
+
+def resumed(audit: Audit | None, policy: str, max_error: float) -> Audit:
+    """The test to go on with: a new one where the policy or the promise is another."""
+    if audit is None or (audit.policy, audit.max_error) != (policy, max_error):
+        return Audit(policy, max_error)
+    return audit
+
+
+def _blocks(checked: int) -> int:
+    """Blocks begun by then."""
+    return -(-checked // _BLOCK)
+
+
+def _bets(max_error: float) -> tuple[float, ...]:
+    """Errors above the promise and below certainty: a multiple of the odds, so that it holds for any promise."""
+    odds = max_error / (1 - max_error)
+    return tuple(factor * odds / (1 + factor * odds) for factor in _FACTORS)
+
+
+def _log_sum(log: float, amount: float) -> float:
+    if not amount:
+        return log
+    added = math.log(amount)
+    high, low = max(log, added), min(log, added)
+    return high + math.log1p(math.exp(low - high))

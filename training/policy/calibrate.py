@@ -1,0 +1,139 @@
+"""Makes the scores of a policy into a confidence and a promise; federation/policy/calibration.py applies both.
+
+Temperature and weights are fitted on the split `temperature`, thresholds are tested on the split `threshold`. The tests
+are Learn-then-Test (Angelopoulos et al. 2021) by a fixed sequence: the thresholds, their number and their order follow
+from the first split alone, and on the second an exact binomial test is made of each until one fails.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from msgspec.structs import replace
+from numpy.typing import NDArray
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import expit
+from scipy.stats import beta
+
+from federation.policy.calibration import CONFIDENCE, PointCalibration, Step, masses, tempered
+from federation.policy.question import Scores
+
+LEAST = 200
+"""Questions that each split must have, else the policy may not decide alone at the point."""
+
+_GRID = 50  # thresholds that are tested at most: every second percent of coverage
+_RIDGE = 1e-3  # on the slopes: keeps those of a point with two candidates, which has no rest, from growing
+_HOPELESS = 0.5  # no spec asks for a bound above it
+
+
+class Scored(NamedTuple):
+    """What a policy said to the questions of a split, and what was right.
+
+    scores: questions x labels, logarithms, -inf where a question has fewer labels. right: the same shape; whether each
+    candidate was right in what happened.
+    """
+
+    scores: NDArray[np.float64]
+    right: NDArray[np.bool_]
+
+    def rows(self) -> Iterator[Scores]:
+        """The scores of each question, without the padding."""
+        for row in self.scores.tolist():
+            yield tuple(score for score in row if score != -math.inf)
+
+    def chosen(self) -> NDArray[np.bool_]:
+        """Whether the first of the likeliest labels was right."""
+        chosen: NDArray[np.bool_] = self.right[np.arange(len(self.right)), self.scores.argmax(axis=1)]
+        return chosen
+
+
+def budget(times: int) -> float:
+    """The part of 1 - CONFIDENCE that calibration number `times` (from 1) spends: all that can ever be sum to it."""
+    return (1 - CONFIDENCE) * 6 / (math.pi * times) ** 2
+
+
+def calibrate(fitting: Scored, testing: Scored, version: int, times: int = 1) -> PointCalibration:
+    """Of one policy at one point. fitting, testing: of the splits `temperature` and `threshold`. version: of the point.
+    times: how often this policy has been calibrated at this point, this one included."""
+    spent = budget(times)
+    found = PointCalibration(
+        version, 1.0, (0.0, 1.0, 0.0, 0.0), (), len(fitting.right), len(testing.right), times, spent
+    )
+    if min(found.fitted_on, found.tested_on) < LEAST:
+        return found
+    found = replace(found, temperature=fit_temperature(fitting))
+    found = replace(found, weights=fit_weights(fitting, found.temperature))
+    thresholds = sequence(confidences(found, fitting), fitting.chosen())
+    return replace(found, steps=walk(thresholds, confidences(found, testing), testing.chosen(), spent))
+
+
+def confidences(calibration: PointCalibration, scored: Scored) -> NDArray[np.float64]:
+    return np.array([calibration.confidence(scores) for scores in scored.rows()])
+
+
+def fit_temperature(scored: Scored) -> float:
+    """The temperature of the least cross entropy (Guo et al. 2017); several right candidates share their question."""
+    given = [(row, right[: len(row)]) for row, right in zip(scored.rows(), scored.right, strict=True) if right.any()]
+
+    def loss(log: float) -> float:
+        return sum(-float(np.mean(np.array(tempered(row, math.exp(log)))[right])) for row, right in given) / len(given)
+
+    return math.exp(float(minimize_scalar(loss, bounds=(-2.5, 2.5), method="bounded", options={"xatol": 1e-3}).x))
+
+
+def fit_weights(scored: Scored, temperature: float) -> tuple[float, float, float, float]:
+    """Logistic regression of whether the choice was right on the masses of its question."""
+    inputs = np.array([(1.0, *masses(tempered(row, temperature))) for row in scored.rows()])
+    signs = np.where(scored.chosen(), 1.0, -1.0)
+
+    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        margins = signs * (inputs @ weights)
+        pull = _RIDGE * weights * (0, 1, 1, 1)
+        slopes = -(signs * expit(-margins)) @ inputs / len(signs) + pull
+        return float(np.logaddexp(0, -margins).mean() + weights @ pull / 2), slopes
+
+    constant, best, second, rest = minimize(
+        loss, np.array([0.0, 1.0, 0.0, 0.0]), jac=True, method="L-BFGS-B"
+    ).x.tolist()
+    return constant, best, second, rest
+
+
+def bound(wrong: NDArray[np.int64], accepted: NDArray[np.int64], spent: float) -> NDArray[np.float64]:
+    """The largest error that the exact binomial test at level `spent` does not refuse (Clopper and Pearson 1934): error
+    `e` is refused, P(Binomial(accepted, e) <= wrong) <= spent, just where it is at least this."""
+    return np.where(wrong < accepted, beta.ppf(1 - spent, wrong + 1, np.maximum(accepted - wrong, 1)), 1.0)
+
+
+def sequence(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Thresholds in the order of their tests: from the one that most surely passes downward, for every `max_error` the
+    same ones. From the questions of the split `temperature`."""
+    shares = np.arange(1, _GRID) / _GRID
+    grid = np.append(np.unique(np.quantile(confidence, 1 - shares))[::-1], 0.0)
+    return grid[int(np.argmin(bound(*_counts(grid, confidence, right), 1 - CONFIDENCE))) :]
+
+
+def walk(
+    thresholds: NDArray[np.float64], confidence: NDArray[np.float64], right: NDArray[np.bool_], spent: float
+) -> tuple[Step, ...]:
+    """Tests the thresholds in order. A `max_error` may use every one before the first whose bound is above it, so the
+    bound of a step is the largest one up to it; of steps with the same bound the last one is kept.
+
+    Given which questions reach a threshold, the wrong ones among them are binomial, so each test is exact; a fixed
+    sequence needs no correction for their number, as it stops at the first that fails.
+    """
+    wrong, accepted = _counts(thresholds, confidence, right)
+    bounds = np.maximum.accumulate(bound(wrong, accepted, spent))
+    last = np.append(bounds[1:] > bounds[:-1], True) & (bounds <= _HOPELESS)
+    rows = zip(thresholds.tolist(), accepted.tolist(), wrong.tolist(), bounds.tolist(), strict=True)
+    return tuple(Step(*row) for row, kept in zip(rows, last, strict=True) if kept)
+
+
+def _counts(
+    thresholds: NDArray[np.float64], confidence: NDArray[np.float64], right: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """For each threshold: how many of those that reach it are wrong, and how many reach it."""
+    order = np.argsort(-confidence, kind="stable")
+    wrong = np.concatenate([[0], np.cumsum(~right[order])])
+    accepted = np.searchsorted(-confidence[order], -thresholds, side="right")
+    return wrong[accepted], accepted.astype(np.int64)
