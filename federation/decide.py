@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 import tiki
 from federation.clock import SECOND
-from federation.records import Answered, Asked, Candidate
+from federation.records import Answered, Asked, Candidate, Scored
 from tiki import Latch
 
 
 class Waits(NamedTuple):
-    """The spec leaves it open: a case for `tier`. `reason` says why, for whoever answers it; `offers` which actions the
-    spec names for the answer, beside the terminal one; none: any.
+    """The spec leaves it open: for `tier`, or for the next one where that is not there. `reason` says why, for whoever
+    answers it; `offers` which actions the spec names for the answer, beside the terminal one; none: any.
     """
 
     tier: str
@@ -54,7 +54,7 @@ def judge(
         )
     if verdict.kind == "consult":
         reason = f"the spec consults on {', '.join(verdict.actions)}"
-        return Judged(Waits("operator", verdict.clause, reason, verdict.actions), latched)
+        return Judged(Waits("policy", verdict.clause, reason, verdict.actions), latched)
     if verdict.action is not None and verdict.kind == "act":
         if verdict.action == terminal:
             return Judged(_terminal(candidates, terminal, verdict.clause, "rule", attempt), latched)
@@ -62,10 +62,10 @@ def judge(
         if choice is not None:
             return Judged(_chosen(candidates, choice, "rule", verdict.clause, "rule", modes, attempt), latched)
         return Judged(
-            _undecided(program, candidates, verdict.clause, _why_none(candidates, verdict.action), modes, attempt),
+            undecided(program, candidates, verdict.clause, _why_none(candidates, verdict.action), modes, attempt),
             latched,
         )
-    return Judged(_undecided(program, candidates, verdict.clause, verdict.reason, modes, attempt), latched)
+    return Judged(undecided(program, candidates, verdict.clause, verdict.reason, modes, attempt), latched)
 
 
 def find(candidates: Sequence[Candidate], action: str, args: dict[str, Any]) -> int | None:
@@ -107,6 +107,22 @@ def timed_out(
     return _chosen(candidates, choice, "timeout", clause, "nobody answered in time", modes, attempt)
 
 
+def by_policy(
+    candidates: Sequence[Candidate],
+    scored: Scored,
+    modes: Mapping[str, str],
+    clause: str,
+) -> Answered:
+    """The policy's answer, sure enough to be taken. `by` is its version."""
+    assert scored.choice is not None
+    candidate = candidates[scored.choice]
+    mode = modes.get(candidate.action, "")
+    reason, attempt = scored.reason, scored.attempt
+    return Answered(
+        scored.choice, candidate.action, candidate.args, "policy", clause, reason, mode, attempt, scored.policy
+    )
+
+
 def by_person(
     candidates: Sequence[Candidate], choice: int, modes: dict[str, str], clause: str, attempt: int, by: str, words: str
 ) -> Answered:
@@ -120,7 +136,7 @@ def by_person(
     )
 
 
-def _undecided(
+def undecided(
     program: tiki.Program,
     candidates: Sequence[Candidate],
     clause: str,
@@ -128,6 +144,7 @@ def _undecided(
     modes: dict[str, str],
     attempt: int,
 ) -> Answered | Waits:
+    """Neither a rule nor, where one was consulted, any engine has decided: the spec's `fallback`."""
     fallback = program.fallback
     if fallback.action is None:
         return Waits("operator", clause, f"{reason}; the spec falls back to the tier {fallback.tier}")

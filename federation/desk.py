@@ -16,8 +16,11 @@ from federation import decide
 from federation.cases import Case, Cases
 from federation.clock import SECOND
 from federation.errors import Bug, Refused
+from federation.figures import Figures
 from federation.manager import Manager
 from federation.points import DecisionPoint
+from federation.policy.audit import Audit, resumed, step
+from federation.policy.tier import Consult, Said, Tier, consult, unscored
 from federation.records import (
     Answered,
     Asked,
@@ -28,10 +31,11 @@ from federation.records import (
     Kind,
     Outcome,
     Record,
+    Scored,
     decode,
     encode,
 )
-from federation.replies import Rejected, Reply, answered_reply, reply_of
+from federation.replies import Rejected, Reply, answered_reply, reply_of, waiting_reply
 from federation.situation import Situation, Situations
 from tiki import Latch
 
@@ -47,14 +51,27 @@ class Work(NamedTuple):
     replies: list[list[Reply] | Rejected]
 
 
+class Heard(NamedTuple):
+    """What came of a consultation. offered: as it was asked. said: None when no engine answered; `problem` says why.
+    draw: uniform in [0, 1)."""
+
+    offered: list[int]
+    said: Said | None
+    draw: float = 1.0
+    problem: str = ""
+
+
 class DeskState(msgspec.Struct):
     """By point: the latches by subject, the modes by action, and when a subject that the manager itself noticed was
-    first decided about. cases: by decision."""
+    first decided about. cases: by decision. audits: by point, how the policy's answers stood up to a check; audited: by
+    decision, those that wait for one."""
 
     looked: dict[str, dict[str, int]] = {}
     latches: dict[str, dict[str, Latch]] = {}
     cases: dict[str, Case] = {}
     modes: dict[str, dict[str, str]] = {}
+    audits: dict[str, Audit] = {}
+    audited: dict[str, Scored] = {}
 
 
 class Ledger(Protocol):
@@ -73,9 +90,19 @@ _Identified = list[tuple[DecisionPoint, str]]  # the points that an event asks, 
 
 
 class Desk:
-    def __init__(self, manager: Manager, bundle: tiki.Bundle, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        manager: Manager,
+        bundle: tiki.Bundle,
+        ledger: Ledger,
+        tier: Tier | None = None,
+        figures: Figures | None = None,
+    ) -> None:
+        """tier: the policy; without one what a spec leaves open waits for a person at once."""
         self.manager = manager
         self.ledger = ledger
+        self.tier = tier
+        self.figures = figures or Figures()
         self.points: dict[str, DecisionPoint] = {p.name: p for p in manager.points}
         self.by_type: dict[str, tuple[DecisionPoint, ...]] = {}
         for point in manager.points:
@@ -84,6 +111,7 @@ class Desk:
         self.state = DeskState(modes={p.name: {a: d.mode.value for a, d in p.effects.items()} for p in manager.points})
         self.cases = Cases(self.state.cases)
         self.recent: OrderedDict[str, tuple[Event, Reply]] = OrderedDict()
+        self._consulted: dict[str, Asked] = {}  # of the decisions that wait for the policy, since this desk was made
         self.situations = Situations(manager)
         self._entries: list[Entry] = []
         self._raised: deque[Event] = deque()
@@ -177,6 +205,56 @@ class Desk:
         answered = decide.by_person(before.candidates, wanted, modes, case.clause, case.attempt, by, words)
         return self._answer(case, before, answered, now), self._taken()
 
+    # -- the policy --------------------------------------------------------------------------------------------------
+
+    @property
+    def consulting(self) -> list[str]:
+        """The decisions that wait for the policy, in the order in which they were asked."""
+        return list(self.cases.consulting)
+
+    def consult(self, decision: str) -> Consult:
+        """What the policy is asked. Its decision is one of `consulting`."""
+        case = self.cases.consulting[decision]
+        return consult(self.programs[case.point], self._asked(case))
+
+    def hear(self, said: Mapping[str, Heard], now: int) -> tuple[list[Entry], dict[str, Reply]]:
+        """Take what the policy said to some decisions: its answers, and who answers the rest. What was answered in the
+        meantime is left alone.
+        """
+        waiting = self.cases.consulting
+        replies = {d: self._hear(waiting[d], heard, now) for d, heard in said.items() if d in waiting}
+        return self._taken(), replies
+
+    def _hear(self, case: Case, heard: Heard, now: int) -> Reply:
+        point, program, asked = self.points[case.point], self.programs[case.point], self._asked(case)
+        scored = self._scored(program, asked, heard, now)
+        self._add(Kind.SCORED, case.point, case.subject, case.decision, scored)
+        if scored.confidence is not None:
+            self.figures.sure(case.point, scored.confidence)
+        modes = self.state.modes[case.point]
+        if scored.tier == "operator":
+            return waiting_reply(case)
+        if scored.tier == "fallback":
+            answer = decide.undecided(program, asked.candidates, case.clause, scored.reason, modes, case.attempt)
+            assert isinstance(answer, Answered)
+            return self._answer(case, asked, answer, now)
+        assert scored.choice is not None
+        chosen = asked.candidates[scored.choice]
+        objection = ""
+        if chosen.action != point.terminal:
+            objection = self._objection(point, asked.event, chosen.action, chosen.args, now)
+        if objection:
+            return self._again(case, asked, now, objection)
+        return self._answer(case, asked, decide.by_policy(asked.candidates, scored, modes, case.clause), now)
+
+    def _scored(self, program: tiki.Program, asked: Asked, heard: Heard, now: int) -> Scored:
+        if heard.said is None or self.tier is None or not self.tier.covers(program):
+            tier = "operator" if program.fallback.action is None else "fallback"
+            return unscored(asked, heard.problem or "there is no policy for this point", tier, now)
+        return self.tier.weigh(
+            program, asked, heard.offered, heard.said, heard.draw, self.state.audits.get(program.point.name), now
+        )
+
     # -- folding -----------------------------------------------------------------------------------------------------
 
     def absorb(self, record: Record) -> None:
@@ -206,6 +284,13 @@ class Desk:
             self._fold_asked(entry, body)
         elif entry.kind == Kind.ANSWERED:
             self.cases.close(entry.decision)
+            self._consulted.pop(entry.decision, None)
+            self._check(entry, body)
+        elif entry.kind == Kind.SCORED and body.tier == "operator":
+            self.cases.raise_to(entry.decision, body.tier, body.reason)
+            self._consulted.pop(entry.decision, None)
+            if body.audit:
+                self.state.audited[entry.decision] = body
         elif entry.kind == Kind.MODE:
             point, _, action = body.action.partition("/")
             if point in self.state.modes and action in self.state.modes[point]:
@@ -214,6 +299,13 @@ class Desk:
             self._raised.append(_recheck_event(entry))
         self.manager.fold(entry, body)
         self._raised.extend(self.manager.react(entry, body))
+
+    def _check(self, entry: Entry, answered: Answered) -> None:
+        """A person has answered what the policy would have answered."""
+        scored = self.state.audited.pop(entry.decision, None)
+        if scored is not None and answered.tier == "operator":
+            audit = resumed(self.state.audits.get(entry.point), scored.policy, scored.max_error)
+            self.state.audits[entry.point] = step(audit, answered.choice != scored.choice)
 
     def _fold_asked(self, entry: Entry, body: Asked) -> None:
         if self.points[entry.point].greets and body.event.source == f"elias/{self.manager.name}":
@@ -227,8 +319,10 @@ class Desk:
         else:
             latches[entry.subject] = body.latched
         if body.waits:
-            fields = (body.attempt, body.at, body.until, body.clause, body.reason)
+            fields = (body.attempt, body.at, body.until, body.clause, body.reason, body.waits)
             self.cases.add(Case(entry.decision, entry.point, entry.subject, *fields))
+            if body.waits == "policy":
+                self._consulted[entry.decision] = body
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -323,20 +417,25 @@ class Desk:
             until = asked.at + round(program.timeout * SECOND)
             asked = msgspec.structs.replace(
                 asked,
-                waits=verdict.tier,
                 until=until,
                 clause=verdict.clause,
                 reason=verdict.reason,
                 offers=list(verdict.offers),
             )
+            asked = msgspec.structs.replace(asked, waits=self._tier(point, program, asked, verdict))
             self._add(Kind.ASKED, point.name, subject, decision, asked)
-            return Reply(
-                decision, point.name, subject, "waiting", clause=verdict.clause, reason=verdict.reason, until=until
-            )
+            return waiting_reply(self.cases.open[decision])
         self._add(Kind.ASKED, point.name, subject, decision, asked)
         self._add(Kind.ANSWERED, point.name, subject, decision, verdict)
         self._want(point, decision, asked, verdict)
         return answered_reply(decision, point.name, subject, verdict)
+
+    def _tier(self, point: DecisionPoint, program: tiki.Program, asked: Asked, verdict: decide.Waits) -> str:
+        """The policy is asked where it knows the point and there is something to choose."""
+        if verdict.tier != "policy":
+            return verdict.tier
+        known = self.tier is not None and self.tier.covers(program)
+        return "policy" if known and len(decide.offered(asked, point.terminal)) > 1 else "operator"
 
     def _want(
         self, point: DecisionPoint, decision: str, asked: Asked, answered: Answered, *, confirmed: bool = False
@@ -390,7 +489,7 @@ class Desk:
         asked = self._asked_of(point, before.event, situation, candidates, now, before.latch, latched, case.attempt + 1)
         closing = Answered(None, point.terminal, {}, "fallback", case.clause, f"asked again: {why}", "", case.attempt)
         self._add(Kind.ANSWERED, case.point, case.subject, case.decision, closing)
-        waits = decide.Waits("operator", case.clause, f"asked again: {why}", tuple(before.offers))
+        waits = decide.Waits(case.tier, case.clause, f"asked again: {why}", tuple(before.offers))
         reply = self._record(point, program, case.decision, asked, waits)
         self.recent.pop(case.decision, None)
         return reply
@@ -406,6 +505,8 @@ class Desk:
         return f"{guard} forbids it now" if guard else ""
 
     def _asked(self, case: Case) -> Asked:
+        if case.decision in self._consulted:
+            return self._consulted[case.decision]
         for record in reversed(self.ledger.decision(case.decision)):
             if record.header.kind == Kind.ASKED:
                 asked: Asked = decode(Kind.ASKED, record.body)
@@ -415,6 +516,8 @@ class Desk:
     def _add(self, kind: Kind, point: str, subject: str, decision: str, body: msgspec.Struct) -> None:
         entry = Entry(kind, point, subject, decision, encode(body), getattr(body, "attempt", 0))
         self._entries.append(entry)
+        if kind == Kind.ANSWERED:
+            self.figures.answered[point, body.tier] += 1  # type: ignore[attr-defined]
         self._fold(entry, body)
 
     def _drain(self, now: int) -> None:

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     FREEZE = "freeze"  # effects were frozen or released by a person
     EVENT = "event"  # something observed that a manager's state needs and that decides nothing by itself
     ASKED = "asked"
+    SCORED = "scored"  # what the policy said to an asked decision, and who answers it therefore
     ANSWERED = "answered"
     EFFECT = "effect"  # the gate's verdict on an answered decision
     OUTCOME = "outcome"
@@ -147,6 +148,35 @@ class Answered(msgspec.Struct, frozen=True, gc=False):
     v: int = 1
 
 
+class Scored(msgspec.Struct, frozen=True, gc=False):
+    """What the policy said to an asked decision, and who answers it therefore.
+
+    policy: its version; empty: no engine answered in time, and the numbers are missing. offered: indices into the asked
+    candidates, in the order in which the policy saw them. logs: natural logarithms of their probabilities, which sum
+    to 1. choice: index into the asked candidates. confidence: calibrated probability that the choice is right;
+    threshold: from which the policy decides alone; null: it may not. tier: who answers: policy, operator or fallback.
+    max_error: the share of wrong answers that the spec allows. audit: the policy would have answered, and is checked by
+    the next tier instead. propensities: of the offered candidates, that
+    each was going to be chosen, the exploration included; empty where the policy does not answer. at: ledger time (ns).
+    """
+
+    policy: str
+    engine: str
+    offered: list[int]
+    logs: list[float]
+    choice: int | None
+    confidence: float | None
+    threshold: float | None
+    tier: str
+    reason: str
+    at: int
+    attempt: int = 0
+    max_error: float = 0.0
+    audit: bool = False
+    propensities: list[float] = []
+    v: int = 1
+
+
 class Effect(msgspec.Struct, frozen=True, gc=False):
     """One step in the life of an effect; the newest one for a decision is where it stands.
 
@@ -235,6 +265,7 @@ _DECODERS: Mapping[str, msgspec.json.Decoder[Any]] = {
     kind: msgspec.json.Decoder(body)
     for kind, body in {
         Kind.ASKED: Asked,
+        Kind.SCORED: Scored,
         Kind.ANSWERED: Answered,
         Kind.EFFECT: Effect,
         Kind.OUTCOME: Outcome,

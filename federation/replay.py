@@ -1,7 +1,8 @@
 """Replays the ledger: every decision is computed again from its asked record, and must come out byte for byte.
 
-A rule's answer is judged anew under the bundle that was in force; a person's or a time-out's answer is checked for
-what it may be: taken from what was asked, under that bundle or one that was put in force while the case waited. Needs
+A rule's answer is judged anew under the bundle that was in force; the policy's follows from the scores on record; a
+person's or a time-out's is checked for what it may be: taken from what was asked, under that bundle or one that was put
+in force while the case waited. `federation.policy.rescore` is the other question: what an engine would say today. Needs
 the decision points of the versions that the ledger names, and nothing else.
 """
 
@@ -16,7 +17,7 @@ from federation import decide
 from federation.errors import Corrupt, Refused
 from federation.ledger.store import Store
 from federation.points import DecisionPoint, schemas, versions
-from federation.records import Answered, Asked, BundleText, Kind, Record, decode, encode
+from federation.records import Answered, Asked, BundleText, Kind, Record, Scored, decode, encode
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -50,7 +51,8 @@ def replay(
     found = Replayed()
     bundles: list[tuple[str, tiki.Bundle]] = []
     open_: dict[tuple[str, int], _Asked] = {}
-    for record in store.read(kinds=[Kind.BUNDLE, Kind.ASKED, Kind.ANSWERED]):
+    scored: dict[tuple[str, int], Scored] = {}
+    for record in store.read(kinds=[Kind.BUNDLE, Kind.ASKED, Kind.SCORED, Kind.ANSWERED]):
         header = record.header
         body = _decoded(record)
         if header.kind == Kind.BUNDLE:
@@ -61,12 +63,15 @@ def replay(
             if bundle is None:
                 raise _not_whole(header.seq, "names a bundle that was never in force")
             open_[header.decision, header.attempt] = _Asked(body, bundle, len(bundles))
+        elif header.kind == Kind.SCORED:
+            scored[header.decision, header.attempt] = body
         else:
             asked = open_.pop((header.decision, header.attempt), None)
             if asked is None:
                 raise _not_whole(header.seq, "answers what was not asked")
             later = [bundle for _, bundle in bundles[asked.position :]]
-            _compare(record, body, asked.body, [asked.bundle, *later], found)
+            said = scored.pop((header.decision, header.attempt), None)
+            _compare(record, body, asked.body, said, [asked.bundle, *later], found)
         if header.seq % 1000 == 0:
             progress(header.seq, total)
     progress(total, total)
@@ -105,12 +110,19 @@ def _bundle(text: BundleText, points: Mapping[str, DecisionPoint], seq: int) -> 
     return tiki.rebuild(text.sources, schemas({name: points[name] for name in text.versions}))
 
 
-def _compare(record: Record, answered: Answered, asked: Asked, bundles: list[tiki.Bundle], found: Replayed) -> None:
+def _compare(
+    record: Record,
+    answered: Answered,
+    asked: Asked,
+    scored: Scored | None,
+    bundles: list[tiki.Bundle],
+    found: Replayed,
+) -> None:
     found.decisions += 1
     programs = [bundle.programs[record.header.point] for bundle in bundles]
     if asked.waits:
         found.by_others += 1
-        possible = [_by_others(program, asked, answered) for program in programs]
+        possible = [_by_others(program, asked, scored, answered) for program in programs]
     else:
         found.by_rule += 1
         possible = [_by_rule(programs[0], asked)]
@@ -126,18 +138,24 @@ def _by_rule(program: tiki.Program, asked: Asked) -> bytes:
     return encode(judged.answer) if isinstance(judged.answer, Answered) else b"waits"
 
 
-def _by_others(program: tiki.Program, asked: Asked, answered: Answered) -> bytes:
+def _by_others(program: tiki.Program, asked: Asked, scored: Scored | None, answered: Answered) -> bytes:
     """The answer as it may have been given: mode and words are the recorded ones, everything else follows from what was
-    asked and chosen.
+    asked, scored and chosen.
     """
     candidates, terminal = asked.candidates, program.point.terminal
     modes = {action: answered.mode for action in asked.modes if action == answered.action}
     if answered.tier == "timeout":
         return encode(decide.timed_out(program, candidates, modes, asked.clause, asked.attempt))
+    if answered.tier == "fallback" and scored is not None and scored.tier == "fallback":
+        answer = decide.undecided(program, candidates, asked.clause, scored.reason, modes, asked.attempt)
+        return encode(answer) if isinstance(answer, Answered) else b"waits"
     if answered.tier == "fallback":  # asked again, or too often
         choice = None if answered.choice is None else decide.find(candidates, terminal, {})
         return encode(Answered(choice, terminal, {}, "fallback", asked.clause, answered.reason, "", asked.attempt))
     if answered.choice not in decide.offered(asked, terminal):
         return b"not offered"
+    if answered.tier == "policy":
+        sure = scored is not None and scored.tier == "policy"
+        return encode(decide.by_policy(candidates, scored, modes, asked.clause)) if scored and sure else b"not sure"
     by, words = answered.by, answered.words
     return encode(decide.by_person(candidates, answered.choice, modes, asked.clause, asked.attempt, by, words))

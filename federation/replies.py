@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from federation.cases import Case
 from federation.records import Answered, Asked, Kind, Record, decode
 
 
@@ -58,6 +59,20 @@ def reply_of(records: Sequence[Record]) -> Reply | None:
             until=asked.until,
         )
     return answered_reply(header.decision, header.point, header.subject, answered)
+
+
+def waiting_reply(case: Case) -> Reply:
+    """The reply to a decision that waits for the policy or for a person."""
+    return Reply(
+        case.decision,
+        case.point,
+        case.subject,
+        "waiting",
+        tier=case.tier,
+        clause=case.clause,
+        reason=case.reason,
+        until=case.until,
+    )
 
 
 def answered_reply(decision: str, point: str, subject: str, answered: Answered) -> Reply:

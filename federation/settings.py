@@ -165,12 +165,18 @@ class PolicySettings(_Section):
 
     engine: Literal["embedded", "vllm"] = "embedded"
     """`embedded` runs the shipped policy in the process; `vllm` asks the replicas first, and it when none answers."""
+    folder: Path | None = None
+    """The embedded policy; none: the one that ships. Relative to the settings file."""
     replicas: tuple[str, ...] = ()
     """Addresses of vLLM servers that serve the same policy, such as `http://127.0.0.1:8700`."""
     model: str = ""
     """Name under which the replicas serve the policy; it is the version that their answers go by."""
     adapter: str = ""
     """Folder of a LoRA adapter, as the replicas see it, that they load under the name `model`; empty: they have it."""
+    calibration: Path | None = None
+    """How sure the served policy has to be (`calibration.json`); without one it may not decide alone."""
+    audit: float = Field(0.01, ge=0, le=1)
+    """Share of the policy's own answers that a person is asked instead, to see whether the promise still holds."""
     key_file: Path | None = None
     """File with the key that the replicas ask for (`--api-key`); relative to the settings file."""
     deadline: Duration = 1.0

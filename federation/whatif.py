@@ -299,7 +299,8 @@ def _guarded(question: _Question, program: tiki.Program, facts: tuple[Any, ...],
 
 def _choice(answer: Answered | decide.Waits) -> Choice:
     if isinstance(answer, decide.Waits):
-        return Choice(f"ask {answer.tier}", ", ".join(sorted(answer.offers)))
+        asks = "consult" if answer.tier == "policy" else f"ask {answer.tier}"
+        return Choice(asks, ", ".join(sorted(answer.offers)))
     return Choice(answer.action, ", ".join(f"{name}={value}" for name, value in answer.args.items()))
 
 

@@ -7,18 +7,28 @@ training/policy/calibrate.py fits the one and tests the other; docs/policy/confi
 
 import math
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from federation.errors import Refused
 from federation.policy.question import Scores
-from federation.policy.tier import Weighed
 
 CONFIDENCE = 0.95
 """Of the promise: over all calibrations of one policy at one point together, at most 5 % of the time it is untrue."""
 
 _FLOOR = 1e-6
 """Probabilities below this are the same to a confidence: their logarithms are noise of the arithmetic."""
+
+
+class Weighed(NamedTuple):
+    """choice: number of a label. confidence: probability that it is right. threshold: from which the policy decides
+    alone; None: it may not here. why: in words."""
+
+    choice: int
+    confidence: float
+    threshold: float | None
+    why: str
 
 
 class Step(msgspec.Struct, frozen=True, array_like=True):

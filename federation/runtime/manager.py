@@ -16,13 +16,17 @@ from federation.bundles.acceptance import Acceptance
 from federation.clock import SystemClock
 from federation.desk import Desk
 from federation.errors import Bug, EliasError, Temporary
+from federation.figures import Figures
 from federation.ledger.appender import Batch
 from federation.ledger.store import Store
 from federation.manager import Manager
 from federation.points import schemas
+from federation.policy.tier import Tier
 from federation.records import Entry, Event, Kind, Record, encode
 from federation.replies import Rejected, Reply
 from federation.runtime import direct
+from federation.runtime.consulting import Consulting
+from federation.runtime.link import RayLink
 from federation.runtime.pipeline import ROUND, Pipeline, Work
 from federation.runtime.roster import Roster, resolve
 from federation.runtime.service import NAMESPACE, Service, actor_name
@@ -54,6 +58,9 @@ class ManagerService(Service):
         self.acceptance = Acceptance(schemas(self.roster.points), bundles.trust, require=bundles.require_signature)
         self.desk: Desk
         self._pipeline = Pipeline(self, self.clock)
+        self._consulting = Consulting(self, RayLink(), settings.policy.deadline)
+        self.tier = Tier.of(settings.policy)
+        self._figures = Figures()
         self._handle: Any = None
         self._line: direct.Line | None = None  # to the appender, if it is on this node
         self._following = asyncio.Event()
@@ -104,7 +111,7 @@ class ManagerService(Service):
 
     def _rebuild(self, bundle: tiki.Bundle) -> None:
         """The desk from the last snapshot and the records after it."""
-        self.desk = Desk(self.make(), bundle, self.store)
+        self.desk = Desk(self.make(), bundle, self.store, self.tier, self._figures)
         self._own = self._followed = 0
         saved = self.store.snapshot_load(self.name)
         if saved is not None:
@@ -218,10 +225,11 @@ class ManagerService(Service):
         return _packed.encode(list(chain.from_iterable(replies)))
 
     async def _decide(self, events: list[Event]) -> list[list[Reply] | Rejected]:
-        replies: list[list[Reply] | Rejected] = await self._pipeline.do(
-            lambda now: self.desk.handle(events, now), len(events)
-        )
-        return replies
+        """What the policy is asked about is answered with its word, milliseconds later; meanwhile others are served."""
+        replies: list[list[Reply] | Rejected] = await self.do(lambda now: self.desk.handle(events, now), len(events))
+        if not self.desk.cases.consulting:
+            return replies
+        return [one if isinstance(one, Rejected) else await self._consulting.replies(one) for one in replies]
 
     async def report(self, report: Mapping[str, Any]) -> None:
         await self.do(lambda now: (self.desk.watch([report], now), None))
@@ -262,7 +270,7 @@ class ManagerService(Service):
 
     async def cases(self) -> bytes:
         await self._following.wait()
-        return encode(list(self.desk.state.cases.values()))
+        return encode([case for case in self.desk.state.cases.values() if case.tier != "policy"])
 
     async def modes(self) -> dict[str, dict[str, str]]:
         await self._following.wait()
@@ -280,17 +288,18 @@ class ManagerService(Service):
             "incarnation": self.incarnation,
             "bundle": self.desk.bundle.digest,
             "bundle_refused": self.acceptance.refused and self.acceptance.refused._asdict(),
-            "cases": len(self.desk.state.cases),
+            "cases": len(self.desk.state.cases) - len(self.desk.cases.consulting),
             "events": self._handled,
             "commits": self._commits,
             "waiting": self._pipeline.waiting,
+            "figures": {**self._figures.plain(), "consulted": self._consulting.seconds.plain()},
         }
 
     # -- to the log --------------------------------------------------------------------------------------------------
 
-    async def do(self, work: Work) -> Any:
-        """Run `work` on the desk and commit its entries; its result once they are committed."""
-        return await self._pipeline.do(work)
+    async def do(self, work: Work, events: int = 1) -> Any:
+        """Run `work`, on so many events, on the desk and commit its entries; its result once they are committed."""
+        return await self._pipeline.do(work, events)
 
     def want_tick(self) -> None:
         """Have the appender make a tick when the next timer of this manager is due, unless it was told so before."""
@@ -314,6 +323,7 @@ class ManagerService(Service):
 
     def committed(self) -> None:
         """Called after each commit."""
+        self._consulting.send()
 
     def followed_anew(self) -> None:
         """Called when an appender, the first or its replacement, carries records to this manager."""

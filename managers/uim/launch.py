@@ -82,6 +82,7 @@ def tree(settings: Settings) -> tuple[Any, tuple[Any, ...]]:
             "gate", "federation.runtime.gate:GateService", {"name": "gate", "settings": settings, "roster": ROSTER}
         ),
     ]
+    specs.append(ActorSpec("policy", "federation.runtime.policy:PolicyService", {"settings": settings}))
     for name in roster.managers:
         target = roster.services.get(name, "federation.runtime.manager:ManagerService")
         specs.append(ActorSpec(name, target, {"name": name, "settings": settings, "roster": ROSTER}))

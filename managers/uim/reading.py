@@ -1,5 +1,6 @@
 """What people read of decisions: put together from their records, and explained anew by the very specs that decided."""
 
+import math
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -15,6 +16,7 @@ from federation.errors import Refused
 from federation.ledger.store import Store
 from federation.points import DecisionPoint, schemas
 from federation.records import Answered, Asked, BundleText, Candidate, Effect, Kind, Outcome, Record, decode
+from federation.records import Scored as ScoredRecord
 
 PAGE = 500  # asked records read at a time
 SCANNED = 10_000  # asked records that one request looks through before it hands out a cursor
@@ -72,9 +74,31 @@ class Page(BaseModel):
     next: int | None = None
 
 
+class Scored(BaseModel):
+    """What the policy gave a candidate. probability: as it scored; they sum to 1 over the candidates offered."""
+
+    action: str
+    args: dict[str, Any]
+    probability: float
+    chosen: bool
+
+
+class Opinion(BaseModel):
+    """What the policy said. policy: its version; empty: no engine answered. confidence: calibrated probability that its
+    choice is right; threshold: from which it decides alone; null: it may not. tier: who answered therefore."""
+
+    policy: str
+    engine: str
+    tier: str
+    confidence: float | None
+    threshold: float | None
+    reason: str
+    candidates: list[Scored]
+
+
 class Explanation(BaseModel):
     """Recomputed from the asked record and the bundle in force then. trace: the rules tried, with every comparison.
-    forbidden: what a guard took out. same: it comes out as it is on record."""
+    forbidden: what a guard took out. opinion: of the policy, as recorded. same: it comes out as it is on record."""
 
     id: str
     point: str
@@ -82,6 +106,7 @@ class Explanation(BaseModel):
     trace: dict[str, Any]
     text: str
     forbidden: list[dict[str, Any]]
+    opinion: Opinion | None
     same: bool
 
 
@@ -100,6 +125,7 @@ class _Life(NamedTuple):
     """The newest attempt of a decision, and what came of it."""
 
     asked: Asked
+    scored: ScoredRecord | None
     answered: Answered | None
     effects: list[Effect]
     outcome: Outcome | None
@@ -186,6 +212,7 @@ class Reader:
             forbidden=[
                 {"action": c.action, "args": c.args, "guard": c.forbidden} for c in asked.candidates if c.forbidden
             ],
+            opinion=_opinion(asked, life.scored) if life.scored else None,
             same=isinstance(judged.answer, decide.Waits) if asked.waits else judged.answer == life.answered,
         )
 
@@ -217,6 +244,7 @@ class Reader:
 
 def _life(records: Sequence[Record]) -> _Life:
     asked: Asked | None = None
+    scored: ScoredRecord | None = None
     answered: Answered | None = None
     outcome: Outcome | None = None
     effects: list[Effect] = []
@@ -224,7 +252,9 @@ def _life(records: Sequence[Record]) -> _Life:
         body = decode(record.header.kind, record.body)
         match body:
             case Asked():
-                asked, answered = body, None
+                asked, scored, answered = body, None, None
+            case ScoredRecord():
+                scored = body
             case Answered():
                 answered = body
             case Effect():
@@ -235,7 +265,28 @@ def _life(records: Sequence[Record]) -> _Life:
         raise Refused(
             "no-decision", f"`{records[0].header.decision}` was never asked", cure="see `elias ledger verify`"
         )
-    return _Life(asked, answered, effects, outcome)
+    return _Life(asked, scored, answered, effects, outcome)
+
+
+def _opinion(asked: Asked, scored: ScoredRecord) -> Opinion:
+    candidates = [
+        Scored(
+            action=asked.candidates[index].action,
+            args=asked.candidates[index].args,
+            probability=math.exp(log),
+            chosen=index == scored.choice,
+        )
+        for index, log in zip(scored.offered, scored.logs, strict=True)
+    ]
+    return Opinion(
+        policy=scored.policy,
+        engine=scored.engine,
+        tier=scored.tier,
+        confidence=scored.confidence,
+        threshold=scored.threshold,
+        reason=scored.reason,
+        candidates=candidates,
+    )
 
 
 def _summary(records: Sequence[Record], life: _Life) -> dict[str, Any]:
@@ -271,6 +322,9 @@ def _step(record: Record) -> Step:
             what, detail = f"asked; waits for the {tier}", reason
         case Asked():
             what = "asked"
+        case ScoredRecord(policy=policy, engine=engine, tier=tier, reason=reason):
+            what = f"scored by {engine}: {tier} answers" if policy else f"not scored: {tier} answers"
+            detail = reason
         case Answered(action=action, tier=tier, reason=reason, by=by, words=words):
             what, detail = f"{action}, by {by or tier}", words or reason
         case Effect(verdict=verdict, reason=reason, node=node):

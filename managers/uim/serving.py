@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import uvicorn
 
+from federation.runtime.link import RayLink
 from federation.runtime.manager import ManagerService
 from managers.uim import logs, tokens
 from managers.uim.api import app
 from managers.uim.api.context import Context
-from managers.uim.link import RayLink
 
 
 def server(
@@ -19,7 +19,7 @@ def server(
     context = Context(
         settings=settings,
         points=service.roster.points,
-        children=("appender", "gate", *service.roster.managers),
+        children=("appender", "gate", "policy", *service.roster.managers),
         link=RayLink(),
         store=service.store,
         clock=service.clock,

@@ -53,12 +53,12 @@ def test_the_decisions_that_an_edit_changes_are_named_with_their_choices(lab: La
     assert (one.point, one.subject, str(one.old), str(one.new)) == (
         "lab.furnace",
         "f2",
-        "ask operator(cool, hold, vent)",
+        "consult(cool, hold, vent)",
         "cool(by=gently)",
     )
     assert lab.store.decision(one.decision)[0].header.seq == one.seq
     assert counts["lab.furnace"].decisions == 3
-    assert counts["lab.furnace"].turns == {("ask operator", "cool"): 1}
+    assert counts["lab.furnace"].turns == {("consult", "cool"): 1}
 
 
 @pytest.mark.parametrize(
@@ -291,5 +291,5 @@ def choices(lab: Laboratory) -> dict[str, str]:
             found[record.header.decision] = f"{body.action}({arguments})" if arguments else body.action
         elif body.waits:
             offers = ", ".join(sorted(body.offers))
-            found[record.header.decision] = f"ask {body.waits}({offers})" if offers else f"ask {body.waits}"
+            found[record.header.decision] = f"consult({offers})" if offers else f"ask {body.waits}"
     return found

@@ -9,9 +9,9 @@ from starlette.requests import Request
 from federation.clock import Clock
 from federation.ledger.store import Store
 from federation.points import DecisionPoint
+from federation.runtime.link import Link
 from federation.settings import Settings
 from managers.uim.api.lanes import Lanes
-from managers.uim.link import Link
 from managers.uim.reading import Reader
 
 

@@ -10,7 +10,7 @@ from federation.errors import Bug, EliasError, Refused, Temporary
 from federation.points import DecisionPoint
 from federation.records import Event
 from federation.replies import Rejected, Reply
-from managers.uim.link import Link
+from federation.runtime.link import Link
 
 FLIGHTS = 4  # calls to one manager at a time: some being decided while others are being committed
 LOAD = 2000  # events in one call

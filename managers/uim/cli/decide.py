@@ -111,12 +111,26 @@ def explain(
     print(explanation["text"])
     for out in explanation["forbidden"]:
         print(f"{out['guard']} forbade {arguments(out['action'], out['args'])}")
+    if explanation["opinion"]:
+        _tell(explanation["opinion"])
     print()
     for step in decision["steps"]:
         print(f"{step['time']}  {step['what']}{': ' + step['detail'] if step['detail'] else ''}")
     if not explanation["same"]:
         complain("recomputing gives another result than is on record", cure="`elias ledger verify`, and report it")
         raise typer.Exit(1)
+
+
+def _tell(opinion: dict[str, Any]) -> None:
+    """What the policy said, the likeliest first."""
+    if not opinion["policy"]:
+        print(f"\npolicy: {opinion['reason']}")
+        return
+    print(f"\npolicy {opinion['policy'][:12]}, scored by {opinion['engine']}:")
+    for one in sorted(opinion["candidates"], key=lambda one: -float(one["probability"])):
+        mark = "*" if one["chosen"] else " "
+        print(f"  {mark} {one['probability']:6.1%}  {arguments(one['action'], one['args'])}")
+    print(f"  {opinion['reason']}")
 
 
 def _from_ledger(url: str, id: str) -> tuple[dict[str, Any], dict[str, Any]]:

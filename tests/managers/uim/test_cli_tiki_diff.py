@@ -56,9 +56,9 @@ def test_decisions_that_would_have_been_different_are_named_and_counted(elias: E
     said = elias("tiki", "diff", "old", "new", "--ledger", ledger)
     assert said.code == 0
     (line,) = [line for line in said.out.splitlines() if "urm.resource_pressure a: hold" in line]
-    assert line.endswith("hold -> ask operator(hold, shed_load)")
+    assert line.endswith("hold -> consult(hold, shed_load)")
     assert "1 of 4 recorded decisions would have been different" in said.out
-    assert "urm\turm.resource_pressure\thold -> ask operator\t1" in said.out
+    assert "urm\turm.resource_pressure\thold -> consult\t1" in said.out
     (decision,) = elias("tiki", "diff", "old", "new", "--ledger", ledger, "--json").json["decisions"]
     assert line.startswith(decision["decision"])
     assert decision["url"].endswith(f"/decisions/{decision['decision']}")
@@ -124,7 +124,7 @@ def test_a_setting_that_the_manager_reads_itself_is_named(elias: Elias) -> None:
 def test_only_the_first_decisions_are_named_unless_all_are_wanted(elias: Elias, ledger: str, all_: bool) -> None:
     elias.write("new/pressure.tiki", SPEC.replace("otherwise: hold", "otherwise: consult [migrate, hold]"))
     said = elias("tiki", "diff", "old", "new", "--ledger", ledger, *(["--all"] if all_ else ["-n", "1"]))
-    assert said.out.count("hold -> ask operator(hold, migrate)\n") == (3 if all_ else 1)
+    assert said.out.count("hold -> consult(hold, migrate)\n") == (3 if all_ else 1)
     assert ("and 2 more; `--all` names them" in said.out) != all_
 
 
@@ -170,7 +170,7 @@ def test_a_terminal_gets_a_table_and_a_bar(elias: Elias, ledger: str, monkeypatc
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("NO_COLOR", "1")
     said = elias("tiki", "diff", "old", "new", "--ledger", ledger)
-    assert "hold -> ask operator" in said.out
+    assert "hold -> consult" in said.out
 
 
 def test_what_may_differ_over_time_is_not_told_as_a_fact(elias: Elias) -> None:

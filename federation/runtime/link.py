@@ -1,4 +1,4 @@
-"""How the API reaches the other actors: by name, again and again while one is being replaced, until patience ends."""
+"""How actors reach one another: by name, again and again while one is being replaced, until patience ends."""
 
 import asyncio
 from typing import Any, Protocol
@@ -11,6 +11,7 @@ from federation.runtime.service import NAMESPACE, actor_name
 
 PATIENCE = 10.0  # seconds; a manager that was killed answers again after about 2
 PAUSE = 0.05
+DIRECT = ("submit", "score")  # methods that every decision needs, for which actors of one node listen on sockets
 
 
 class Link(Protocol):
@@ -23,7 +24,7 @@ class Link(Protocol):
 
 
 class RayLink:
-    """Events take the short way to a manager on this node; all other calls go through Ray."""
+    """Some methods take the short way to an actor of this node; all other calls go through Ray."""
 
     def __init__(self) -> None:
         self._handles: dict[str, Any] = {}
@@ -34,7 +35,7 @@ class RayLink:
         deadline = loop.time() + patience
         while True:
             try:
-                line = await self._line(child) if method == "submit" else None
+                line = await self._line(child) if method in DIRECT else None
                 answer = line.call(method, *args) if line else self._through_ray(child, method, *args)
                 return await asyncio.wait_for(answer, deadline - loop.time())
             except TimeoutError:

@@ -1,0 +1,122 @@
+"""The policy among the tiers: what it is asked, and whether its answer is taken or goes up.
+
+Pure: the scores come from an engine, the draw from whoever asks; what comes out is what is put on record.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import tiki
+from federation import decide
+from federation.policy import calibration
+from federation.policy.audit import Audit, resumed
+from federation.policy.calibration import Calibration
+from federation.policy.question import Prompt, Question, Scores
+from federation.policy.rendering import render
+from federation.records import Asked, Scored
+from federation.settings import PolicySettings
+
+SHIPPED = Path(__file__).with_name("mini")
+"""The policy that comes with ELIAS."""
+
+DIGITS = 6  # after the point of a logarithm on record: engines agree to 1e-3 at best
+
+
+class Consult(NamedTuple):
+    """What is asked of an engine. offered: indices into the asked candidates, in the order of the labels."""
+
+    prompt: Prompt
+    offered: list[int]
+
+
+class Said(NamedTuple):
+    """An engine's answer. policy: the version of what it scores with. engine: its name."""
+
+    policy: str
+    engine: str
+    scores: Scores
+
+
+class Tier:
+    """confidences: by version of the policy. max_error: for specs that set none, as a share. audit: share of the
+    answers that somebody else checks."""
+
+    def __init__(self, confidences: Mapping[str, Calibration], *, max_error: float = 0.05, audit: float = 0.0) -> None:
+        self._confidences = confidences
+        self._max_error = max_error
+        self._audit = audit
+
+    @classmethod
+    def of(cls, settings: PolicySettings) -> Self:
+        """What the settings name. Raises Refused where the shipped policy, or the one named, is not whole."""
+        folder = settings.folder or SHIPPED
+        if not folder.exists():
+            return cls({})
+        from federation.policy.card import version_of
+
+        version = version_of(folder)
+        known = {version: calibration.load(folder / "calibration.json", version)}
+        if settings.calibration is not None:
+            known[settings.model] = calibration.load(settings.calibration, settings.model)
+        return cls(known, audit=settings.audit)
+
+    def covers(self, program: tiki.Program) -> bool:
+        return any(c.covers(program.point.name, program.point.version) for c in self._confidences.values())
+
+    def weigh(
+        self,
+        program: tiki.Program,
+        asked: Asked,
+        offered: Sequence[int],
+        said: Said,
+        draw: float,
+        watch: Audit | None,
+        at: int,
+    ) -> Scored:
+        """draw: uniform in [0, 1), whether an answer that would be taken is checked instead. watch: how the checks at
+        this point have come out. at: ledger time (ns)."""
+        max_error = self._max_error if program.max_error is None else program.max_error / 100
+        known = self._confidences.get(said.policy)
+        if known is None or not known.covers(program.point.name, program.point.version):
+            choice = max(range(len(offered)), key=said.scores.__getitem__)
+            confidence, threshold = 0.0, None
+            why = f"policy {said.policy[:12]} is not calibrated for this point, so it may not decide alone"
+        else:
+            choice, confidence, threshold, why = known.weigh(program.point.name, said.scores, max_error)
+        watch = resumed(watch, said.policy, max_error)
+        if watch.broken:
+            threshold = None
+            why = f"the policy may not decide alone: {watch.wrong} of its {watch.checked} answers checked were wrong"
+        sure = threshold is not None and confidence >= threshold
+        audit = sure and draw < self._audit
+        alone = sure and not audit
+        return Scored(
+            policy=said.policy,
+            engine=said.engine,
+            offered=list(offered),
+            logs=[round(log, DIGITS) for log in said.scores],
+            choice=offered[choice],
+            confidence=round(confidence, DIGITS),
+            threshold=threshold,
+            tier="policy" if alone else "operator",
+            reason=f"{why}; drawn for a check by the next tier" if audit else why,
+            at=at,
+            attempt=asked.attempt,
+            max_error=max_error,
+            audit=audit,
+            propensities=[float(index == choice) for index in range(len(offered))] if alone else [],
+        )
+
+
+def consult(program: tiki.Program, asked: Asked) -> Consult:
+    """The question of an asked decision, of exactly the candidates that may be chosen."""
+    offered = decide.offered(asked, program.point.terminal)
+    candidates = tuple(asked.candidates[index] for index in offered)
+    question = Question(program.point.name, program.settings, asked.facts, candidates)
+    return Consult(render(program.point, question), offered)
+
+
+def unscored(asked: Asked, why: str, tier: str, at: int) -> Scored:
+    """No engine answered in time, or none is there."""
+    return Scored("", "", [], [], None, None, None, tier, why, at, asked.attempt)

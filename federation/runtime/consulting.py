@@ -1,0 +1,87 @@
+"""What waits for the policy is carried to it, and what it says back to the desk."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from random import random
+from typing import Any, Protocol
+
+import msgspec
+
+from federation.desk import Desk, Heard
+from federation.errors import EliasError, Temporary
+from federation.figures import SECONDS, Histogram
+from federation.policy.tier import Said
+from federation.records import Entry
+from federation.replies import Reply
+from federation.runtime.link import Link
+
+_said = msgspec.msgpack.Decoder(list[Said])
+_packed = msgspec.msgpack.Encoder()
+
+
+class Host(Protocol):
+    """The manager whose decisions these are."""
+
+    @property
+    def desk(self) -> Desk: ...
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]": ...
+
+    async def do(self, work: Callable[[int], tuple[list[Entry], Any]], events: int = 1) -> Any: ...
+
+
+class Consulting:
+    """patience: seconds for which the policy is called again while its actor is away."""
+
+    def __init__(self, host: Host, link: Link, patience: float) -> None:
+        self._host = host
+        self._link = link
+        self._patience = patience
+        self._asked: dict[str, asyncio.Future[Reply | None]] = {}
+        self.seconds = Histogram(SECONDS)  # from the question to its place on record
+
+    def send(self) -> None:
+        """Ask about everything that waits and is not being asked about. To be called after each commit."""
+        waiting = self._host.desk.consulting
+        new = [decision for decision in waiting if decision not in self._asked] if waiting else []
+        if new:
+            loop = asyncio.get_running_loop()
+            self._asked |= {decision: loop.create_future() for decision in new}
+            self._host.spawn(self._ask(new))
+
+    async def replies(self, replies: Iterable[Reply]) -> list[Reply]:
+        """The same, with the policy's word in place of those that were waiting for it."""
+        return [await self._reply(reply) for reply in replies]
+
+    async def _reply(self, reply: Reply) -> Reply:
+        asked = self._asked.get(reply.id)
+        if asked is None:
+            return reply
+        answer: Reply | None = await asyncio.shield(asked)
+        return answer or reply
+
+    async def _ask(self, decisions: list[str]) -> None:
+        replies: dict[str, Reply] = {}
+        begun = asyncio.get_running_loop().time()
+        try:
+            desk = self._host.desk
+            heard = await self._heard({d: desk.consult(d) for d in decisions})
+            replies = await self._host.do(lambda now: self._host.desk.hear(heard, now), len(heard))
+        except Temporary:
+            pass  # the state is being built anew: what still waits then is asked about again
+        finally:
+            self.seconds.observe(asyncio.get_running_loop().time() - begun)
+            for decision in decisions:
+                self._asked.pop(decision).set_result(replies.get(decision))
+
+    async def _heard(self, consults: dict[str, Any]) -> dict[str, Heard]:
+        prompts = [consult.prompt for consult in consults.values()]
+        try:
+            raw = await self._link.call("policy", "score", _packed.encode(prompts), patience=self._patience)
+        except EliasError as error:
+            return {d: Heard(consult.offered, None, problem=str(error)) for d, consult in consults.items()}
+        answers = _said.decode(raw)
+        return {
+            d: Heard(consult.offered, said, random())  # noqa: S311 - a sample, not a secret
+            for (d, consult), said in zip(consults.items(), answers, strict=True)
+        }
