@@ -13,9 +13,10 @@ from federation.manager import Emission, Follow, Manager, Target
 from federation.points import DecisionPoint
 from federation.records import Answered, Asked, Candidate, Entry, Event, Kind
 from federation.settings import Settings
+from managers.ufm.dispatch import task_facts, task_nodes
 from managers.ufm.placement import Demand, Fleet, Free, Node, Proposer, Request, Typical
 from managers.ufm.placement.fleet import WHOLE, FleetState
-from managers.ufm.points import NODE_HEALTH, PLACEMENT, POINTS, ROUTING
+from managers.ufm.points import DISPATCH, NODE_HEALTH, PLACEMENT, POINTS, ROUTING
 
 MINUTE = 60 * SECOND
 WAITING = 10_000  # jobs that wait for room; the next one is told to come again later
@@ -143,6 +144,8 @@ class Ufm(Manager):
     def facts(self, point: DecisionPoint, event: Event, now: int) -> dict[str, Any]:
         if point is NODE_HEALTH:
             return self._health_facts(event, now)
+        if point is DISPATCH:
+            return task_facts(event)
         request = request_of(event.data)
         room = self._fitting(request)
         if point is ROUTING:
@@ -177,6 +180,8 @@ class Ufm(Manager):
         if point is NODE_HEALTH:
             up = sum(node.schedulable for node in self.fleet.nodes.values())
             return [Candidate("drain", {}, {"fleet.up": up}), Candidate("readmit"), Candidate("hold")]
+        if point is DISPATCH:
+            return [*task_nodes(event), Candidate("hold")]
         request = request_of(event.data)
         algorithm = self.options[point.name]["algorithm"]
         best = self.proposer.propose(request, algorithm, decision=event.id, subject=event.subject, limit=15)

@@ -1,5 +1,5 @@
 """The decision points of the federation manager: where a job runs, where a request goes, whether a node is fit to
-work.
+work, and which node takes a task.
 """
 
 from math import inf
@@ -184,4 +184,80 @@ NODE_HEALTH = DecisionPoint(
     greets=True,
 )
 
-POINTS = (PLACEMENT, ROUTING, NODE_HEALTH)
+_TASK = ("dispatch",)
+
+DISPATCH = DecisionPoint(
+    Point(
+        name="ufm.dispatch",
+        version=1,
+        doc="Which node takes this task? The event lists up to five nodes; the answer is the decision, nothing else is "
+        "done.",
+        facts=(
+            Fact(
+                name="kind",
+                type=Type.NAME,
+                doc="what the task does",
+                values=("training", "batch", "inference", "storage"),
+            ),
+            Fact(name="vram", type=Type.BYTES, doc="GPU memory that it needs; 0 where it needs no GPU"),
+            Fact(name="duration", type=Type.DURATION, doc="how long it runs on an idle node that has its data"),
+            Fact(name="deadline", type=Type.DURATION, doc="until it is to be done, from now; absent without one"),
+            Fact(name="data", type=Type.BYTES, doc="what must be copied to the node before it starts"),
+            Fact(name="restartable", type=Type.FLAG, doc="it goes on where it stopped when a part of it fails"),
+            Fact(name="frees_in", type=Type.DURATION, doc="until another node that fits is expected to be free"),
+            Fact(name="fitting", type=Type.COUNT, doc="listed nodes that have the GPU memory free; counted here"),
+            Fact(
+                name="starts_in",
+                type=Type.DURATION,
+                doc="until the first of those could start, its waiting work done and the data there; counted here",
+            ),
+        ),
+        actions=(
+            Action(
+                name="dispatch", doc="give the task to this node", args=(Arg(name="node", type=Type.NAME, doc="where"),)
+            ),
+            Action(name="hold", doc="let it wait for the next node that is free"),
+        ),
+        attributes=(
+            Attribute(
+                name="target.load",
+                type=Type.PERCENT,
+                doc="of the node, now",
+                actions=_TASK,
+                minimum=0,
+                maximum=100,
+            ),
+            Attribute(
+                name="target.vram_free",
+                type=Type.BYTES,
+                doc="GPU memory free on one GPU of the node; 0 without GPU",
+                actions=_TASK,
+            ),
+            Attribute(
+                name="target.wait", type=Type.DURATION, doc="work that waits there and goes first", actions=_TASK
+            ),
+            Attribute(
+                name="target.bandwidth",
+                type=Type.BYTES,
+                doc="to the node from where the data is, in a second",
+                actions=_TASK,
+                minimum=1,
+            ),
+            Attribute(
+                name="target.succeeded",
+                type=Type.PERCENT,
+                doc="tasks of the last day there that ended well",
+                actions=_TASK,
+                minimum=0,
+                maximum=100,
+            ),
+        ),
+        terminal="hold",
+        titles=("UFM Dispatch",),
+        trigger="every",
+    ),
+    events=("elias.task.dispatch",),
+    outcome=Due(86400.0, "relative speed"),
+)
+
+POINTS = (PLACEMENT, ROUTING, NODE_HEALTH, DISPATCH)

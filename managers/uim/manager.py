@@ -1,4 +1,4 @@
-"""UIM's own decisions: which addresses are still listened to."""
+"""UIM's own decisions: which addresses are still listened to, and how far a new version goes."""
 
 import ipaddress
 from collections import OrderedDict, deque
@@ -10,9 +10,12 @@ import msgspec
 from federation.clock import SECOND
 from federation.manager import Manager, Target
 from federation.points import DecisionPoint
-from federation.records import Answered, Asked, Entry, Event, Kind
+from federation.records import Answered, Asked, Candidate, Entry, Event, Kind
 from federation.settings import Settings
-from managers.uim.points import ACCESS, POINTS
+from managers.uim.points import ACCESS, POINTS, ROLLOUT
+from managers.uim.rollout import rollout_candidates
+from tiki.schema import Type
+from tiki.values import canonical
 
 WINDOW = 60 * SECOND
 ADDRESSES = 1000  # addresses whose failures are remembered; the longest silent one is forgotten first
@@ -37,6 +40,8 @@ class Uim(Manager):
         self.failures: OrderedDict[str, deque[int]] = OrderedDict()  # times (ns) of wrong tokens, in memory alone
 
     def facts(self, point: DecisionPoint, event: Event, now: int) -> dict[str, Any]:
+        if point is ROLLOUT:
+            return event.data
         address = event.subject
         recent = [at for at in self.failures.get(address, ()) if at > now - WINDOW]
         return {
@@ -44,6 +49,12 @@ class Uim(Manager):
             "blocked": address in self.state.blocked,
             "loopback": is_loopback(address),
         }
+
+    def propose(self, point: DecisionPoint, event: Event, facts: Mapping[str, Any]) -> list[Candidate]:
+        if point is not ROLLOUT:
+            return super().propose(point, event, facts)
+        share = canonical(Type.PERCENT, facts.get("share"))
+        return rollout_candidates(share if isinstance(share, float) else None)
 
     def observe(self, report: Mapping[str, Any], now: int) -> Iterable[Event]:
         """`{"refused": address}` from the guard of the API; nodes report to others."""

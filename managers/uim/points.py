@@ -1,7 +1,9 @@
-"""The decision point of the user interfaces: an address that keeps sending wrong tokens."""
+"""The decision points of the user interfaces: an address that keeps sending wrong tokens, and how far a new version of
+a component goes.
+"""
 
 from federation.points import DecisionPoint, Does, Due, Mode
-from tiki.schema import Action, Fact, Point, Setting, Type
+from tiki.schema import Action, Arg, Attribute, Fact, Point, Setting, Type
 
 ACCESS = DecisionPoint(
     Point(
@@ -37,4 +39,86 @@ ACCESS = DecisionPoint(
     outcome=Due(60.0, "done"),
 )
 
-POINTS = (ACCESS,)
+STEPS = (5.0, 25.0, 50.0, 100.0)  # shares of the traffic, in percent, to which a new version may be taken
+
+ROLLOUT = DecisionPoint(
+    Point(
+        name="uim.rollout",
+        version=1,
+        doc="A new version of a component runs beside the old one. How much of the traffic does it get? The answer is "
+        "the decision, nothing else is done.",
+        facts=(
+            Fact(
+                name="change",
+                type=Type.NAME,
+                doc="what the new version is",
+                values=("fix", "feature", "rewrite"),
+            ),
+            Fact(
+                name="share",
+                type=Type.PERCENT,
+                doc="of the traffic that the new version gets now",
+                minimum=0,
+                maximum=100,
+            ),
+            Fact(
+                name="errors",
+                type=Type.PERCENT,
+                doc="requests to the new version that failed",
+                minimum=0,
+                maximum=100,
+            ),
+            Fact(
+                name="errors_before",
+                type=Type.PERCENT,
+                doc="requests to the old version that failed",
+                minimum=0,
+                maximum=100,
+            ),
+            Fact(name="latency", type=Type.DURATION, doc="of the new version, 95th percentile"),
+            Fact(name="latency_before", type=Type.DURATION, doc="of the old version, 95th percentile"),
+            Fact(name="requests", type=Type.COUNT, doc="that the new version has answered"),
+            Fact(name="elapsed", type=Type.DURATION, doc="since the share was last changed"),
+            Fact(
+                name="load",
+                type=Type.PERCENT,
+                doc="of the machines that serve both versions",
+                minimum=0,
+                maximum=100,
+            ),
+            Fact(name="dependents", type=Type.COUNT, doc="components that call this one"),
+            Fact(
+                name="reversible",
+                type=Type.FLAG,
+                doc="the old version can read what the new one has written",
+            ),
+        ),
+        actions=(
+            Action(
+                name="advance",
+                doc="give the new version this share: 5%, 25%, 50% or 100%",
+                args=(Arg(name="share", type=Type.PERCENT, doc="of the traffic"),),
+                undo="roll_back",
+            ),
+            Action(name="roll_back", doc="give all traffic to the old version"),
+            Action(name="hold", doc="leave the share as it is and go on looking"),
+        ),
+        attributes=(
+            Attribute(
+                name="target.share",
+                type=Type.PERCENT,
+                doc="of the traffic that the new version would get",
+                actions=("advance",),
+                minimum=0,
+                maximum=100,
+            ),
+        ),
+        terminal="hold",
+        titles=("UIM Rollout",),
+        trigger="every",
+    ),
+    events=("elias.component.rollout",),
+    outcome=Due(3600.0, "requests of 100"),
+)
+
+POINTS = (ACCESS, ROLLOUT)
