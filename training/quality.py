@@ -13,7 +13,7 @@ from training.scenarios.rules import Rules
 from training.scenarios.scenario import Example, Scenario, rounded
 
 BINS = 10  # of equal width, between the smallest and the largest value of a number
-LOOKS = 1000  # situations of each family of which the share that the spec consults in is told
+LOOKS = 400  # situations of each family of which the share that the spec consults in is told
 
 _UNKNOWN = object()
 _ABSENT = None
