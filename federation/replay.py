@@ -2,7 +2,7 @@
 
 A rule's answer is judged anew under the bundle that was in force; the policy's follows from the scores on record; a
 person's or a time-out's is checked for what it may be: taken from what was asked, under that bundle or one that was put
-in force while the case waited. `federation.policy.rescore` is the other question: what an engine would say today. Needs
+in force while the case waited. `federation.rescore` is the other question: what an engine would say today. Needs
 the decision points of the versions that the ledger names, and nothing else.
 """
 
@@ -57,7 +57,7 @@ def replay(
         body = _decoded(record)
         if header.kind == Kind.BUNDLE:
             with suppress(tiki.Invalid):  # somebody has put it on record past the gate; nobody decided by it
-                bundles.append((body.digest, _bundle(body, points, header.seq)))
+                bundles.append((body.digest, bundle_of(body, points, header.seq)))
         elif header.kind == Kind.ASKED:
             bundle = next((b for digest, b in reversed(bundles) if digest == body.bundle), None)
             if bundle is None:
@@ -98,7 +98,8 @@ def _not_whole(seq: int, what: str) -> Corrupt:
     return Corrupt(f"record {seq} {what}; `elias ledger verify` names the first record that was changed")
 
 
-def _bundle(text: BundleText, points: Mapping[str, DecisionPoint], seq: int) -> tiki.Bundle:
+def bundle_of(text: BundleText, points: Mapping[str, DecisionPoint], seq: int) -> tiki.Bundle:
+    """The bundle that the record with that number put in force. Raises Refused where a point has changed since."""
     here = versions({name: points[name] for name in text.versions if name in points})
     if here != text.versions:
         other = sorted(name for name in text.versions if here.get(name) != text.versions[name])

@@ -292,7 +292,14 @@ class ManagerService(Service):
             "events": self._handled,
             "commits": self._commits,
             "waiting": self._pipeline.waiting,
-            "figures": {**self._figures.plain(), "consulted": self._consulting.seconds.plain()},
+            "figures": {
+                **self._figures.plain(),
+                "consulted": self._consulting.seconds.plain(),
+                "audits": {
+                    point: {"checked": audit.checked, "wrong": audit.wrong, "broken": audit.broken}
+                    for point, audit in self.desk.state.audits.items()
+                },
+            },
         }
 
     # -- to the log --------------------------------------------------------------------------------------------------

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import Any
 
 from fastapi import APIRouter, Request
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 from pydantic import BaseModel
 from starlette.responses import Response
@@ -33,6 +34,11 @@ _GAUGES = {
     "records": ("elias_ledger_records", "records in the ledger"),
     "epoch": ("elias_ledger_epoch", "epoch of the appender"),
     "incarnation": ("elias_incarnation", "how often this writer registered"),
+}
+_ENGINES = {
+    "answered": "batches that the engine answered",
+    "failed": "batches that it did not answer in time",
+    "failed_over": "batches that it answered after another had failed",
 }
 _NODE = {
     "cpu": ("elias_node_cpu_percent", "CPU in use"),
@@ -121,6 +127,8 @@ class _Federation(Collector):
             if health is not None and "bundle_refused" in health:
                 refused.add_metric([name], float(health["bundle_refused"] is not None))
         yield refused
+        yield from self._answers()
+        yield from self._engines()
         for key, (name, doc) in _NODE.items():
             family = GaugeMetricFamily(name, doc, labels=["node"])
             for node in self._nodes:
@@ -129,11 +137,70 @@ class _Federation(Collector):
                     family.add_metric([str(node.get("name", ""))], float(value))
             yield family
 
+    def _answers(self) -> Iterator[Metric]:
+        """Who decided, how sure the policy was, and how its answers stood up to checks."""
+        answered = CounterMetricFamily("elias_decisions", "decisions answered", labels=["point", "tier"])
+        sure = HistogramMetricFamily("elias_policy_confidence", "that the policy's choice is right", labels=["point"])
+        stages = HistogramMetricFamily("elias_policy_seconds", "of a consultation, by stage", labels=["stage"])
+        checked = GaugeMetricFamily(
+            "elias_policy_checked", "answers of the policy that a person checked", labels=["point"]
+        )
+        wrong = GaugeMetricFamily(
+            "elias_policy_wrong", "of those, that the person answered otherwise", labels=["point"]
+        )
+        broken = GaugeMetricFamily(
+            "elias_policy_broken", "1: so many were wrong that it may not decide", labels=["point"]
+        )
+        for health in self._healths.values():
+            figures = (health or {}).get("figures", {})
+            for point, tier, count in figures.get("answered", ()):
+                answered.add_metric([point, tier], count)
+            for point, histogram in figures.get("confidence", {}).items():
+                _add(sure, [point], histogram)
+            for point, audit in figures.get("audits", {}).items():
+                checked.add_metric([point], audit["checked"])
+                wrong.add_metric([point], audit["wrong"])
+                broken.add_metric([point], float(audit["broken"]))
+        consulted = [f["figures"]["consulted"] for f in self._healths.values() if f and "figures" in f]
+        if consulted:
+            _add(stages, ["whole"], _sum(consulted))
+        for stage, histogram in ((self._healths.get("policy") or {}).get("stages", {})).items():
+            _add(stages, [stage], histogram)
+        yield from (answered, sure, stages, checked, wrong, broken)
+
+    def _engines(self) -> Iterator[Metric]:
+        health = self._healths.get("policy") or {}
+        for key, doc in _ENGINES.items():
+            family = CounterMetricFamily(f"elias_policy_{key}", doc, labels=["engine"])
+            for engine, count in health.get(key, {}).items():
+                family.add_metric([engine], count)
+            yield family
+        breaker = GaugeMetricFamily("elias_policy_breaker_open", "1: the engine is left alone", labels=["engine"])
+        for engine in health.get("engines", ()):
+            breaker.add_metric([engine["engine"]], float(engine["state"] == "open"))
+        yield breaker
+        lost = CounterMetricFamily("elias_policy_lost", "batches that no engine answered in time")
+        if "lost" in health:
+            lost.add_metric([], health["lost"])
+        yield lost
+
     def _component(self, key: str, family: Any) -> Any:
         for name, health in self._healths.items():
             if health is not None and key in health:
                 family.add_metric([name], float(health[key]))
         return family
+
+
+def _add(family: HistogramMetricFamily, labels: list[str], histogram: dict[str, Any]) -> None:
+    """Of a `federation.figures.Histogram` as plain data."""
+    bounds = [*map(str, histogram["bounds"]), "+Inf"]
+    family.add_metric(labels, list(zip(bounds, accumulate(histogram["counts"]), strict=True)), histogram["total"])
+
+
+def _sum(histograms: list[dict[str, Any]]) -> dict[str, Any]:
+    """Of histograms with the same bounds."""
+    counts = [sum(column) for column in zip(*(h["counts"] for h in histograms), strict=True)]
+    return {**histograms[0], "counts": counts, "total": sum(h["total"] for h in histograms)}
 
 
 class Meter:

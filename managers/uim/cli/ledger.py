@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
+import msgspec
 import typer
 
 from managers.uim.cli.client import settings_of
@@ -189,4 +190,39 @@ def replay(context: typer.Context, url: Url = "", json_: Json = False) -> None:
         for d in found.differences[:10]:
             complain(f"record {d.seq}: recorded {d.recorded}, replayed {d.replayed}", f"decision {d.decision}")
     if not found.identical:
+        raise typer.Exit(1)
+
+
+@app.command()
+def rescore(context: typer.Context, url: Url = "", json_: Json = False) -> None:
+    """Ask the embedded policy again what it was asked on record, and say which choices would be others today.
+
+    Scores agree between engines to some digits only, so a replay takes them as recorded; this is the other check. Exit
+    code 1 when a choice flips.
+
+    Example:
+
+        elias ledger rescore
+    """
+    from federation.policy.embedded import Embedded  # noqa: PLC0415 - ONNX Runtime
+
+    from federation.policy.tier import SHIPPED  # noqa: PLC0415
+    from federation.rescore import rescore as again  # noqa: PLC0415
+    from federation.runtime.roster import Roster  # noqa: PLC0415
+    from managers.uim.launch import ROSTER  # noqa: PLC0415
+
+    engine = Embedded(settings_of(context).policy.folder or SHIPPED)
+    with _open(context, url) as store, progress("records") as shown:
+        found = again(store, Roster(ROSTER).points, engine, shown)
+    flips = [msgspec.to_builtins(flip) for flip in found.flips]
+    if json_:
+        counts = {"policy": found.policy, "scored": found.scored, "other_policy": found.other, "apart": found.apart}
+        emit({**counts, "flips": flips})
+    else:
+        print(f"{found.scored} questions scored again, {found.other} of them first by another policy")
+        print(f"{len(flips)} choices flip; no probability moved by more than {found.apart:.2g}")
+        for flip in found.flips[:10]:
+            (before, was), (after, now) = flip.recorded, flip.rescored
+            complain(f"{before} ({was:.1%}) would be {after} ({now:.1%})", f"decision {flip.decision}")
+    if flips:
         raise typer.Exit(1)
