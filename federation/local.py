@@ -8,13 +8,14 @@ from typing import Any
 
 import tiki
 from federation.clock import Clock
-from federation.desk import Desk
+from federation.desk import Desk, Heard
 from federation.effects import Executor
 from federation.gate import Gate, order_of
 from federation.ledger.appender import Appender, Batch
 from federation.ledger.store import Store
 from federation.manager import Emission, Manager, hears
 from federation.points import DecisionPoint, versions
+from federation.policy.tier import Consult, Tier
 from federation.records import BundleText, Entry, Event, Kind, Outcome, encode
 from federation.replies import Rejected, Reply
 from federation.settings import Settings
@@ -37,6 +38,7 @@ class LocalFederation:
         clock: Clock,
         settings: Settings,
         executors: Mapping[str, Executor] | None = None,
+        tier: Tier | None = None,
     ) -> None:
         self.clock, self.store, self.settings = clock, store, settings
         self.executors: Mapping[str, Executor] = executors if executors is not None else {}
@@ -44,7 +46,7 @@ class LocalFederation:
         self.epoch = self.appender.open(force=True)
         self.gate = Gate(settings)
         everyone: list[Manager] = [*managers, self.gate]
-        self.desks = {m.name: Desk(m, bundle, store) for m in everyone}
+        self.desks = {m.name: Desk(m, bundle, store, tier) for m in everyone}
         self._incarnations = {name: self.appender.register(name, {}) for name in self.desks}
         self._numbers = dict.fromkeys(self.desks, 0)
         self.gate.epoch, self.gate.incarnation = self.epoch, self._incarnations["gate"]
@@ -84,6 +86,20 @@ class LocalFederation:
         self._commit(manager, entries)
         self.settle()
         return reply
+
+    def consults(self) -> dict[str, Consult]:
+        """What waits for the policy, by decision."""
+        return {d: desk.consult(d) for desk in self.desks.values() for d in desk.consulting}
+
+    def hear(self, said: Mapping[str, Heard]) -> dict[str, Reply]:
+        """Take the policy's word on some of `consults`."""
+        replies: dict[str, Reply] = {}
+        for name, desk in self.desks.items():
+            entries, heard = desk.hear({d: one for d, one in said.items() if d in desk.consulting}, self.clock.now())
+            self._commit(name, entries)
+            replies |= heard
+        self.settle()
+        return replies
 
     def note(self, emission: Emission) -> None:
         """Put a person's word (mode, freeze) on the log, through the gate."""

@@ -13,6 +13,7 @@ from federation.ledger.store import Store
 from federation.local import LocalFederation, points_of
 from federation.manager import Manager
 from federation.points import DecisionPoint, Does, Mode, schemas
+from federation.policy.tier import Tier
 from federation.records import Candidate, Entry, Event, Kind, Outcome
 from federation.settings import Settings
 from tiki.schema import Action, Arg, Attribute, Fact, Point, Type
@@ -151,7 +152,9 @@ def bundle(spec: str = SPEC) -> tiki.Bundle:
 class Laboratory:
     """A federation of one lab on a virtual clock and a real ledger, with a node whose doers remember."""
 
-    def __init__(self, folder: Path, settings: Settings | None = None, spec: str = SPEC) -> None:
+    def __init__(
+        self, folder: Path, settings: Settings | None = None, spec: str = SPEC, tier: Tier | None = None
+    ) -> None:
         self.clock = VirtualClock()
         self.settings = settings or Settings(state=folder)
         self.url = f"sqlite:///{folder / 'ledger.db'}"
@@ -162,7 +165,7 @@ class Laboratory:
         self.executor = Executor(folder / "effects.db", doers, self.clock, self.frozen)
         self.lab = Lab(self.settings)
         self.federation = LocalFederation(
-            [self.lab], bundle(spec), self.store, self.clock, self.settings, _AnyNode(self.executor)
+            [self.lab], bundle(spec), self.store, self.clock, self.settings, _AnyNode(self.executor), tier
         )
 
     def close(self) -> None:
