@@ -91,7 +91,8 @@ def everywhere(fleet: Fleet, request: Request, slots: Slots) -> Ints:
 
 def _part(free: Ints, total: Ints) -> Ints:
     # In integers, bytes times basis points would pass 2^63 from 800 TiB on.
-    return np.floor(BASIS_POINTS * (free / np.maximum(total, 1))).astype(np.int64)
+    part: Ints = np.floor(BASIS_POINTS * (free / np.maximum(total, 1))).astype(np.int64)
+    return part
 
 
 def _scale(fleet: Fleet) -> tuple[int, int]:
