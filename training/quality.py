@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from math import log2
+from math import log1p, log2
 from random import Random
 from typing import Any
 
@@ -12,7 +12,8 @@ from tiki.schema import Attribute, Fact, Type
 from training.scenarios.rules import Rules
 from training.scenarios.scenario import Example, Scenario, rounded
 
-BINS = 10  # of equal width, between the smallest and the largest value of a number
+BINS = 10  # between the smallest and the largest value of a number
+_BY_SCALE = {Type.BYTES, Type.DURATION, Type.RATE}  # bins are of equal width in the logarithm, else in the number
 LOOKS = 400  # situations of each family of which the share that the spec consults in is told
 
 _UNKNOWN = object()
@@ -59,16 +60,17 @@ class Answers(msgspec.Struct, frozen=True):
 class Quality(msgspec.Struct, frozen=True):
     """Of one point.
 
-    columns: by name. actions: all that the point has. positions: share of the examples whose best choice stands there.
-    entropy: of the actions that are the best choice, in bits. balance: that entropy, of the most that the actions
-    offered allow, from 0 to 1. duplicates: share of the examples that repeat an earlier one; near: but for digits
-    behind the third.
+    columns: by name. diversity: the mean of their entropies, in bits. actions: all that the point has. positions: share
+    of the examples whose best choice stands there. entropy: of the actions that are the best choice, in bits. balance:
+    that entropy, of the most that the actions offered allow, from 0 to 1. duplicates: share of the examples that repeat
+    an earlier one; near: but for digits behind the third.
     """
 
     point: str
     overall: Reach
     families: Mapping[str, Family]
     columns: Mapping[str, Column]
+    diversity: float
     actions: Mapping[str, Answers]
     positions: Sequence[float]
     entropy: float
@@ -88,6 +90,7 @@ def measure(scenario: Scenario, examples: Iterable[Example]) -> Quality:
     families = {family: [i for i, e in enumerate(found) if e.family == family] for family in scenario.world.families}
     answers = Counter(e.question.candidates[at].action for e, at in zip(found, best, strict=True))
     offered = Counter(action for e in found for action in {c.action for c in e.question.candidates})
+    columns = _columns(scenario, found)
     return Quality(
         point=scenario.point.name,
         overall=_reach(found, chosen),
@@ -99,7 +102,8 @@ def measure(scenario: Scenario, examples: Iterable[Example]) -> Quality:
             for name, at in families.items()
             if at
         },
-        columns=_columns(scenario, found),
+        columns=columns,
+        diversity=sum(column.entropy for column in columns.values()) / len(columns),
         actions={
             action.name: Answers(offered[action.name] / len(found), answers[action.name] / len(found))
             for action in scenario.point.schema.actions
@@ -166,6 +170,8 @@ def _cells(declared: Fact | Attribute, known: Sequence[Any]) -> tuple[Counter[An
             return Counter(known), 2
         case Type.NAME | Type.LIST:
             return Counter(known), len(declared.values) or len(set(known))
+    if declared.type in _BY_SCALE:
+        known = [log1p(value) for value in known]
     low, high = min(known, default=0), max(known, default=0)
     if declared.type is Type.COUNT and high - low < BINS:
         return Counter(known), int(high - low) + 1
@@ -175,7 +181,7 @@ def _cells(declared: Fact | Attribute, known: Sequence[Any]) -> tuple[Counter[An
 
 def _entropy(counts: Counter[Any]) -> float:
     total = counts.total()
-    return -sum(count / total * log2(count / total) for count in counts.values() if count)
+    return sum(count / total * log2(total / count) for count in counts.values() if count)
 
 
 def _shares(counts: Counter[int], keys: Iterable[int]) -> list[float]:

@@ -112,10 +112,18 @@ def _show(found: "list[Quality]") -> None:
     ]
     table(("POINT", "FAMILY", "QUESTIONS", "CHOICES", "RANDOM", "RULES", "BEST", "CONSULTS"), rows, "no questions")
     print()
-    rows_of_points = [
-        (q.point, f"{q.entropy:.2f}", _percent(q.balance), _percent(q.duplicates), _percent(q.near)) for q in found
+    diversity = [
+        (
+            q.point,
+            f"{q.diversity:.2f}",
+            f"{q.entropy:.2f}",
+            _percent(q.balance),
+            _percent(q.duplicates),
+            _percent(q.near),
+        )
+        for q in found
     ]
-    table(("POINT", "ANSWERS, BITS", "BALANCE", "DUPLICATES", "NEARLY"), rows_of_points, "no questions")
+    table(("POINT", "FACTS, BITS", "ANSWERS, BITS", "BALANCE", "DUPLICATES", "NEARLY"), diversity, "no questions")
     if len(found) == 1:
         _show_one(found[0])
 
