@@ -200,11 +200,12 @@ class Vllm:
 
 def replicas(settings: PolicySettings) -> dict[str, Vllm]:
     """The servers of the settings, by URL. Raises Refused when the key cannot be read."""
-    key = _key(settings.key_file) if settings.key_file else ""
+    key = read_key(settings.key_file) if settings.key_file else ""
     return {url: Vllm(url, settings.model, adapter=settings.adapter, key=key) for url in settings.replicas}
 
 
-def _key(path: Path) -> str:
+def read_key(path: Path) -> str:
+    """The key in a file of one line. Raises Refused."""
     try:
         return path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:

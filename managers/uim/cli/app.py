@@ -26,6 +26,7 @@ from managers.uim.cli import (
     ledger,
     messages,
     plugins,
+    policy,
     replay,
     setup,
     specs,
@@ -63,7 +64,7 @@ def options(
     context.obj = config
 
 
-for group in (federation, decide, job, cases, control, apps, messages, ledger, specs, bundle, replay, setup):
+for group in (federation, decide, job, cases, control, apps, messages, ledger, specs, bundle, policy, replay, setup):
     group.add_to(app)
 plugins.add_to(app)
 
