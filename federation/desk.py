@@ -15,12 +15,12 @@ import tiki
 from federation import decide
 from federation.cases import Case, Cases
 from federation.clock import SECOND
+from federation.counsel import Counsel, CounselState, Heard
 from federation.errors import Bug, Refused
 from federation.figures import Figures
 from federation.manager import Manager
 from federation.points import DecisionPoint
-from federation.policy.audit import Audit, resumed, step
-from federation.policy.tier import Consult, Said, Tier, consult, unscored
+from federation.policy.tier import Consult, Tier, consult
 from federation.records import (
     Answered,
     Asked,
@@ -31,7 +31,6 @@ from federation.records import (
     Kind,
     Outcome,
     Record,
-    Scored,
     decode,
     encode,
 )
@@ -51,27 +50,15 @@ class Work(NamedTuple):
     replies: list[list[Reply] | Rejected]
 
 
-class Heard(NamedTuple):
-    """What came of a consultation. offered: as it was asked. said: None when no engine answered; `problem` says why.
-    draw: uniform in [0, 1)."""
-
-    offered: list[int]
-    said: Said | None
-    draw: float = 1.0
-    problem: str = ""
-
-
 class DeskState(msgspec.Struct):
     """By point: the latches by subject, the modes by action, and when a subject that the manager itself noticed was
-    first decided about. cases: by decision. audits: by point, how the policy's answers stood up to a check; audited: by
-    decision, those that wait for one."""
+    first decided about. cases: by decision."""
 
     looked: dict[str, dict[str, int]] = {}
     latches: dict[str, dict[str, Latch]] = {}
     cases: dict[str, Case] = {}
     modes: dict[str, dict[str, str]] = {}
-    audits: dict[str, Audit] = {}
-    audited: dict[str, Scored] = {}
+    counsel: CounselState = msgspec.field(default_factory=CounselState)
 
 
 class Ledger(Protocol):
@@ -101,7 +88,6 @@ class Desk:
         """tier: the policy; without one what a spec leaves open waits for a person at once."""
         self.manager = manager
         self.ledger = ledger
-        self.tier = tier
         self.figures = figures or Figures()
         self.points: dict[str, DecisionPoint] = {p.name: p for p in manager.points}
         self.by_type: dict[str, tuple[DecisionPoint, ...]] = {}
@@ -110,8 +96,8 @@ class Desk:
                 self.by_type[kind] = (*self.by_type.get(kind, ()), point)
         self.state = DeskState(modes={p.name: {a: d.mode.value for a, d in p.effects.items()} for p in manager.points})
         self.cases = Cases(self.state.cases)
+        self.counsel = Counsel(tier, self.state.counsel)
         self.recent: OrderedDict[str, tuple[Event, Reply]] = OrderedDict()
-        self._consulted: dict[str, Asked] = {}  # of the decisions that wait for the policy, since this desk was made
         self.situations = Situations(manager)
         self._entries: list[Entry] = []
         self._raised: deque[Event] = deque()
@@ -227,7 +213,7 @@ class Desk:
 
     def _hear(self, case: Case, heard: Heard, now: int) -> Reply:
         point, program, asked = self.points[case.point], self.programs[case.point], self._asked(case)
-        scored = self._scored(program, asked, heard, now)
+        scored = self.counsel.weigh(program, asked, heard, now)
         self._add(Kind.SCORED, case.point, case.subject, case.decision, scored)
         if scored.confidence is not None:
             self.figures.sure(case.point, scored.confidence)
@@ -246,14 +232,6 @@ class Desk:
         if objection:
             return self._again(case, asked, now, objection)
         return self._answer(case, asked, decide.by_policy(asked.candidates, scored, modes, case.clause), now)
-
-    def _scored(self, program: tiki.Program, asked: Asked, heard: Heard, now: int) -> Scored:
-        if heard.said is None or self.tier is None or not self.tier.covers(program):
-            tier = "operator" if program.fallback.action is None else "fallback"
-            return unscored(asked, heard.problem or "there is no policy for this point", tier, now)
-        return self.tier.weigh(
-            program, asked, heard.offered, heard.said, heard.draw, self.state.audits.get(program.point.name), now
-        )
 
     # -- folding -----------------------------------------------------------------------------------------------------
 
@@ -278,19 +256,18 @@ class Desk:
         self.state, state = msgspec.json.decode(body, type=tuple[DeskState, self.manager.State])  # type: ignore[name-defined]
         self.manager.load(state)
         self.cases = Cases(self.state.cases)
+        self.counsel = Counsel(self.counsel.tier, self.state.counsel)
 
     def _fold(self, entry: Entry, body: Any) -> None:
         if entry.kind == Kind.ASKED and entry.point in self.points:
             self._fold_asked(entry, body)
         elif entry.kind == Kind.ANSWERED:
             self.cases.close(entry.decision)
-            self._consulted.pop(entry.decision, None)
-            self._check(entry, body)
-        elif entry.kind == Kind.SCORED and body.tier == "operator":
-            self.cases.raise_to(entry.decision, body.tier, body.reason)
-            self._consulted.pop(entry.decision, None)
-            if body.audit:
-                self.state.audited[entry.decision] = body
+            self.counsel.fold_answered(entry, body)
+        elif entry.kind == Kind.SCORED:
+            self.counsel.fold_scored(entry, body)
+            if body.tier == "operator":
+                self.cases.raise_to(entry.decision, body.tier, body.reason)
         elif entry.kind == Kind.MODE:
             point, _, action = body.action.partition("/")
             if point in self.state.modes and action in self.state.modes[point]:
@@ -299,13 +276,6 @@ class Desk:
             self._raised.append(_recheck_event(entry))
         self.manager.fold(entry, body)
         self._raised.extend(self.manager.react(entry, body))
-
-    def _check(self, entry: Entry, answered: Answered) -> None:
-        """A person has answered what the policy would have answered."""
-        scored = self.state.audited.pop(entry.decision, None)
-        if scored is not None and answered.tier == "operator":
-            audit = resumed(self.state.audits.get(entry.point), scored.policy, scored.max_error)
-            self.state.audits[entry.point] = step(audit, answered.choice != scored.choice)
 
     def _fold_asked(self, entry: Entry, body: Asked) -> None:
         if self.points[entry.point].greets and body.event.source == f"elias/{self.manager.name}":
@@ -321,8 +291,7 @@ class Desk:
         if body.waits:
             fields = (body.attempt, body.at, body.until, body.clause, body.reason, body.waits)
             self.cases.add(Case(entry.decision, entry.point, entry.subject, *fields))
-            if body.waits == "policy":
-                self._consulted[entry.decision] = body
+            self.counsel.fold_asked(entry.decision, body)
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -422,20 +391,13 @@ class Desk:
                 reason=verdict.reason,
                 offers=list(verdict.offers),
             )
-            asked = msgspec.structs.replace(asked, waits=self._tier(point, program, asked, verdict))
+            asked = msgspec.structs.replace(asked, waits=self.counsel.first(program, asked, verdict))
             self._add(Kind.ASKED, point.name, subject, decision, asked)
             return waiting_reply(self.cases.open[decision])
         self._add(Kind.ASKED, point.name, subject, decision, asked)
         self._add(Kind.ANSWERED, point.name, subject, decision, verdict)
         self._want(point, decision, asked, verdict)
         return answered_reply(decision, point.name, subject, verdict)
-
-    def _tier(self, point: DecisionPoint, program: tiki.Program, asked: Asked, verdict: decide.Waits) -> str:
-        """The policy is asked where it knows the point and there is something to choose."""
-        if verdict.tier != "policy":
-            return verdict.tier
-        known = self.tier is not None and self.tier.covers(program)
-        return "policy" if known and len(decide.offered(asked, point.terminal)) > 1 else "operator"
 
     def _want(
         self, point: DecisionPoint, decision: str, asked: Asked, answered: Answered, *, confirmed: bool = False
@@ -505,8 +467,8 @@ class Desk:
         return f"{guard} forbids it now" if guard else ""
 
     def _asked(self, case: Case) -> Asked:
-        if case.decision in self._consulted:
-            return self._consulted[case.decision]
+        if case.decision in self.counsel.asked:
+            return self.counsel.asked[case.decision]
         for record in reversed(self.ledger.decision(case.decision)):
             if record.header.kind == Kind.ASKED:
                 asked: Asked = decode(Kind.ASKED, record.body)

@@ -8,7 +8,8 @@ from typing import Any
 
 import tiki
 from federation.clock import Clock
-from federation.desk import Desk, Heard
+from federation.counsel import Heard
+from federation.desk import Desk
 from federation.effects import Executor
 from federation.gate import Gate, order_of
 from federation.ledger.appender import Appender, Batch

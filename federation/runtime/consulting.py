@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from federation.desk import Desk, Heard
+from federation.counsel import Heard
+from federation.desk import Desk
 from federation.errors import EliasError, Temporary
 from federation.figures import SECONDS, Histogram
 from federation.policy.tier import Said

@@ -297,7 +297,7 @@ class ManagerService(Service):
                 "consulted": self._consulting.seconds.plain(),
                 "audits": {
                     point: {"checked": audit.checked, "wrong": audit.wrong, "broken": audit.broken}
-                    for point, audit in self.desk.state.audits.items()
+                    for point, audit in self.desk.state.counsel.audits.items()
                 },
             },
         }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.desk import Heard
+from federation.counsel import Heard
 from federation.local import points_of
 from federation.policy.calibration import Calibration, PointCalibration, Step
 from federation.policy.tier import Said, Tier
@@ -178,9 +178,9 @@ def test_a_snapshot_keeps_what_waits_and_how_checks_came_out(make: Make) -> None
     say(lab, 0.05, 0.9, 0.05, draw=0.5)
     lab.measured(80, "f2")
     desk = lab.federation.desks["lab"]
-    waiting, audited = desk.consulting, desk.state.audited
+    waiting, audited = desk.consulting, desk.state.counsel.audited
     desk.restore(desk.snapshot())
-    assert (desk.consulting, desk.state.audited) == (waiting, audited)
+    assert (desk.consulting, desk.state.counsel.audited) == (waiting, audited)
 
 
 def test_a_random_slice_is_checked_and_too_many_wrong_ones_end_the_policys_turn(make: Make) -> None:
