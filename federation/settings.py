@@ -255,13 +255,18 @@ def load(path: Path | None = None) -> Settings:
 
 def _absolute(settings: Settings, base: Path) -> Settings:
     apps = settings.apps or (Path("apps.yaml") if (base / "apps.yaml").exists() else None)
-    trust, key = settings.bundles.trust, settings.policy.key_file
+
+    def there(path: Path | None) -> Path | None:
+        return base / path.expanduser() if path else None
+
+    policy = settings.policy
+    files = {"folder": policy.folder, "calibration": policy.calibration, "key_file": policy.key_file}
     update = {
-        "bundles": settings.bundles.model_copy(update={"trust": base / trust.expanduser() if trust else None}),
-        "policy": settings.policy.model_copy(update={"key_file": base / key.expanduser() if key else None}),
-        "state": base / settings.state.expanduser(),
-        "specs": base / settings.specs.expanduser() if settings.specs else None,
-        "apps": base / apps.expanduser() if apps else None,
+        "bundles": settings.bundles.model_copy(update={"trust": there(settings.bundles.trust)}),
+        "policy": policy.model_copy(update={name: there(path) for name, path in files.items()}),
+        "state": there(settings.state),
+        "specs": there(settings.specs),
+        "apps": there(apps),
     }
     return settings.model_copy(update=update)
 
