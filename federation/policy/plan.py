@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
@@ -237,17 +237,20 @@ def card_of(memory: float) -> str:
     return next((name for name, card in CARDS.items() if abs(card.memory - memory) < GIB / 2), "")
 
 
+_Count = Annotated[int, msgspec.Meta(ge=1, le=1 << 24)]
+
+
 class _Config(msgspec.Struct):
     """What counts in a config.json of transformers."""
 
     architectures: list[str]
-    hidden_size: int
-    intermediate_size: int
-    num_hidden_layers: int
-    num_attention_heads: int
-    vocab_size: int
-    num_key_value_heads: int | None = None
-    head_dim: int | None = None
+    hidden_size: _Count
+    intermediate_size: _Count
+    num_hidden_layers: _Count
+    num_attention_heads: _Count
+    vocab_size: _Count
+    num_key_value_heads: _Count | None = None
+    head_dim: _Count | None = None
     tie_word_embeddings: bool = False
 
 
