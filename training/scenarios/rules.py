@@ -3,6 +3,8 @@
 import tiki
 from federation import decide
 from federation.policy.question import Question
+from federation.records import Answered
+from training.scenarios.scenario import guarded
 from training.scenarios.world import World
 
 
@@ -17,13 +19,13 @@ class Rules:
         self.terminal = world.point.terminal
 
     def choose(self, question: Question) -> int:
-        """Index of the candidate that the rules choose. Where they choose none that is offered: the terminal action, or
-        the first candidate where that is not offered either."""
-        facts = self.program.facts_from(question.facts)
-        verdict = self.program.decide(facts, self.program.unwatched(facts))
-        found = None
-        if verdict.kind == "act" and verdict.action is not None:
-            found = decide.find(question.candidates, verdict.action, verdict.args)
-        if found is None:
-            found = decide.find(question.candidates, self.terminal, {})
-        return found or 0
+        """Index of the candidate that the rules choose, as the desk would take it: their guards take candidates away,
+        and their fallback answers where none is left. Where nothing answers: the terminal action, or the first
+        candidate where that is not offered either."""
+        program = self.program
+        facts = program.facts_from(question.facts)
+        held = program.unwatched(facts)
+        candidates = [guarded(program, candidate, facts, held) for candidate in question.candidates]
+        answer = decide.judge(program, facts, held, None, candidates, {}, 0).answer
+        choice = answer.choice if isinstance(answer, Answered) else None
+        return choice if choice is not None else decide.find(question.candidates, self.terminal, {}) or 0

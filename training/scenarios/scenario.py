@@ -96,7 +96,7 @@ class Scenario:
         verdict = program.decide(facts, held)
         if verdict.kind != "consult":
             return None
-        candidates = [self._guarded(candidate, facts, held) for candidate in seen.candidates]
+        candidates = [guarded(program, candidate, facts, held) for candidate in seen.candidates]
         known = program.to_mapping(facts)
         version, offers = self.point.schema.version, list(verdict.actions)
         asked = Asked(_NO_EVENT, known, list(held), None, None, candidates, "", version, 0, offers=offers)
@@ -105,10 +105,6 @@ class Scenario:
             return None
         chosen = tuple(candidates[index] for index in offered)
         return Question(self.point.name, program.settings, known, chosen), offered
-
-    def _guarded(self, candidate: Candidate, facts: tuple[Any, ...], held: tuple[bool | None, ...]) -> Candidate:
-        guard = self.program.forbids(facts, held, candidate.action, candidate.args, candidate.attributes)
-        return candidate if guard is None else msgspec.structs.replace(candidate, forbidden=guard)
 
     def _example(self, split: str, family: str, index: int, completions: int) -> Example:
         name = (SEED, self.point.name, split, family, index)
@@ -126,6 +122,12 @@ class Scenario:
             if consulted is not None and split_of(consulted[0]) == split:
                 return seen, *consulted
         raise RuntimeError(f"{self.point.name}: the shipped spec consults in no situation of the family {family}")
+
+
+def guarded(program: tiki.Program, candidate: Candidate, facts: tuple[Any, ...], held: tuple[Any, ...]) -> Candidate:
+    """As the desk sees it: what a guard forbids names the guard."""
+    guard = program.forbids(facts, held, candidate.action, candidate.args, candidate.attributes)
+    return candidate if guard is None else msgspec.structs.replace(candidate, forbidden=guard)
 
 
 def rights(outcome: tuple[float, ...], epsilon: float) -> tuple[bool, ...]:
