@@ -70,6 +70,11 @@ class Instance:
         assert self.ordered is not None
         return Launch.model_validate(self.ordered.launch)
 
+    @property
+    def ordered_at(self) -> float:
+        """When it was ordered, in seconds since 1970: just before it began."""
+        return (self.folder / "ordered.json").stat().st_mtime
+
     def record(self) -> Record | None:
         """None: nothing was ordered, or it was interrupted before anything began."""
         try:

@@ -51,7 +51,10 @@ class Instance(msgspec.Struct):
 
 
 class UamState(msgspec.Struct):
+    """changed: when the declaration of an application changed last, ledger time, ns."""
+
     apps: dict[str, Declared] = {}
+    changed: dict[str, int] = {}
     instances: dict[str, Instance] = {}
     decided: int = 0
 
@@ -78,7 +81,7 @@ class Uam(Manager):
     def emit(self, now: int) -> Iterable[Emission]:
         apps, self._declared = self._declared, None
         if apps is not None and list(apps.items()) != list(self.state.apps.items()):
-            data = msgspec.to_builtins({"apps": apps})
+            data = msgspec.to_builtins({"apps": apps, "at": now})
             event = Event(f"declared {now}", "elias/uam", "elias.apps.declared", "", None, data)
             yield Emission(Kind.EVENT, RESTART.name, "", "", event)
 
@@ -87,7 +90,7 @@ class Uam(Manager):
     def fold(self, entry: Entry, body: Any) -> None:
         match entry.kind:
             case Kind.EVENT:
-                self._fold_declared(msgspec.convert(body.data["apps"], dict[str, Declared]))
+                self._fold_declared(msgspec.convert(body.data["apps"], dict[str, Declared]), body.data.get("at"))
             case Kind.ASKED:
                 self._fold_asked(entry, body)
             case Kind.ANSWERED:
@@ -98,8 +101,10 @@ class Uam(Manager):
                 for instance in self.state.instances.values():
                     instance.quiet = False
 
-    def _fold_declared(self, apps: dict[str, Declared]) -> None:
+    def _fold_declared(self, apps: dict[str, Declared], at: int | None) -> None:
         before, self.state.apps = self.state.apps, apps
+        changed = {name: at for name in apps if before.get(name) != apps[name] and at is not None}
+        self.state.changed = {name: when for name, when in (self.state.changed | changed).items() if name in apps}
         for key in [k for k in self.state.instances if not self._is_declared(k)]:
             del self.state.instances[key]
         for key, instance in self.state.instances.items():
@@ -257,8 +262,15 @@ class Uam(Manager):
 
     def _restarts(self, key: str) -> int:
         instance = self.state.instances.get(key)
-        oldest = self.sight.now - round(float(self.options[RESTART.name]["restart_window"]) * SECOND)
-        return sum(at > oldest for at in instance.restarts) if instance is not None else 0
+        return sum(at > self._window_start() for at in instance.restarts) if instance is not None else 0
+
+    def _window_start(self) -> int:
+        return self.sight.now - round(float(self.options[RESTART.name]["restart_window"]) * SECOND)
+
+    def _others_failing(self, key: str) -> int:
+        since = self._window_start()
+        others = (instance for other, instance in self.state.instances.items() if other != key)
+        return sum(bool(other.restarts) and other.restarts[-1] > since for other in others)
 
     # -- facts, candidates, targets ----------------------------------------------------------------------------------
 
@@ -282,7 +294,6 @@ class Uam(Manager):
             "restart_type": app.restart if app is not None else "temporary",
             "exit_code": seen.exit_code if seen is not None else None,
             "restarts": self._restarts(key),
-            "uptime": (now - seen.since) / SECOND if seen is not None and runs else None,
             "waited": None if ended is None or runs else max(0, now - ended) / SECOND,
             "backoff": self._backoff(key) / SECOND,
             "failed_checks": seen.failed_checks if seen is not None else None,
@@ -290,7 +301,14 @@ class Uam(Manager):
             "memory_used": 100 * memory / app.memory if memory is not None and app is not None and app.memory else None,
             "priority": app.priority if app is not None else 0,
             "sibling_failed": "sibling" in event.data,
+            "others_failing": self._others_failing(key),
         }
+        uptime = None if seen is None else (now - seen.since) / SECOND if runs else seen.ran
+        if seen is None or uptime is not None:
+            facts["uptime"] = uptime
+        name = key.partition("/")[0]
+        if name in self.state.changed:
+            facts["declared_for"] = max(0, now - self.state.changed[name]) / SECOND
         if self.sight.fresh(self._where(key)):
             facts["status"] = self._status(key)
         return facts

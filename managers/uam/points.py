@@ -10,7 +10,7 @@ FRESH = 30.0  # seconds: a node that has not reported for longer says nothing ab
 RESTART = DecisionPoint(
     Point(
         name="uam.restart",
-        version=1,
+        version=2,
         doc="One instance of an application is looked at: start it, restart it, stop it or leave it?",
         facts=(
             Fact(
@@ -45,7 +45,7 @@ RESTART = DecisionPoint(
                 minimum=-inf,
             ),
             Fact(name="restarts", type=Type.COUNT, doc="restarts within `restart_window`"),
-            Fact(name="uptime", type=Type.DURATION, doc="how long it has run, or ran before it ended"),
+            Fact(name="uptime", type=Type.DURATION, doc="how long it has run, or ran until it ended"),
             Fact(
                 name="waited",
                 type=Type.DURATION,
@@ -61,11 +61,13 @@ RESTART = DecisionPoint(
                 type=Type.COUNT,
                 doc="in a row; absent without a check",
             ),
-            Fact(name="memory", type=Type.BYTES, doc="resident memory of the process"),
+            Fact(
+                name="memory", type=Type.BYTES, doc="resident memory of the process; when last seen where it has ended"
+            ),
             Fact(
                 name="memory_used",
                 type=Type.PERCENT,
-                doc="share of what it may use",
+                doc="share of what it may use; absent where its declaration does not say how much",
                 max_age=FRESH,
             ),
             Fact(name="priority", type=Type.COUNT, doc="as declared; higher matters more", minimum=-inf),
@@ -74,6 +76,8 @@ RESTART = DecisionPoint(
                 type=Type.FLAG,
                 doc="its group restarts with a member",
             ),
+            Fact(name="declared_for", type=Type.DURATION, doc="time since its declaration changed last"),
+            Fact(name="others_failing", type=Type.COUNT, doc="other instances with a restart within `restart_window`"),
         ),
         actions=(
             Action(name="start", doc="start it for the first time", undo="stop"),

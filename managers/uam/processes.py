@@ -168,7 +168,10 @@ class Processes:
             }
             return {**known, **running, "failed_checks": self.failed_checks.get(key)}
         ago = max(0.0, time.time() - record.at) if record.at else 0.0
-        return {**known, "status": "exited", "exit_code": record.code, "ended": ago}
+        ended = {"status": "exited", "exit_code": record.code, "ended": ago}
+        if record.at:
+            ended["ran"] = max(0.0, record.at - self.instances[key].ordered_at)
+        return {**known, **ended}
 
 
 def doers(agent: Any) -> dict[str, Doer]:

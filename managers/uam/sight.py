@@ -10,7 +10,8 @@ from managers.uam.points import FRESH
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """A process in its node's newest report. effect: the decision that started it. since: of its start or end, ns."""
+    """A process in its node's newest report. effect: the decision that started it. since: of its start or end, ns. ran:
+    seconds until it ended. memory: bytes; when it was last seen running, where it has ended."""
 
     node: str
     effect: str
@@ -18,6 +19,7 @@ class Seen(msgspec.Struct, frozen=True):
     running: bool
     since: int
     pid: int = 0
+    ran: float | None = None
     exit_code: int | None = None
     memory: int | None = None
     failed_checks: int | None = None
@@ -42,7 +44,11 @@ class Sight:
         """A node's report. homes: where instances were started; what another node shows of one is not taken."""
         node = str(report["node"])
         self.now = self._reported[node] = now
-        theirs = {f"{p['app']}/{p['instance']}": _seen(node, p, now) for p in report.get("processes", ())}
+        theirs = {
+            key: _seen(node, p, now, self.processes.get(key))
+            for p in report.get("processes", ())
+            for key in (f"{p['app']}/{p['instance']}",)
+        }
         kept = {key: seen for key, seen in self.processes.items() if seen.node != node}
         self.processes = kept | {key: seen for key, seen in theirs.items() if homes.get(key, node) in ("", node)}
         self._outdated = {key: where for key, where in self._outdated.items() if where != node}
@@ -66,7 +72,9 @@ class Sight:
         return sorted(node for node in self._reported if self.fresh(node))
 
 
-def _seen(node: str, process: Mapping[str, Any], now: int) -> Seen:
+def _seen(node: str, process: Mapping[str, Any], now: int, before: Seen | None) -> Seen:
+    """before: how this instance was seen last."""
+    last = before.memory if before is not None and before.effect == process["effect"] else None
     running = process["status"] == "running"
     since = now - round(float(process["uptime" if running else "ended"]) * SECOND)
     return Seen(
@@ -76,7 +84,8 @@ def _seen(node: str, process: Mapping[str, Any], now: int) -> Seen:
         running,
         since,
         process.get("pid", 0),
+        process.get("ran"),
         process.get("exit_code"),
-        process.get("memory"),
+        process.get("memory", last),
         process.get("failed_checks"),
     )

@@ -4,6 +4,7 @@ Fed by the node agents' reports and by where jobs were placed. Kept in memory on
 nodes report, which takes one report interval.
 """
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +16,8 @@ from managers.urm.requests import JobRequest
 
 FORGET = 3600.0  # seconds of silence after which a node is no longer remembered
 _SAMPLE_AGE = round(SAMPLE_AGE * SECOND)
+_TREND = 120 * SECOND  # over how long the memory's trend is taken
+_TREND_LEAST = 30 * SECOND  # less says nothing about a trend
 _SLACK = 1e-9  # sums of cores and shares are compared with this much room for rounding
 
 FIGURES = ("memory", "cpu", "gpu", "disk")
@@ -43,6 +46,7 @@ class Node:
         self.memory_held = 0
         self.cpus_held = 0.0
         self.gpus_held: dict[int, float] = {}
+        self._memory: deque[tuple[int, float]] = deque()  # when and how much was in use, lately
 
     def take_in(self, report: Mapping[str, Any], now: int) -> None:
         self.at = now
@@ -51,6 +55,18 @@ class Node:
         self.memory_available = int(report["memory_free"])
         self.cpus_total = float(report["cpus"])
         self.models = tuple(str(gpu["name"]) for gpu in report["gpus"])
+        if report.get("memory") is not None:
+            self._memory.append((now, float(report["memory"])))
+        while self._memory and now - self._memory[0][0] > _TREND:
+            self._memory.popleft()
+
+    def trend(self) -> dict[str, float]:
+        """memory_trend: percentage points a minute, from the first to the last of the kept reports; none where they
+        are too near to each other."""
+        if not self._memory or self._memory[-1][0] - self._memory[0][0] < _TREND_LEAST:
+            return {}
+        (since, before), (until, after) = self._memory[0], self._memory[-1]
+        return {"memory_trend": (after - before) * 60 * SECOND / (until - since)}
 
     def fresh(self, now: int) -> bool:
         return self.at is not None and now - self.at <= _SAMPLE_AGE

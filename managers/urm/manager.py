@@ -1,4 +1,4 @@
-"""The resource manager: which jobs may start, and what is done about nodes under pressure."""
+"""The resource manager: which jobs may start, and what is done about nodes under pressure and package requests."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
@@ -9,7 +9,7 @@ from federation.manager import Follow, Manager
 from federation.points import DecisionPoint
 from federation.records import Answered, Asked, Candidate, Entry, Event, Kind, Outcome
 from federation.settings import Settings
-from managers.urm import pressure
+from managers.urm import packages, pressure
 from managers.urm.capacity import Capacity, Node
 from managers.urm.jobs import (
     ADMITTED,
@@ -24,7 +24,7 @@ from managers.urm.jobs import (
     next_run,
     waiting,
 )
-from managers.urm.points import ADMISSION, POINTS, PRESSURE, SAMPLE_AGE
+from managers.urm.points import ADMISSION, PACKAGE, POINTS, PRESSURE, SAMPLE_AGE
 from managers.urm.pressure import Refuges
 from managers.urm.requests import JobRequest, of, parse
 
@@ -58,6 +58,7 @@ class Urm(Manager):
         self._places: Refuges | None = None
         self._places_for: Mapping[str, Any] = {}
         self._started: int | None = None
+        self._waiting: int | None = None  # jobs, at the last look at the queue
         self._now = 0
         self._folds: Mapping[tuple[str, str], Callable[[Entry, Any], None]] = {
             (Kind.ASKED, ADMISSION.name): self._fold_submitted,
@@ -96,6 +97,7 @@ class Urm(Manager):
         self._pass(now)
         self.capacity.forget(now)
         queue = waiting(self.state.jobs)
+        self._waiting = len(queue)
         if queue and now - queue[0].asked_at >= round(RETRY * SECOND):
             yield from self._ask_again(queue[0])
 
@@ -119,6 +121,8 @@ class Urm(Manager):
 
     def facts(self, point: DecisionPoint, event: Event, now: int) -> Mapping[str, Any]:
         self._pass(now)
+        if point is PACKAGE:
+            return packages.facts(event)
         return self._admission(event, now) if point is ADMISSION else self._pressure(event, now)
 
     def _pressure(self, event: Event, now: int) -> dict[str, Any]:
@@ -126,9 +130,11 @@ class Urm(Manager):
             cure = "set `subject` to the node's name"
             raise Refused("no-subject", "a sample is of a node", place=f"event {event.id}", cure=cure)
         node = self.capacity.nodes.get(event.subject)
-        reported = node.figures if node is not None and node.fresh(now) else {}
+        reported = {**node.figures, **node.trend()} if node is not None and node.fresh(now) else {}
+        queued = {} if self._waiting is None else {"waiting": self._waiting}
         return {
             **reported,
+            **queued,
             **event.data,
             "jobs": len(self._running.get(event.subject, ())),
             "stopped": len(self._stopped_on(event.subject)),
@@ -172,6 +178,8 @@ class Urm(Manager):
                 Candidate("wait", forbidden=None if facts["queue_depth"] < QUEUE else "queue"),
                 Candidate("hold"),
             ]
+        if point is PACKAGE:
+            return packages.proposals(packages.parse(event))
         node, cordoned = event.subject, event.subject in self.state.cordoned
         here = self._running.get(node)
         ending = {stop.job for stop in self.state.stopping.values()} if here else ()

@@ -1,4 +1,5 @@
-"""The decision points of the resource manager: may this job start now, and what is done about a node under pressure."""
+"""The decision points of the resource manager: may this job start now, what is done about a node under pressure, and
+what about a package that somebody asks for."""
 
 from math import inf
 
@@ -17,7 +18,7 @@ _ENDS = ("shed_load", "migrate", "resubmit")
 PRESSURE = DecisionPoint(
     Point(
         name="urm.resource_pressure",
-        version=1,
+        version=2,
         doc="What is done about a node that runs short of memory, cores, GPU or disk? Asked at every sample of a node.",
         facts=(
             Fact(name="memory", type=Type.PERCENT, doc="memory in use", max_age=SAMPLE_AGE, minimum=0, maximum=100),
@@ -31,6 +32,13 @@ PRESSURE = DecisionPoint(
                 maximum=100,
             ),
             Fact(name="disk", type=Type.PERCENT, doc="disk in use", max_age=SAMPLE_AGE, minimum=0, maximum=100),
+            Fact(
+                name="memory_trend",
+                type=Type.NUMBER,
+                doc="percentage points of memory a minute, over the last two minutes; less than 0 where it falls",
+                max_age=SAMPLE_AGE,
+            ),
+            Fact(name="waiting", type=Type.COUNT, doc="jobs that wait for a node"),
             Fact(name="jobs", type=Type.COUNT, doc="ELIAS jobs that run on the node"),
             Fact(
                 name="stopped", type=Type.COUNT, doc="jobs that shed_load stopped there and nobody has submitted again"
@@ -166,4 +174,84 @@ ADMISSION = DecisionPoint(
     outcome=Due(3600.0, "started jobs"),
 )
 
-POINTS = (PRESSURE, ADMISSION)
+PACKAGE = DecisionPoint(
+    Point(
+        name="urm.package",
+        version=1,
+        doc="What is done about this package request?",
+        facts=(
+            Fact(
+                name="hash",
+                type=Type.NAME,
+                doc="whether the file is the one that was recorded for this version; unlisted: none was",
+                values=("matches", "mismatch", "unlisted"),
+            ),
+            Fact(
+                name="signature",
+                type=Type.NAME,
+                doc="of the publisher; none: the file is not signed",
+                values=("valid", "invalid", "none"),
+            ),
+            Fact(
+                name="mirrors",
+                type=Type.PERCENT,
+                doc="mirrors that have the same file",
+                minimum=0,
+                maximum=100,
+            ),
+            Fact(name="conflicts", type=Type.COUNT, doc="installed packages that do not work with this version"),
+            Fact(name="dependents", type=Type.COUNT, doc="installed packages that use this one"),
+            Fact(name="vulnerabilities", type=Type.COUNT, doc="known ones of this version"),
+            Fact(name="age", type=Type.DURATION, doc="time since this version was released"),
+            Fact(
+                name="trust",
+                type=Type.PERCENT,
+                doc="earlier requests of the requester that did no harm",
+                minimum=0,
+                maximum=100,
+            ),
+            Fact(
+                name="environment",
+                type=Type.NAME,
+                doc="where it would be installed",
+                values=("scratch", "shared", "production"),
+            ),
+            Fact(name="waiting", type=Type.COUNT, doc="jobs that wait for the package"),
+        ),
+        actions=(
+            Action(name="install", doc="install the version that was asked for"),
+            Action(name="alternate", doc="install another version instead"),
+            Action(name="verify", doc="ask a person to verify the file before anything is installed"),
+            Action(name="deny", doc="install nothing, and tell the requester"),
+            Action(name="hold", doc="leave the request open"),
+        ),
+        attributes=(
+            Attribute(
+                name="alternate.distance",
+                type=Type.NAME,
+                doc="the first part of the version that differs",
+                values=("patch", "minor", "major"),
+                actions=("alternate",),
+            ),
+            Attribute(
+                name="alternate.conflicts",
+                type=Type.COUNT,
+                doc="installed packages that do not work with it",
+                actions=("alternate",),
+            ),
+            Attribute(
+                name="alternate.vulnerabilities",
+                type=Type.COUNT,
+                doc="known ones of it",
+                actions=("alternate",),
+            ),
+        ),
+        terminal="hold",
+        titles=("URM Package",),
+        trigger="every",
+    ),
+    events=("elias.package.requested",),
+    outcome=Due(3600.0, "served requests"),
+)
+
+POINTS = (PRESSURE, ADMISSION, PACKAGE)

@@ -54,6 +54,13 @@ async def test_an_exit_code_is_known_although_the_agent_was_away(world: World) -
     assert world.shown("web/0")["exit_code"] == -signal.SIGUSR1
 
 
+async def test_the_end_of_a_process_tells_how_long_it_ran(world: World) -> None:
+    world.declare("apps: {web: {command: [sh, -c, 'sleep 0.2'], restart: temporary}}")
+    await world.until(lambda: world.shown("web/0").get("status") == "exited")
+    (told,) = world.processes.figures()["processes"]
+    assert 0.1 < told["ran"] < 30
+
+
 async def test_a_new_agent_adopts_what_still_runs(world: World) -> None:
     world.declare(SLEEP)
     pid = await world.pid("web/0")

@@ -11,7 +11,7 @@ from federation.clock import SECOND, VirtualClock
 from federation.ledger.store import Store
 from federation.local import LocalFederation
 from federation.manager import Emission
-from federation.records import Event, Kind, Mode, Outcome
+from federation.records import Asked, Event, Kind, Mode, Outcome, decode
 from federation.replies import Rejected
 from federation.settings import Settings
 from managers.uam import apps
@@ -65,6 +65,10 @@ class Desk:
     def end(self, key: str, code: int = 1, node: str = "n1") -> None:
         process = self.processes[node][key]
         self.processes[node][key] = {**process, "status": "exited", "exit_code": code, "ended": self.clock.now()}
+
+    def asked(self, key: str) -> list[Asked]:
+        records = self.federation.store.read(kinds=[Kind.ASKED], points=["uam.restart"])
+        return [decode(Kind.ASKED, r.body) for r in records if r.header.subject == key]
 
     def status(self, key: str) -> str:
         return next(str(a["status"]) for a in self.uam.view(self.clock.now())["apps"] if a["name"] == key)
@@ -298,3 +302,24 @@ def test_an_observation_of_an_unknown_application_is_refused_and_nothing_is_kept
     assert isinstance(refused, Rejected)
     assert refused.code == "no-app"
     assert desk.federation.desks["uam"].snapshot() == before
+
+
+def test_the_end_of_a_process_is_judged_with_how_long_it_ran_and_what_memory_it_had(desk: Desk) -> None:
+    running(desk, "apps: {web: {command: [serve], memory: 1000B}, other: {command: [work]}}")
+    desk.processes["n1"]["web/0"]["memory"] = 900
+    desk.report(60)
+    del desk.processes["n1"]["web/0"]["memory"]
+    for key, ran in (("other/0", 2.0), ("web/0", 62.0)):
+        desk.end(key, -9)
+        desk.processes["n1"][key]["ran"] = ran
+        desk.report(1)
+    facts = desk.asked("web/0")[-1].facts
+    assert (facts["uptime"], facts["memory_used"], facts["exit_code"]) == (62.0, 90.0, -9)
+    assert (facts["declared_for"], facts["others_failing"]) == (62.0, 1)
+
+
+def test_how_long_a_process_ran_is_unknown_where_its_node_does_not_tell(desk: Desk) -> None:
+    running(desk)
+    desk.end("web/0")
+    desk.report()
+    assert "uptime" not in desk.asked("web/0")[-1].facts

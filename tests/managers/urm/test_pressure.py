@@ -215,3 +215,14 @@ def test_a_job_is_not_moved_to_a_node_without_room_for_it(cluster: Cluster) -> N
 def test_a_job_that_may_not_be_restarted_is_not_moved(cluster: Cluster) -> None:
     crowded(cluster, report("b", gpus=[GPU], gpu=5.0))
     assert "migrate" not in {c.action for c in cluster.asked(PRESSURE)[-1].candidates}
+
+
+def test_a_sample_tells_how_fast_memory_grows_and_how_many_jobs_wait(cluster: Cluster) -> None:
+    for memory in range(50, 57):
+        cluster.pass_time(5, report("a", memory=float(memory)))
+    cluster.submit("first", cpus=8)
+    cluster.submit("second", cpus=8)
+    cluster.pass_time(10, report("a", memory=58.0))
+    cluster.post("elias.resource.sample", "a")
+    facts = cluster.asked(PRESSURE)[-1].facts
+    assert (facts["memory_trend"], facts["waiting"]) == (pytest.approx(12.0, abs=2.0), 1)
