@@ -7,7 +7,7 @@ PRIORITIES = ("low", "normal", "high", "critical")
 FAILURES = ("none", "unreachable", "throttled", "server", "rejected", "lost")
 STEPS = ("validate_resources", "query_nodes", "deploy", "monitor")
 TROUBLES = ("late", "failed")
-ERRORS = ("timeout", "unreachable", "conflict", "exhausted", "refused")
+ERRORS = ("no_answer", "unreachable", "conflict", "exhausted", "refused")
 
 DELIVERY = DecisionPoint(
     Point(
@@ -180,7 +180,6 @@ COORDINATION = DecisionPoint(
             _share("reached", "nodes on which the step is done"),
             _share("deployed", "nodes that run what the workflow brings"),
             _share("reversible", "what is deployed that can be taken back cleanly"),
-            Fact(name="steps_left", type=Type.COUNT, doc="steps after this one"),
             Fact(name="dependents", type=Type.COUNT, doc="other workflows that wait for this one"),
         ),
         settings=(
