@@ -10,6 +10,7 @@ is bounded for all time and not only on average.
 """
 
 import math
+from functools import cache
 
 import msgspec
 
@@ -20,13 +21,13 @@ _BLOCK = 50
 """Audits between two fresh beginnings: a world that breaks after years of honesty is then noticed as soon as another,
 but for the logarithm of its age. More frequent ones would have to weigh less."""
 _FACTORS = (1.5, 2.0, 3.0, 5.0, 10.0)
-"""The errors that are bet on, in multiples of the one promised."""
+"""The errors that are bet on, as multiples of the odds promised."""
 
 
 class Audit(msgspec.Struct, frozen=True):
     """How the test stands for one policy at one point, under one `max_error`.
 
-    policy: its version. checked, wrong: audits so far. wealth: logarithm of what each bet has won, in the order of the
+    policy: its version. times: number of its calibration here. checked, wrong: audits so far. wealth: logarithm of what each bet has won, in the order of the
     errors bet on. broken: the bets have won; that stays so.
     """
 
@@ -36,6 +37,7 @@ class Audit(msgspec.Struct, frozen=True):
     wrong: int = 0
     wealth: tuple[float, ...] = ()
     broken: bool = False
+    times: int = 1
 
     def evidence(self) -> float:
         """What a stake of 1 has become; a fair game's exceeds 1 / ALPHA at any time with probability at most ALPHA."""
@@ -53,18 +55,17 @@ def step(audit: Audit, wrong: bool) -> Audit:
     checked = audit.checked + 1
     block = _blocks(checked)
     stake = 1 / (block * (block + 1)) if block > _blocks(audit.checked) else 0.0
-    wealth = []
-    for bet, won in zip(_bets(audit.max_error), audit.wealth or (-math.inf,) * len(_FACTORS), strict=True):
-        odds = bet / audit.max_error if wrong else (1 - bet) / (1 - audit.max_error)
-        wealth.append(_log_sum(won, stake) + math.log(odds))
-    after = Audit(audit.policy, audit.max_error, checked, audit.wrong + wrong, tuple(wealth))
+    before = audit.wealth or (-math.inf,) * len(_FACTORS)
+    won = _gains(audit.max_error)[wrong]
+    wealth = tuple(_log_sum(had, stake) + gain for had, gain in zip(before, won, strict=True))
+    after = msgspec.structs.replace(audit, checked=checked, wrong=audit.wrong + wrong, wealth=wealth)
     return msgspec.structs.replace(after, broken=after.evidence() >= 1 / ALPHA)
 
 
-def resumed(audit: Audit | None, policy: str, max_error: float) -> Audit:
-    """The test to go on with: a new one where the policy or the promise is another."""
-    if audit is None or (audit.policy, audit.max_error) != (policy, max_error):
-        return Audit(policy, max_error)
+def resumed(audit: Audit | None, policy: str, max_error: float, times: int = 1) -> Audit:
+    """The test to go on with: a new one where the policy, its calibration or the promise is another."""
+    if audit is None or (audit.policy, audit.max_error, audit.times) != (policy, max_error, times):
+        return Audit(policy, max_error, times=times)
     return audit
 
 
@@ -73,10 +74,14 @@ def _blocks(checked: int) -> int:
     return -(-checked // _BLOCK)
 
 
-def _bets(max_error: float) -> tuple[float, ...]:
-    """Errors above the promise and below certainty: a multiple of the odds, so that it holds for any promise."""
+@cache
+def _gains(max_error: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """What each bet wins on a right answer, and on a wrong one, as logarithms: the likelihood ratio of the error bet on
+    against `max_error`. The odds are multiplied, so an error bet on stays below 1 for any promise."""
     odds = max_error / (1 - max_error)
-    return tuple(factor * odds / (1 + factor * odds) for factor in _FACTORS)
+    bets = [factor * odds / (1 + factor * odds) for factor in _FACTORS]
+    right = tuple(math.log((1 - bet) / (1 - max_error)) for bet in bets)
+    return right, tuple(math.log(bet / max_error) for bet in bets)
 
 
 def _log_sum(log: float, amount: float) -> float:

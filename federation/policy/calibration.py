@@ -17,7 +17,7 @@ from federation.policy.question import Scores
 CONFIDENCE = 0.95
 """Of the promise: over all calibrations of one policy at one point together, at most 5 % of the time it is untrue."""
 
-_FLOOR = 1e-6
+FLOOR = 1e-6
 """Probabilities below this are the same to a confidence: their logarithms are noise of the arithmetic."""
 
 
@@ -114,8 +114,8 @@ def masses(scores: Scores) -> tuple[float, float, float]:
     """Logarithms of the probability of the best label, of the second, and of all others together."""
     ordered = sorted(scores, reverse=True)
     rest = math.fsum(math.exp(score) for score in ordered[2:])
-    floor = math.log(_FLOOR)
-    return max(ordered[0], floor), max(ordered[1], floor), math.log(max(rest, _FLOOR))
+    floor = math.log(FLOOR)
+    return max(ordered[0], floor), max(ordered[1], floor), math.log(max(rest, FLOOR))
 
 
 def tempered(scores: Scores, temperature: float) -> Scores:

@@ -6,7 +6,6 @@ from the first split alone, and on the second an exact binomial test is made of 
 """
 
 import math
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -16,14 +15,13 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit
 from scipy.stats import beta
 
-from federation.policy.calibration import CONFIDENCE, PointCalibration, Step, masses, tempered
-from federation.policy.question import Scores
+from federation.policy.calibration import CONFIDENCE, FLOOR, PointCalibration, Step
 
 LEAST = 200
 """Questions that each split must have, else the policy may not decide alone at the point."""
 
 _GRID = 50  # thresholds that are tested at most: every second percent of coverage
-_RIDGE = 1e-3  # on the slopes: keeps those of a point with two candidates, which has no rest, from growing
+_RIDGE = 1e-4  # keeps weights finite: a point with two candidates has no rest, and one may have no wrong choice
 _HOPELESS = 0.5  # no spec asks for a bound above it
 
 
@@ -36,11 +34,6 @@ class Scored(NamedTuple):
 
     scores: NDArray[np.float64]
     right: NDArray[np.bool_]
-
-    def rows(self) -> Iterator[Scores]:
-        """The scores of each question, without the padding."""
-        for row in self.scores.tolist():
-            yield tuple(score for score in row if score != -math.inf)
 
     def chosen(self) -> NDArray[np.bool_]:
         """Whether the first of the likeliest labels was right."""
@@ -69,40 +62,47 @@ def calibrate(fitting: Scored, testing: Scored, version: int, times: int = 1) ->
 
 
 def confidences(calibration: PointCalibration, scored: Scored) -> NDArray[np.float64]:
-    return np.array([calibration.confidence(scores) for scores in scored.rows()])
+    """`PointCalibration.confidence` of each question, for many at once."""
+    constant, *slopes = calibration.weights
+    odds = constant + _masses(scored.scores, calibration.temperature) @ np.array(slopes)
+    return np.asarray(expit(np.clip(odds, -30, 30)))
 
 
 def fit_temperature(scored: Scored) -> float:
     """The temperature of the least cross entropy (Guo et al. 2017); several right candidates share their question."""
-    given = [(row, right[: len(row)]) for row, right in zip(scored.rows(), scored.right, strict=True) if right.any()]
+    target = scored.right / np.maximum(scored.right.sum(axis=1, keepdims=True), 1)
 
     def loss(log: float) -> float:
-        return sum(-float(np.mean(np.array(tempered(row, math.exp(log)))[right])) for row, right in given) / len(given)
+        logs = _tempered(scored.scores, math.exp(log))
+        return -float(np.sum(target * np.where(scored.right, logs, 0.0)))
 
     return math.exp(float(minimize_scalar(loss, bounds=(-2.5, 2.5), method="bounded", options={"xatol": 1e-3}).x))
 
 
 def fit_weights(scored: Scored, temperature: float) -> tuple[float, float, float, float]:
     """Logistic regression of whether the choice was right on the masses of its question."""
-    inputs = np.array([(1.0, *masses(tempered(row, temperature))) for row in scored.rows()])
+    inputs = np.column_stack([np.ones(len(scored.right)), _masses(scored.scores, temperature)])
     signs = np.where(scored.chosen(), 1.0, -1.0)
 
-    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        margins = signs * (inputs @ weights)
-        pull = _RIDGE * weights * (0, 1, 1, 1)
-        slopes = -(signs * expit(-margins)) @ inputs / len(signs) + pull
-        return float(np.logaddexp(0, -margins).mean() + weights @ pull / 2), slopes
+    def loss(weights: NDArray[np.float64]) -> float:
+        return float(np.logaddexp(0, -signs * (inputs @ weights)).mean() + _RIDGE * weights @ weights / 2)
 
-    constant, best, second, rest = minimize(
-        loss, np.array([0.0, 1.0, 0.0, 0.0]), jac=True, method="L-BFGS-B"
-    ).x.tolist()
+    def slopes(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(_RIDGE * weights - (signs * expit(-signs * (inputs @ weights))) @ inputs / len(signs))
+
+    def curvature(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        sure = expit(inputs @ weights)
+        return np.asarray(_RIDGE * np.eye(len(weights)) + (inputs.T * (sure * (1 - sure))) @ inputs / len(signs))
+
+    start = np.array([0.0, 1.0, 0.0, 0.0])
+    constant, best, second, rest = minimize(loss, start, jac=slopes, hess=curvature, method="trust-exact").x.tolist()
     return constant, best, second, rest
 
 
 def bound(wrong: NDArray[np.int64], accepted: NDArray[np.int64], spent: float) -> NDArray[np.float64]:
     """The largest error that the exact binomial test at level `spent` does not refuse (Clopper and Pearson 1934): error
     `e` is refused, P(Binomial(accepted, e) <= wrong) <= spent, just where it is at least this."""
-    return np.where(wrong < accepted, beta.ppf(1 - spent, wrong + 1, np.maximum(accepted - wrong, 1)), 1.0)
+    return np.asarray(np.where(wrong < accepted, beta.ppf(1 - spent, wrong + 1, np.maximum(accepted - wrong, 1)), 1.0))
 
 
 def sequence(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -127,6 +127,17 @@ def walk(
     last = np.append(bounds[1:] > bounds[:-1], True) & (bounds <= _HOPELESS)
     rows = zip(thresholds.tolist(), accepted.tolist(), wrong.tolist(), bounds.tolist(), strict=True)
     return tuple(Step(*row) for row, kept in zip(rows, last, strict=True) if kept)
+
+
+def _masses(scores: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+    ordered = -np.sort(-_tempered(scores, temperature), axis=1)
+    rest = np.logaddexp.reduce(ordered[:, 2:], axis=1)
+    return np.asarray(np.maximum(np.column_stack([ordered[:, :2], rest]), math.log(FLOOR)))
+
+
+def _tempered(scores: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+    scaled = scores / temperature
+    return np.asarray(scaled - np.logaddexp.reduce(scaled, axis=1, keepdims=True))
 
 
 def _counts(
