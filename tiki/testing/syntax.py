@@ -187,5 +187,6 @@ def _all(series: tuple[Series, ...]) -> str:
 def _item(item: Item) -> str:
     if not item.times:
         return item.value
-    apart = "" if item.value == "_" or (item.value[0] in "-0123456789" and "_" not in item.value) else " "
+    glued = item.value == "_" or (item.value.removeprefix("-")[:1].isdecimal() and "_" not in item.value)
+    apart = "" if glued else " "
     return f"{item.value}{item.step}{apart}x{item.times}"
