@@ -184,7 +184,7 @@ class Ucm(Manager):
     # -- facts, candidates, targets ----------------------------------------------------------------------------------
 
     def facts(self, point: DecisionPoint, event: Event, now: int) -> Mapping[str, Any]:
-        return self._of_message(event, now) if point.name == DELIVERY.name else super().facts(point, event, now)
+        return self._of_message(event, now) if point is DELIVERY else super().facts(point, event, now)
 
     def _of_message(self, event: Event, now: int) -> dict[str, Any]:
         queue = self.state.queue
@@ -242,7 +242,7 @@ class Ucm(Manager):
             raise Refused("queue-full", f"{MOST} messages wait already", place=place, cure="send it again later")
 
     def propose(self, point: DecisionPoint, event: Event, facts: Mapping[str, Any]) -> list[Candidate]:
-        if point.name != DELIVERY.name:
+        if point is not DELIVERY:
             return super().propose(point, event, facts)
         message = self._about(event) or self._new(event, 0)
         sending = "it_is_on_its_way" if facts["sending"] else None

@@ -11,9 +11,9 @@ from federation.manager import Manager
 from federation.points import DecisionPoint
 from federation.records import Answered, Candidate, Entry, Event, Kind, Outcome, Record
 from federation.settings import Settings
-from managers.ulm import profile
 from managers.ulm.comparison import compare
 from managers.ulm.points import ADVICE, OPTIMISATION, PATTERNS, POINTS, SUGGESTION
+from managers.ulm.profile import profile_changes, profile_facts
 from managers.ulm.series import STEP, Finding, Watch
 
 MEASURED, FOUND = SUGGESTION.events
@@ -89,13 +89,13 @@ class Ulm(Manager):
     # -- facts and candidates ----------------------------------------------------------------------------------------
 
     def facts(self, point: DecisionPoint, event: Event, now: int) -> Mapping[str, Any]:
-        if point.name == OPTIMISATION.name:
-            return profile.facts(event)
+        if point is OPTIMISATION:
+            return profile_facts(event)
         return _measured_facts(event) if event.type == MEASURED else event.data
 
     def propose(self, point: DecisionPoint, event: Event, facts: Mapping[str, Any]) -> list[Candidate]:
-        if point.name == OPTIMISATION.name:
-            return profile.candidates(profile.possibilities(event))
+        if point is OPTIMISATION:
+            return [*profile_changes(event), Candidate("hold")]
         return [
             *(
                 Candidate("suggest", {"what": what, "text": ADVICE[what], "confidence": facts.get("confidence")})

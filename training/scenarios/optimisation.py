@@ -21,9 +21,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from federation.records import Candidate
 from managers.ulm.points import OPTIMISATION as POINT
 from managers.ulm.points import OPTIMISATIONS, PATTERNS
-from managers.ulm.profile import Possibility, candidates
+from managers.ulm.profile import change, ordered
 from training.scenarios.draws import between, near, rounded
 from training.scenarios.world import Seen
 
@@ -81,9 +82,7 @@ class Optimisation:
 
     def ask(self, family: str, random: Random) -> Seen:
         ranges = _FAMILIES[family]
-        found = {
-            what: _possibility(ranges, random) for what in random.sample(OPTIMISATIONS, random.choice((1, 2, 3, 3, 4)))
-        }
+        found = random.sample(OPTIMISATIONS, random.choice((1, 2, 3, 3, 4)))
         seen = [pattern for pattern, cure in PATTERNS.items() if cure in found]
         facts: dict[str, Any] = {
             "slowdown": float(random.randint(10, 120)),
@@ -95,7 +94,8 @@ class Optimisation:
         }
         if random.random() < 0.05:
             del facts[random.choice(("tested", "samples"))]
-        return Seen(facts, tuple(candidates(found)))
+        changes = ordered(change(what, _figures(ranges, random)) for what in found)
+        return Seen(facts, (*changes, Candidate("hold")))
 
     def outcomes(self, seen: Seen, random: Random) -> tuple[float, ...]:
         facts = seen.facts
@@ -111,8 +111,8 @@ class Optimisation:
         )
 
 
-def _possibility(ranges: _Family, random: Random) -> Possibility:
-    known: dict[str, float] = {
+def _figures(ranges: _Family, random: Random) -> dict[str, float]:
+    known = {
         "gain": float(random.randint(*ranges.gain)),
         "confidence": float(random.randint(*ranges.confidence)),
         "effort": rounded(between(random, *ranges.effort)) * HOUR,
@@ -120,7 +120,7 @@ def _possibility(ranges: _Family, random: Random) -> Possibility:
     }
     if random.random() < 0.03:
         del known[random.choice(("gain", "confidence", "effort"))]
-    return Possibility(**known)
+    return known
 
 
 def _saved(change: Mapping[str, Any], whole: float, tested: float, cures: bool, random: Random) -> float:
