@@ -1,0 +1,142 @@
+"""The policy through the whole cascade, beside the same engine driven directly.
+
+Questions of the simulated cluster that the shipped specs leave open. Directly: rendered prompts handed to the embedded
+engine in this process, 64 at a time. Through the cascade: the same questions as events over HTTP, in batches of 100
+from four clients; each is asked, scored, weighed and answered, and committed to the disk before it is acknowledged.
+Both choose, and every choice of the cascade is compared. The rounds take turns, so both sides have the same machine.
+
+    python -m benchmarks.cascade [--questions 4000] [--rounds 5] [--json]
+"""
+
+import argparse
+import asyncio
+import http.client
+import json
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import machine
+from benchmarks.running import Running
+from federation.policy.embedded import Embedded
+from federation.policy.question import LABELS, Prompt
+from federation.policy.rendering import render
+from federation.policy.tier import SHIPPED
+from training.scenarios.generate import generate, scenario
+from training.scenarios.scenario import Example
+
+POINTS = ("ucm.storm", "urm.package")  # their managers take the facts from the event as it comes
+BATCH = 100
+CLIENTS = 4
+DIRECT = 64
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--questions", type=int, default=4000, help="of each round")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    examples = [e for point in POINTS for e in generate(point, "test", options.questions // len(POINTS), completions=1)]
+    prompts = [render(scenario(e.question.point).point.schema, e.question) for e in examples]
+    engine = Embedded(SHIPPED)
+    choices = asyncio.run(_score(engine, prompts))
+    with tempfile.TemporaryDirectory(prefix="elias-cascade-") as folder, Running(Path(folder), _SETTINGS) as elias:
+        _through(elias, examples[: 4 * BATCH], choices, "warm")
+        direct, cascade, alone = [], [], 0
+        for number in range(options.rounds):
+            begun = time.perf_counter()
+            asyncio.run(_score(engine, prompts))
+            direct.append(len(prompts) / (time.perf_counter() - begun))
+            rate, alone = _through(elias, examples, choices, str(number))
+            cascade.append(rate)
+    share = statistics.median(c / d for c, d in zip(cascade, direct, strict=True))
+    result = {
+        "machine": machine(),
+        "questions": len(prompts),
+        "direct_per_s": _spread(direct),
+        "cascade_per_s": _spread(cascade),
+        "share": round(share, 3),
+        "decided_alone": round(alone / len(prompts), 3),
+    }
+    if options.json:
+        print(json.dumps(result))
+        return
+    print(machine())
+    print(f"{len(prompts)} questions, {options.rounds} rounds in turn, decisions a second (median, least, most)")
+    for name, rates in (("directly", direct), ("through the cascade", cascade)):
+        spread = _spread(rates)
+        print(f"  {name:20} {spread['median']:>7,} {spread['min']:>7,} {spread['max']:>7,}")
+    print(
+        f"the cascade does {share:.0%} of what the engine does; it decided {alone / len(prompts):.0%} alone"
+    )
+
+
+_SETTINGS = "policy:\n  audit: 0\n  deadline: 10s\n"
+"""No answer is held back for a check, and the queue of the benchmark's own making is not a failure."""
+
+
+async def _score(engine: Embedded, prompts: Sequence[Prompt]) -> list[int]:
+    """The most likely label of each."""
+    chosen = []
+    for start in range(0, len(prompts), DIRECT):
+        for scores in await engine.score(prompts[start : start + DIRECT], 60.0):
+            chosen.append(max(range(len(scores)), key=scores.__getitem__))
+    return chosen
+
+
+def _through(elias: Running, examples: Sequence[Example], choices: Sequence[int], round_: str) -> tuple[float, int]:
+    """Decisions a second, and how many the policy gave alone. Ends the program when a choice is another one."""
+    batches = [range(at, min(at + BATCH, len(examples))) for at in range(0, len(examples), BATCH)]
+    alone, problems = [0] * CLIENTS, list[str]()
+
+    def client(which: int) -> None:
+        connection = http.client.HTTPConnection(elias.host, elias.port, timeout=60)
+        for batch in batches[which::CLIENTS]:
+            events = [_event(examples[at], f"{round_}-{at}") for at in batch]
+            answer: Any = elias.post(connection, events)
+            for at, result in zip(batch, answer["results"], strict=True):
+                (decision,) = result.get("decisions") or [{"tier": "none", "error": result}]
+                expected = examples[at].question.candidates[choices[at]]
+                if decision["tier"] == "policy":
+                    alone[which] += 1
+                    if decision["action"] != expected.action:
+                        problems.append(f"{decision['action']} where {LABELS[choices[at]]} is {expected.action}")
+                elif decision["tier"] != "operator":
+                    problems.append(str(decision)[:300])
+
+    threads = [threading.Thread(target=client, args=(which,)) for which in range(CLIENTS)]
+    begun = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if problems:
+        sys.exit(f"{len(problems)} of {len(examples)} wrong, the first: {problems[0]}")
+    return len(examples) / (time.perf_counter() - begun), sum(alone)
+
+
+def _event(example: Example, id: str) -> dict[str, Any]:
+    """The event that asks this question; a subject of its own, so that nothing is in force for it."""
+    point = scenario(example.question.point).point
+    return {
+        "specversion": "1.0",
+        "id": id,
+        "source": "benchmark",
+        "type": point.events[0],
+        "subject": id,
+        "data": dict(example.question.facts),
+    }
+
+
+def _spread(rates: Sequence[float]) -> dict[str, int]:
+    return {"median": round(statistics.median(rates)), "min": round(min(rates)), "max": round(max(rates))}
+
+
+if __name__ == "__main__":
+    main()
