@@ -9,9 +9,9 @@ What comes of a choice is the working hours that it saves in a quarter:
 and 0 for leaving it as it is. Belief is the change's confidence, or 0.95 where the change cures what was seen in the
 code: then the cause is known. Both shrink where the profile rests on few samples, by n / (n + 8).
 
-Noise: what a change saves and takes is known within a few per cent, so both are drawn around what was expected. A gain,
-an effort or a confidence that nobody knows is drawn from all changes. One change in fifty breaks something that no test
-and no experience would have told.
+Noise: what a change saves and takes is known within a few per cent, so both are drawn around what was expected. What
+nobody knows is drawn from all changes. One change in fifty breaks something that no test and no experience would have
+told.
 
 All figures are invented; that estimates from few samples shrink towards nothing is the usual (James-Stein) form.
 """
@@ -123,12 +123,13 @@ def _figures(ranges: _Family, random: Random) -> dict[str, float]:
     return known
 
 
-def _saved(change: Mapping[str, Any], whole: float, tested: float, cures: bool, random: Random) -> float:
+def _saved(figures: Mapping[str, Any], whole: float, tested: float, cures: bool, random: Random) -> float:
     """Hours in a quarter. whole: hours that would be saved if the component took no time at all."""
-    confidence = change.get("change.confidence", random.uniform(30, 95)) / 100
-    gain = change.get("change.gain", random.uniform(5, 60)) / 100 * (_KNOWN_CAUSE if cures else confidence)
-    effort = change.get("change.effort", between(random, 1, 30) * HOUR) / HOUR
-    broken = 1.0 if random.random() < _UNSEEN else change["change.risk"] / 100 * (1 - _FOUND * tested)
+    confidence = figures.get("change.confidence", random.uniform(30, 95)) / 100
+    gain = figures.get("change.gain", random.uniform(5, 60)) / 100 * (_KNOWN_CAUSE if cures else confidence)
+    effort = figures.get("change.effort", between(random, 1, 30) * HOUR) / HOUR
+    risk = figures.get("change.risk", random.uniform(1, 40)) / 100
+    broken = 1.0 if random.random() < _UNSEEN else risk * (1 - _FOUND * tested)
     return float(whole * gain * near(random, _SPREAD) - effort * near(random, _SPREAD) - _BREAKS * broken)
 
 
