@@ -1,21 +1,21 @@
 """A tiny policy with random weights, and a vLLM server of it on this machine's processor."""
 
 import contextlib
-import http.client
 import json
 import os
 import signal
 import socket
 import subprocess
-import time
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from federation.policy import profiles
+import psutil
+
 from federation.policy.question import LABELS, Prompt, Scores
 
 WORDS = ["<unk>", "<s>", "?", *LABELS, *(f"w{number}" for number in range(64))]
-START = 300  # seconds that a server may take: 25 on two idle cores
+START = 900  # seconds that a server may take: 25 on two idle cores
 
 
 def make_policy(folder: Path) -> Path:
@@ -48,30 +48,21 @@ def make_policy(folder: Path) -> Path:
     return folder
 
 
-def make_adapter(folder: Path, seed: int) -> Path:
-    """A LoRA adapter of rank 8 over the queries and values of the tiny policy."""
+def make_adapter(policy: Path, folder: Path) -> Path:
+    """A LoRA adapter of rank 8 over the queries of a policy, with random weights."""
     import torch
     from safetensors.torch import save_file
 
-    random = torch.Generator().manual_seed(seed)
+    config = json.loads((policy / "config.json").read_text())
+    width, random = config["hidden_size"], torch.Generator().manual_seed(3)
     weights = {}
-    for layer in range(2):
-        for part in ("q_proj", "v_proj"):
-            name = f"base_model.model.model.layers.{layer}.self_attn.{part}"
-            weights[f"{name}.lora_A.weight"] = torch.randn(8, 128, generator=random)
-            weights[f"{name}.lora_B.weight"] = torch.randn(128, 8, generator=random)
+    for layer in range(config["num_hidden_layers"]):
+        name = f"base_model.model.model.layers.{layer}.self_attn.q_proj"
+        weights[f"{name}.lora_A.weight"] = torch.randn(8, width, generator=random)
+        weights[f"{name}.lora_B.weight"] = torch.randn(width, 8, generator=random)
     folder.mkdir()
     save_file(weights, folder / "adapter_model.safetensors")
-    settings = {
-        "peft_type": "LORA",
-        "task_type": "CAUSAL_LM",
-        "r": 8,
-        "lora_alpha": 16,
-        "lora_dropout": 0.0,
-        "bias": "none",
-        "target_modules": ["q_proj", "v_proj"],
-        "base_model_name_or_path": "policy",
-    }
+    settings = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": 8, "lora_alpha": 16, "target_modules": ["q_proj"]}
     (folder / "adapter_config.json").write_text(json.dumps(settings))
     return folder
 
@@ -103,58 +94,70 @@ class Direct:
 
 
 class Server:
-    """A vLLM server as the profile `cpu` starts it, with LoRA adapters allowed, on one core."""
+    """A vLLM server as `elias policy serve --profile cpu` keeps it, on one core, with adapters allowed."""
 
-    def __init__(self, policy: Path, log: Path) -> None:
-        self.policy = policy
-        self.log = log
+    def __init__(self, policy: Path, folder: Path) -> None:
+        self._policy = policy
+        self._folder = folder
+        self._log = folder / "serve.log"
+        (folder / "elias.yaml").write_text("state: state\n")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        """Returns when it answers; fails with the end of its log when it does not come up."""
-        (launch,) = profiles.launches(
-            profiles.load("cpu"), str(self.policy), name="policy", ports=[self.port], cards=[], adapters=True
-        )
-        environment = {
-            **os.environ,
-            **launch.environment,
-            "OMP_NUM_THREADS": "1",
-            "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-        }
-        with self.log.open("ab") as log:
+        """Returns when it answers; fails with what was said when it ends before. Nothing where it runs."""
+        if self._process is not None and self._process.poll() is None:
+            return
+        named = ["--model", str(self._policy), "--name", "policy", "--port", str(self.port)]
+        command = [sys.executable, "-m", "managers.uim.cli", "-c", str(self._folder / "elias.yaml"), "policy", "serve"]
+        with self._log.open("w") as log:
             self._process = subprocess.Popen(
-                launch.command, env=environment, stdout=log, stderr=log, start_new_session=True
+                [*command, "--profile", "cpu", "--adapters", "--timeout", str(START), *named],
+                env={**os.environ, "OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"},
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
             )
-        deadline = time.monotonic() + START
-        while not self._well():
-            ended = self._process.poll()
-            if ended is not None or time.monotonic() > deadline:
-                self.kill()
-                raise AssertionError(f"vLLM did not come up ({ended}):\n{self.log.read_text()[-4000:]}")
-            time.sleep(0.5)
+        assert self._process.stdout is not None
+        self.printed = ""  # the lines for elias.yaml
+        while "model:" not in self.printed:
+            line = self._process.stdout.readline()
+            if not line:
+                logs = [self._log, *(self._folder / "state").glob("*.log")]
+                raise AssertionError("vLLM did not come up:\n" + "\n".join(log.read_text()[-4000:] for log in logs))
+            self.printed += line
 
-    def _well(self) -> bool:
-        asked = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+    def processes(self) -> list[psutil.Process]:
+        """Of the server, without the command that keeps it."""
+        assert self._process is not None
         try:
-            asked.request("GET", "/health")
-            return asked.getresponse().status == 200
-        except OSError:
-            return False
-        finally:
-            asked.close()
-
-    @property
-    def up(self) -> bool:
-        return self._process is not None
+            return psutil.Process(self._process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
 
     def kill(self) -> None:
-        """At once, with all its processes, as when the machine loses power."""
-        if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-            self._process = None
+        """At once, with all its processes, as when a machine loses power."""
+        for process in self.processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        self._wait()
+
+    def interrupt(self) -> int:
+        """As Ctrl-C does; the exit code."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGINT)
+        return self._wait()
+
+    def end(self) -> None:
+        """What runs of it."""
+        if self._process is not None and self._process.poll() is None:
+            self.interrupt()
+
+    def _wait(self) -> int:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        return self._process.wait(60)

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from federation.errors import Refused
-from federation.policy.plan import GIB, MODELS, Plan, Precision, Row, gpus, plan, shape_of, would_fit
+from federation.policy.plan import GIB, MODELS, Plan, Precision, Range, Row, gpus, plan, shape_of, would_fit
 from managers.uim.cli.app import app
 
 SMALL, LARGE = "deepseek-ai/deepseek-coder-6.7b-instruct", "deepseek-ai/deepseek-coder-33b-instruct"
@@ -136,6 +136,24 @@ def test_another_architecture_or_a_damaged_config_is_refused(tmp_path: Path, cha
 def test_an_unknown_model_is_refused_with_those_that_are_known() -> None:
     with pytest.raises(Refused, match=r"deepseek-coder-1\.3b"):
         shape_of("gpt-9")
+
+
+def milliseconds(time: Range | None) -> str:
+    assert time is not None
+    return f"{time.low * 1e3:.0f}-{time.high * 1e3:.0f} ms"
+
+
+def test_the_page_has_the_figures_of_today() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "policy" / "vllm.md").read_text()
+    for one in two_cards().rows:
+        memory = " | ".join(f"{size / GIB:.1f}" for size in (one.weights, one.rest, one.room))
+        times = f"{milliseconds(one.latency)} | {milliseconds(one.warm)} | {one.rate:.1f}"
+        assert f"| {one.precision} | {one.tensor_parallel} | {memory} | {one.sequences} | {times} |" in page
+    for model in list(MODELS)[2:]:
+        best = two_cards(model).best
+        assert best is not None
+        way = f"{best.precision}, {best.tensor_parallel} cards a server | {best.room / GIB:.1f} GiB"
+        assert f"| {model} | {way} | {milliseconds(best.latency)} | {best.rate:.1f} |" in page
 
 
 # -- the command ----------------------------------------------------------------------------------------------------
