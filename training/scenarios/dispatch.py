@@ -95,7 +95,7 @@ _FAMILIES: Mapping[str, _Family] = {
 
 class Dispatch:
     point = POINT
-    epsilon = 0.06
+    epsilon = 0.08
     families = tuple(_FAMILIES)
     held_out = "urgent_training_far_from_its_data"
     rules = """## UFM Dispatch Spec

@@ -82,7 +82,7 @@ _FAMILIES: Mapping[str, _Family] = {
 
 class Rollout:
     point = POINT
-    epsilon = 0.3
+    epsilon = 0.4
     families = tuple(_FAMILIES)
     held_out = "slow_and_failing_under_load"
     rules = """## UIM Rollout Spec
@@ -97,14 +97,14 @@ class Rollout:
     def ask(self, family: str, random: Random) -> Seen:
         ranges = _FAMILIES[family]
         before = random.choice((0.1, 0.2, 0.5, 1.0, 2.0))
-        latency = random.choice((0.02, 0.05, 0.1, 0.2, 0.5, 1.0))
+        latency = random.choice((0.05, 0.1, 0.2, 0.5))
         errors = max(before + random.uniform(*ranges.excess), 0.0)
         facts: dict[str, Any] = {
             "change": random.choice(ranges.changes),
             "share": float(random.choice(ranges.shares)),
             "errors": round(errors, 1),
             "errors_before": before,
-            "latency": round(latency * _between(random, *ranges.ratio), 3),
+            "latency": _rounded(latency * _between(random, *ranges.ratio)),
             "latency_before": latency,
             "requests": round(_between(random, *ranges.requests)),
             "elapsed": _rounded(_between(random, *ranges.minutes) * MINUTE),
