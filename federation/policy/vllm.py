@@ -47,11 +47,13 @@ class _Tokens(msgspec.Struct):
 
 
 class _Logs(msgspec.Struct):
+    tokens: list[str]
     top_logprobs: list[dict[str, float]]
 
 
 class _Choice(msgspec.Struct):
     index: int
+    text: str
     logprobs: _Logs
 
 
@@ -65,6 +67,10 @@ T = TypeVar("T")
 _MODELS = msgspec.json.Decoder(_Models)
 _TOKENS = msgspec.json.Decoder(_Tokens)
 _COMPLETION = msgspec.json.Decoder(_Completion)
+
+
+class _Unknown(Rejected):
+    """HTTP 404: the server does not know the model, or the path."""
 
 
 class Vllm:
@@ -98,20 +104,26 @@ class Vllm:
         if not prompts:
             return []
         async with _within(deadline):
-            model, labels = await self._ready()
-            labels = labels[: max(prompt.labels for prompt in prompts)]
-            body = {
-                "model": model,
-                "prompt": [prompt.text for prompt in prompts],
-                "max_tokens": 1,
-                "temperature": 0.0,
-                "repetition_penalty": 1.0,  # a model's generation_config.json would set it otherwise
-                "allowed_token_ids": labels,
-                "logprobs": len(labels),
-                "return_tokens_as_token_ids": True,
-            }
-            limit = MAX_BYTES + BYTES_A_PROMPT * len(prompts)
-            raw = await self._call("POST", "/v1/completions", body, limit)
+            try:
+                return await self._ask(prompts)
+            except _Unknown:  # it was started again since, without the adapter
+                return await self._ask(prompts)
+
+    async def _ask(self, prompts: Sequence[Prompt]) -> list[Scores]:
+        model, labels = await self._ready()
+        labels = labels[: max(prompt.labels for prompt in prompts)]
+        body = {
+            "model": model,
+            "prompt": [prompt.text for prompt in prompts],
+            "max_tokens": 1,
+            "temperature": 0.0,
+            "repetition_penalty": 1.0,  # a model's generation_config.json would set it otherwise
+            "allowed_token_ids": labels,
+            "logprobs": len(labels),
+            "return_tokens_as_token_ids": True,
+            "skip_special_tokens": False,  # a label may be one
+        }
+        raw = await self._call("POST", "/v1/completions", body, MAX_BYTES + BYTES_A_PROMPT * len(prompts))
         try:
             return _read(raw, model, labels, prompts)
         except (msgspec.MsgspecError, ValueError) as error:
@@ -193,6 +205,8 @@ class Vllm:
             raise Refused("vllm-key", said, cure="put the server's key into the file that `policy.key_file` names")
         if reply.status_code != httpx.codes.BAD_REQUEST:
             self._labels = None
+        if reply.status_code == httpx.codes.NOT_FOUND:
+            raise _Unknown(said)
         if reply.is_client_error and reply.status_code != httpx.codes.TOO_MANY_REQUESTS:
             raise Rejected(said)
         raise Temporary(said)
@@ -239,12 +253,16 @@ def _read(raw: bytes, model: str, labels: Sequence[int], prompts: Sequence[Promp
     if [choice.index for choice in choices] != list(range(len(prompts))):
         raise ValueError(f"{len(choices)} choices to {len(prompts)} prompts")
     keys = [f"token_id:{label}" for label in labels]
-    return [_scores(choice.logprobs, keys, prompt) for choice, prompt in zip(choices, prompts, strict=True)]
+    return [_scores(choice, keys, prompt) for choice, prompt in zip(choices, prompts, strict=True)]
 
 
-def _scores(said: _Logs, keys: Sequence[str], prompt: Prompt) -> Scores:
+def _scores(choice: _Choice, keys: Sequence[str], prompt: Prompt) -> Scores:
+    said = choice.logprobs
     if len(said.top_logprobs) != 1 or said.top_logprobs[0].keys() != set(keys):
         raise ValueError("it is about other tokens than the labels; is `--logprobs-mode processed_logprobs` set?")
+    # Another tokenizer, since the labels were looked up, has other words at these ids.
+    if len(said.tokens) != 1 or said.tokens[0] not in keys or LABELS[keys.index(said.tokens[0])] != choice.text.strip():
+        raise ValueError(f"its token {said.tokens} reads `{choice.text[:20]}`, which is not that label")
     logs = [said.top_logprobs[0][key] for key in keys]
     total = math.fsum(map(math.exp, logs)) if max(logs) < 1 else math.inf
     if not abs(total - 1) <= TOLERANCE:

@@ -131,6 +131,9 @@ WRONG: dict[str, Callable[[dict[str, Any]], Any]] = {
     "infinite": lambda right: json.dumps(right).replace(str(math.log(0.5)), "Infinity").encode(),
     "not a number": lambda right: json.dumps(right).replace(str(math.log(0.5)), "NaN").encode(),
     "words for numbers": lambda right: logs(right).update({"token_id:100": "high"}),  # type: ignore[dict-item]
+    "another word at a label's place": lambda right: right["choices"][0].update(text="yes"),
+    "the word of another label": lambda right: right["choices"][0].update(text="B"),
+    "a choice that is no label": lambda right: right["choices"][0]["logprobs"].update(tokens=["token_id:7"]),
     "five megabytes": lambda right: b" " * 5_000_000 + json.dumps(right).encode(),
 }
 
@@ -170,7 +173,7 @@ async def test_a_status_says_whose_fault_it_is(
     server.status = status
     with pytest.raises(error, match=says) as raised:
         await engine.score(PROMPTS, 30)
-    assert type(raised.value) is error
+    assert isinstance(raised.value, Rejected) is (error is Rejected)
 
 
 @pytest.mark.parametrize(
