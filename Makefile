@@ -49,6 +49,9 @@ test: lint $(VENV)/.serve ## everything CI runs
 bench: $(VENV)/.dev ## the benchmarks, each beside what it is compared with (30 minutes)
 	$(BIN)/python -m benchmarks
 
+guarantee: $(VENV)/.dev ## the promise of the shipped policy against 500 redraws of its calibration data
+	$(BIN)/python -m benchmarks.guarantee
+
 fuzz: $(VENV)/.dev ## fuzz what reads foreign text, guided by coverage (FUZZ_SECONDS=1800)
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 

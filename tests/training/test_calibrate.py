@@ -6,7 +6,7 @@ from scipy.stats import binom
 
 from federation.policy.calibration import CONFIDENCE, Calibration, PointCalibration
 from tests.training.simulated import scored
-from training.policy.calibrate import LEAST, Scored, bound, budget, calibrate, confidences, sequence, walk
+from training.policy.calibrate import LEAST, Scored, bound, budget, calibrate, confidences, of_policy, sequence, walk
 
 REDRAWS = 500
 
@@ -147,3 +147,12 @@ def test_all_calibrations_together_spend_no_more_than_the_first_was_allowed() ->
     first, tenth = (calibrate(fitting, testing, 1, times=times) for times in (1, 10))
     assert (tenth.times, tenth.spent) == (10, budget(10))
     assert (tenth.threshold(0.05) or 1) >= (first.threshold(0.05) or 1)
+
+
+def test_calibrating_the_same_policy_again_counts_and_another_policy_begins_anew() -> None:
+    random = np.random.default_rng(15)
+    points = {"urm.pressure": (1, scored(random, 300), scored(random, 300))}
+    first = of_policy("a", "data", points)
+    second = of_policy("a", "data", points, first)
+    other = of_policy("b", "data", points, second)
+    assert [found.points["urm.pressure"].times for found in (first, second, other)] == [1, 2, 1]

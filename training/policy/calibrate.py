@@ -6,6 +6,7 @@ from the first split alone, and on the second an exact binomial test is made of 
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,9 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit
 from scipy.stats import beta
 
-from federation.policy.calibration import CONFIDENCE, FLOOR, PointCalibration, Step
+from federation.policy.calibration import CONFIDENCE, FLOOR, Calibration, PointCalibration, Step
+from federation.policy.question import LABELS, Scores
+from training.scenarios.scenario import Example
 
 LEAST = 200
 """Questions that each split must have, else the policy may not decide alone at the point."""
@@ -41,6 +44,16 @@ class Scored(NamedTuple):
         return chosen
 
 
+def scored(examples: Sequence[Example], scores: Sequence[Scores], epsilon: float) -> Scored:
+    """As a table, padded to the most labels there can be."""
+    table = np.full((len(examples), len(LABELS)), -np.inf)
+    right = np.zeros(table.shape, dtype=bool)
+    for row, (example, said) in enumerate(zip(examples, scores, strict=True)):
+        table[row, : len(said)] = said
+        right[row, : len(said)] = example.happened(epsilon)
+    return Scored(table, right)
+
+
 def budget(times: int) -> float:
     """The part of 1 - CONFIDENCE that calibration number `times` (from 1) spends: all that can ever be sum to it."""
     return (1 - CONFIDENCE) * 6 / (math.pi * times) ** 2
@@ -59,6 +72,20 @@ def calibrate(fitting: Scored, testing: Scored, version: int, times: int = 1) ->
     found = replace(found, weights=fit_weights(fitting, found.temperature))
     thresholds = sequence(confidences(found, fitting), fitting.chosen())
     return replace(found, steps=walk(thresholds, confidences(found, testing), testing.chosen(), spent))
+
+
+def of_policy(
+    policy: str, data: str, points: Mapping[str, tuple[int, Scored, Scored]], before: Calibration | None = None
+) -> Calibration:
+    """Of a policy at all its points. policy: its version. data: digest of what made the questions. points: by name, the
+    version of the point, and what the policy said to the splits `temperature` and `threshold`. before: what is
+    replaced; where it is of the same policy its calibrations count, and so its error budget is spent."""
+    known = before.points if before is not None and before.policy == policy else {}
+    found = {
+        name: calibrate(fitting, testing, version, known[name].times + 1 if name in known else 1)
+        for name, (version, fitting, testing) in points.items()
+    }
+    return Calibration(policy, data, found)
 
 
 def confidences(calibration: PointCalibration, scored: Scored) -> NDArray[np.float64]:

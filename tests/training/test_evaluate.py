@@ -1,0 +1,117 @@
+import msgspec
+import numpy as np
+import pytest
+
+from federation.policy.calibration import PointCalibration, Step
+from federation.policy.tabular import Encoder, Table, Tabular
+from training.policy import baselines
+from training.policy.baselines import Sheet
+from training.policy.evaluate import Bench, Judged, Latency, Result, calibration_error, each, figures, interval, overall
+from training.scenarios.generate import generate, scenario
+
+POINT = "ucm.storm"
+
+
+@pytest.fixture(scope="module")
+def bench() -> Bench:
+    return Bench(scenario(POINT), count=300, train=400)
+
+
+@pytest.fixture(scope="module")
+def results(bench: Bench) -> list[Result]:
+    contenders = {name: each(scorer) for name, scorer in bench.baselines()}
+    against = {name: bench.contest(answer, bench.calibrated(answer)) for name, answer in contenders.items()}
+    return [Result(bench, *against["trees"], against, Latency(1.0, 2.0))]
+
+
+def test_the_calibration_error_of_a_case_worked_by_hand() -> None:
+    """15 bins of two questions: ten bins say 0.9 and are half right, five say 0.2 and are wrong.
+    (10 x |0.9 - 0.5| + 5 x |0.2 - 0|) / 15 = 1 / 3."""
+    sure = np.array([0.9] * 20 + [0.2] * 10)
+    right = np.array([True, False] * 10 + [False] * 10)
+    assert calibration_error(sure, right) == pytest.approx(1 / 3)
+
+
+def test_accuracy_is_of_what_is_decided_alone_and_regret_of_everything() -> None:
+    found = figures(
+        Judged(
+            np.array([0.9, 0.9, 0.6, 0.5]),
+            np.array([True, False, False, False]),
+            np.array([True, True, False, False]),
+            np.array([0.0, 2.0, 4.0, 6.0]),
+        )
+    )
+    assert (found.accuracy, found.coverage, found.right, found.regret) == (0.5, 0.5, 0.25, 3.0)
+
+
+def test_nothing_decided_alone_has_no_accuracy() -> None:
+    nothing = Judged(np.array([0.5]), np.array([True]), np.array([False]), np.array([0.0]))
+    assert figures(nothing).accuracy is None
+
+
+def test_an_interval_covers_the_difference_that_there_is_and_no_other() -> None:
+    low, high = interval(np.random.default_rng(1).normal(0.5, 1, size=2000))
+    assert 0.4 < low < 0.5 < high < 0.6
+
+
+def test_every_contender_answers_the_same_questions(results: list[Result]) -> None:
+    entry = results[0].entry()
+    assert set(entry.baselines) == {"random", "majority", "rule_only", "logistic", "trees"}
+    assert {one.questions for one in (entry, entry.held_out, *entry.baselines.values())} == {300}
+    assert entry.baselines["trees"].regret_saved == (0.0, 0.0)
+    assert entry.baselines["random"].regret_saved[0] > 0
+    assert entry.baselines["random"].right < entry.baselines["rule_only"].right <= entry.best_reachable + 0.05
+
+
+def test_the_figures_are_named_as_the_page_names_them(results: list[Result]) -> None:
+    told = msgspec.to_builtins({"overall": overall(results), POINT: results[0].entry()})
+    for entry in told.values():
+        assert {"accuracy", "coverage", "ece", "regret", "best_reachable", "held_out", "baselines"} <= set(entry)
+    assert told["overall"]["baselines"]["random"]["regret"] == pytest.approx(1)
+    assert told[POINT]["latency"] == {"p50": 1.0, "p99": 2.0}
+
+
+def test_without_a_calibration_nothing_is_decided_alone(bench: Bench) -> None:
+    judged, _ = bench.contest(each(baselines.chance()), None)
+    assert not judged.alone.any()
+
+
+def test_a_threshold_decides_alone_from_itself_on(bench: Bench) -> None:
+    """With these weights the confidence is the share of the best label among best and second."""
+    calibration = PointCalibration(1, 1.0, (0, 1, -1, 0), (Step(0.5, 300, 0, bench.max_error),), 300, 300, 1, 0.03)
+    judged, _ = bench.contest(each(baselines.rules(bench.scenario.world)), calibration)
+    assert judged.alone.all()
+
+
+def test_exported_trees_say_what_scikit_learn_says() -> None:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    random = np.random.default_rng(2)
+    rows = random.normal(size=(500, 6))
+    rows[random.random(rows.shape) < 0.1] = np.nan
+    labels = np.nan_to_num(rows[:, 0]) * np.nan_to_num(rows[:, 1]) > 0
+    booster = HistGradientBoostingClassifier(max_iter=20).fit(rows, labels)
+    assert baselines.exported(booster).values(rows) == pytest.approx(booster.decision_function(rows))
+
+
+def test_a_fitted_model_answers_the_same_from_its_file(bench: Bench, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    examples = list(generate(POINT, "train", 200))
+    sheet = Sheet(bench.point, examples)
+    for model in (baselines.fit_linear(bench.point, sheet, sheet), baselines.fit_trees(sheet, sheet)):
+        table = Table(POINT, bench.point.version, "data", sheet.rows.shape[1], model)
+        (tmp_path / "table.json").write_bytes(msgspec.json.encode(table))
+        kept = Tabular(tmp_path)
+        assert kept.covers(bench.point)
+        scorer = baselines.tabular(bench.point, model)
+        for example in examples[:20]:
+            said = kept.score(bench.point, example.question)
+            assert said == pytest.approx(scorer(example.question))
+            assert sum(np.exp(said)) == pytest.approx(1)
+
+
+def test_rows_do_not_hang_on_the_order_of_the_candidates() -> None:
+    encoder = Encoder(scenario(POINT).point.schema)
+    for example in generate(POINT, "validation", 20):
+        question = example.question
+        turned = question._replace(candidates=question.candidates[::-1])
+        np.testing.assert_array_equal(encoder.rows(turned), encoder.rows(question)[::-1])
