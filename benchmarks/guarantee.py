@@ -17,11 +17,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from federation.policy.embedded import Embedded
 from scipy.stats import binom
 
 from benchmarks.machine import machine
 from federation.policy.calibration import CONFIDENCE
+from federation.policy.embedded import Embedded
 from federation.policy.question import Scores
 from federation.policy.rendering import render
 from federation.policy.tier import SHIPPED

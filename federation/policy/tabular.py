@@ -20,6 +20,9 @@ from federation.policy.question import Question, Scores
 from federation.records import Candidate
 from tiki.schema import Arg, Attribute, Fact, Point, Type
 
+SUFFIX = ".table.json"
+"""Of the file of a model, after the name of its point."""
+
 Rows = NDArray[np.float64]
 """Candidates x columns; NaN where a number is unknown or absent."""
 
@@ -123,12 +126,11 @@ Model = Linear | Trees
 
 
 class Table(msgspec.Struct, frozen=True):
-    """A fitted model of one version of a point. data: digest of what made its questions. columns: of its rows."""
+    """A fitted model of one version of a point. data: digest of what made its questions."""
 
     point: str
     version: int
     data: str
-    columns: int
     model: Model
     v: int = 1
 
@@ -140,14 +142,14 @@ class Tabular:
     """
 
     def __init__(self, folder: Path) -> None:
-        files = {path: path.read_bytes() for path in sorted(folder.glob("*.json"))}
+        files = {path: path.read_bytes() for path in sorted(folder.glob(f"*{SUFFIX}"))}
         self.version = hashlib.sha256(b"\n".join(files.values())).hexdigest()
         self._tables: dict[str, Table] = {}
         for path, text in files.items():
             try:
                 table = msgspec.json.decode(text, type=Table)
             except msgspec.MsgspecError as error:
-                cure = "make it anew with training/policy/baselines.py"
+                cure = "make it anew: `elias policy defaults`"
                 raise Refused("table_unreadable", str(error), place=str(path), cure=cure) from None
             self._tables[table.point] = table
 

@@ -1,11 +1,14 @@
+from pathlib import Path
+
 import msgspec
 import numpy as np
 import pytest
 
-from federation.policy.calibration import PointCalibration, Step
-from federation.policy.tabular import Encoder, Table, Tabular
+from federation.policy.calibration import PointCalibration, Step, load
+from federation.policy.tabular import SUFFIX, Encoder, Table, Tabular
 from training.policy import baselines
 from training.policy.baselines import Sheet
+from training.policy.defaults import keep, winner
 from training.policy.evaluate import Bench, Judged, Latency, Result, calibration_error, each, figures, interval, overall
 from training.scenarios.generate import generate, scenario
 
@@ -94,12 +97,12 @@ def test_exported_trees_say_what_scikit_learn_says() -> None:
     assert baselines.exported(booster).values(rows) == pytest.approx(booster.decision_function(rows))
 
 
-def test_a_fitted_model_answers_the_same_from_its_file(bench: Bench, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_fitted_model_answers_the_same_from_its_file(bench: Bench, tmp_path: Path) -> None:
     examples = list(generate(POINT, "train", 200))
     sheet = Sheet(bench.point, examples)
     for model in (baselines.fit_linear(bench.point, sheet, sheet), baselines.fit_trees(sheet, sheet)):
-        table = Table(POINT, bench.point.version, "data", sheet.rows.shape[1], model)
-        (tmp_path / "table.json").write_bytes(msgspec.json.encode(table))
+        table = Table(POINT, bench.point.version, "data", model)
+        (tmp_path / f"{POINT}{SUFFIX}").write_bytes(msgspec.json.encode(table))
         kept = Tabular(tmp_path)
         assert kept.covers(bench.point)
         scorer = baselines.tabular(bench.point, model)
@@ -115,3 +118,14 @@ def test_rows_do_not_hang_on_the_order_of_the_candidates() -> None:
         question = example.question
         turned = question._replace(candidates=question.candidates[::-1])
         np.testing.assert_array_equal(encoder.rows(turned), encoder.rows(question)[::-1])
+
+
+def test_a_model_that_beats_the_policy_is_kept_with_a_calibration_of_its_own(tmp_path: Path) -> None:
+    place = scenario(POINT)
+    beaten = winner(place, each(baselines.chance()), train=300, count=200)
+    assert beaten is not None
+    keep(tmp_path, {POINT: place}, {POINT: beaten.model}, "data", 300)
+    kept = Tabular(tmp_path)
+    assert kept.covers(place.point.schema)
+    assert load(tmp_path / "calibration.json", kept.version).covers(POINT, place.point.schema.version)
+    assert winner(place, each(baselines.tabular(place.point.schema, beaten.model)), train=300, count=200) is None

@@ -13,7 +13,6 @@ from managers.uim.cli.output import Json, emit, progress, say, table
 
 if TYPE_CHECKING:
     from federation.policy.embedded import Embedded
-
     from federation.policy.question import Question, Scores
     from tiki.schema import Point
     from training.policy.evaluate import Latency, Result
@@ -53,9 +52,8 @@ def evaluate(
 
         elias policy evaluate --policy build/policy --train 0 --json
     """
-    from federation.policy.embedded import Embedded  # noqa: PLC0415
-
     from federation.policy import calibration  # noqa: PLC0415 - loads a model, which no other command needs
+    from federation.policy.embedded import Embedded  # noqa: PLC0415
     from federation.policy.tier import SHIPPED  # noqa: PLC0415
     from training.policy.evaluate import overall  # noqa: PLC0415
     from training.scenarios import generate  # noqa: PLC0415
@@ -86,6 +84,48 @@ def evaluate(
     _show(said, chosen)
     if known.data != generate.digest():
         say("the generator has changed since this policy was calibrated; train it anew before you believe the figures")
+
+
+@app.command()
+def defaults(
+    out: Annotated[Path, typer.Argument(help="Folder for the models; what it holds of them is replaced.")],
+    policy: Annotated[Path | None, typer.Option(help="Folder of the policy; by default the one that ships.")] = None,
+    train: Annotated[int, typer.Option(min=500, help="Questions of each point to learn from.")] = 10_000,
+    count: Annotated[
+        int, typer.Option(min=200, help="Questions of each point to choose by, and to calibrate on.")
+    ] = 4000,
+) -> None:
+    """Find the points at which a linear model or trees beat the policy, and keep these models as the default there.
+
+    A model wins where the 95 % interval of the regret that it saves, on questions that it did not learn from, is above 0.
+
+    Examples:
+
+        elias policy defaults build/tables
+
+        elias policy defaults build/tables --policy build/policy --train 20000
+    """
+    from federation.policy.embedded import Embedded  # noqa: PLC0415 - loads a model, which no other command needs
+    from federation.policy.tier import SHIPPED  # noqa: PLC0415
+    from training.policy.defaults import keep, winner  # noqa: PLC0415
+    from training.scenarios import generate  # noqa: PLC0415
+
+    engine = Embedded(policy or SHIPPED)
+    scenarios = {name: generate.scenario(name) for name in generate.points()}
+    models, rows = {}, []
+    with progress("points") as shown:
+        for done, (name, scenario) in enumerate(scenarios.items()):
+            shown(done, len(scenarios))
+            found = winner(scenario, _batched(engine, scenario.point.schema), train, count)
+            if found is not None:
+                models[name] = found.model
+                low, high = found.saved
+                rows.append(
+                    (name, type(found.model).__name__.lower(), f"{low:.3g} to {high:.3g}", scenario.point.outcome.unit)
+                )
+    asyncio.run(engine.close())
+    keep(out, scenarios, models, generate.digest(), count)
+    table(("POINT", "DEFAULT", "SAVED", "UNIT"), rows, "the policy is beaten nowhere")
 
 
 def _measured(engine: "Embedded", calibrated: Any, name: str, count: int, train: int) -> "Result":
