@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from federation import strictyaml
 from federation.errors import Refused
+from federation.policy import card
 
 Precision = Literal["float32", "float16", "bfloat16", "fp8"]
 
@@ -87,8 +88,15 @@ def load(name: str) -> Profile:
 
 
 def served_name(model: str, profile: Profile) -> str:
-    """The name of a model in the precision of a profile: answers in another precision are those of another policy."""
-    return f"{Path(model).name.lower()}-{profile.precision}"
+    """The name of a model in the precision of a profile: answers in another precision are those of another policy.
+
+    A policy of ELIAS in float32 goes by its version, so that its calibration holds. Raises Refused where it is damaged.
+    """
+    folder = Path(model)
+    if not (folder / card.CARD).is_file():
+        return f"{folder.name.lower()}-{profile.precision}"
+    version = card.version_of(folder)
+    return version if profile.precision == "float32" else f"{version}-{profile.precision}"
 
 
 def launches(

@@ -54,6 +54,12 @@ def test_a_model_in_another_precision_has_another_name() -> None:
     assert names == {"coder-float32", "coder-fp8", "coder-float16"}
 
 
+def test_a_damaged_policy_of_elias_is_not_served(tmp_path: Path) -> None:
+    (tmp_path / "card.json").write_text("{}")
+    with pytest.raises(Refused, match="no card of a policy"):
+        profiles.served_name(str(tmp_path), profiles.load("cpu"))
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

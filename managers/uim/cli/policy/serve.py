@@ -31,7 +31,9 @@ def serve(
         str,
         typer.Option(help="Folder of the model, or its name in Hugging Face's cache; by default ELIAS' own policy."),
     ] = "",
-    name: Annotated[str, typer.Option(help="Name to serve it under; by default the model's with the precision.")] = "",
+    name: Annotated[
+        str, typer.Option(help="Name to serve it under; by default its version, or its folder's name and precision.")
+    ] = "",
     port: Annotated[
         int, typer.Option(min=1, max=65000, help="TCP port of the first server; the others follow.")
     ] = 8700,
