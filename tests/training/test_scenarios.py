@@ -107,9 +107,9 @@ def test_rules_alone_take_the_terminal_action_where_their_choice_is_forbidden():
     assert question.candidates[Rules(WORLD).choose(question)].action == POINT.terminal
 
 
-@pytest.mark.parametrize("changed", range(3))
-def test_the_digest_changes_with_a_world_a_spec_or_the_version_of_a_point(changed):
-    parts = [{"lamp.py": "epsilon = 0.05"}, {"lab/lamp.tiki": SPEC}, {"lab.lamp": 1}]
+@pytest.mark.parametrize("changed", range(4))
+def test_the_digest_changes_with_a_world_a_spec_the_version_of_a_point_or_an_example(changed):
+    parts = [{"lamp.py": "epsilon = 0.05"}, {"lab/lamp.tiki": SPEC}, {"lab.lamp": 1}, {"lab.lamp train": "[]"}]
     before = digest_of(*parts)
     assert digest_of(*map(dict, parts)) == before
     name, value = next(iter(parts[changed].items()))

@@ -6,6 +6,9 @@ import json
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 import tiki
 from federation.points import schemas
@@ -15,6 +18,9 @@ from training.scenarios.catalogue import WORLDS
 from training.scenarios.scenario import SPLITS, Example, Scenario
 
 __all__ = ["SPLITS", "Example", "digest", "generate", "points", "scenario"]
+
+SAMPLE = 12
+"""Examples of each split of each point in the digest: two of every family."""
 
 _HERE = Path(__file__).parent
 
@@ -38,18 +44,43 @@ def scenario(point: str) -> Scenario:
 
 def digest() -> str:
     """What names the generator, for whoever keeps something that was learned from it: SHA-256 over the sources of this
-    folder, the shipped specs of the points, and the versions of the points."""
+    folder, the shipped specs of the points, the versions of the points, and the first examples of every split, which
+    stand for all the code of the managers and of TIKI that has a part in them."""
     sources = {path.name: path.read_text("utf-8") for path in _HERE.glob("*.py")}
     specs: dict[str, str] = {}
     for point in points():
         specs |= _specs(point)
-    return digest_of(sources, specs, {point: scenario(point).point.schema.version for point in points()})
+    versions = {point: scenario(point).point.schema.version for point in points()}
+    samples = {f"{point} {split}": _sample(point, split) for point in points() for split in SPLITS}
+    return digest_of(sources, specs, versions, samples)
 
 
-def digest_of(sources: Mapping[str, str], specs: Mapping[str, str], versions: Mapping[str, int]) -> str:
-    """sources, specs: text by path. versions: by point. 64 hex digits."""
-    parts = [sorted(part.items()) for part in (sources, specs, versions)]
+def digest_of(
+    sources: Mapping[str, str], specs: Mapping[str, str], versions: Mapping[str, int], samples: Mapping[str, str]
+) -> str:
+    """sources, specs: text by path. versions: by point. samples: of examples, by name. 64 hex digits."""
+    parts = [sorted(part.items()) for part in (sources, specs, versions, samples)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _sample(point: str, split: str) -> str:
+    """The first examples of a split as text, numbers to six digits: the last ones are the processor's."""
+    examples = msgspec.to_builtins(list(generate(point, split, SAMPLE, completions=4)))
+    return json.dumps(_shortened(examples), sort_keys=True)
+
+
+def _shortened(value: Any) -> Any:
+    match value:
+        case float():
+            return f"{value:.6g}"
+        case dict():
+            return {str(key): _shortened(one) for key, one in value.items()}
+        case list() | tuple():
+            return [_shortened(one) for one in value]
+        case int() | str() | None:
+            return value
+        case _:
+            return str(value)
 
 
 def _specs(point: str) -> dict[str, str]:

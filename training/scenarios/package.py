@@ -51,11 +51,11 @@ class _Kind:
 
 
 _KINDS = {
-    "a file with another hash": _Kind(0.5, {"mismatch": 1}),
-    "a conflict with what is installed": _Kind(0.05, {"matches": 8, "unlisted": 2}, conflicts=(1, 3)),
-    "a version with known holes": _Kind(0.05, {"matches": 8, "unlisted": 2}, vulnerabilities=(1, 5)),
-    "a release of today": _Kind(0.4, {"unlisted": 8, "matches": 2}, conflicts=(0, 1), young=True),
-    "another hash and a conflict": _Kind(0.5, {"mismatch": 1}, conflicts=(1, 3), vulnerabilities=(0, 2)),
+    "a_file_with_another_hash": _Kind(0.5, {"mismatch": 1}),
+    "a_conflict_with_what_is_installed": _Kind(0.05, {"matches": 8, "unlisted": 2}, conflicts=(1, 3)),
+    "a_version_with_known_holes": _Kind(0.05, {"matches": 8, "unlisted": 2}, vulnerabilities=(1, 5)),
+    "a_release_of_today": _Kind(0.4, {"unlisted": 8, "matches": 2}, conflicts=(0, 1), young=True),
+    "another_hash_and_a_conflict": _Kind(0.5, {"mismatch": 1}, conflicts=(1, 3), vulnerabilities=(0, 2)),
 }
 
 
@@ -63,7 +63,7 @@ class PackageWorld:
     point: DecisionPoint = POINT
     epsilon = 0.05
     families = tuple(_KINDS)
-    held_out = "another hash and a conflict"
+    held_out = "another_hash_and_a_conflict"
     rules = """\
 ## URM Package Spec
 - decides: urm.package

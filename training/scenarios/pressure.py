@@ -55,12 +55,12 @@ class _Kind:
 
 
 _KINDS = {
-    "memory that grows": _Kind((0.5, 6.0), (0, 4), (12, 60)),
-    "many jobs arrive": _Kind((-1.0, 3.0), (2, 12)),
-    "a peak that passes": _Kind((-4.0, 1.0), (0, 6)),
-    "large jobs": _Kind((0.0, 5.0), (0, 6), (24, 80)),
-    "closed already": _Kind((0.0, 6.0), (0, 8), cordoned=True),
-    "memory grows while many jobs arrive": _Kind((0.5, 5.0), (3, 12)),
+    "memory_that_grows": _Kind((0.5, 6.0), (0, 4), (12, 60)),
+    "many_jobs_arrive": _Kind((-1.0, 3.0), (2, 12)),
+    "a_peak_that_passes": _Kind((-4.0, 1.0), (0, 6)),
+    "large_jobs": _Kind((0.0, 5.0), (0, 6), (24, 80)),
+    "closed_already": _Kind((0.0, 6.0), (0, 8), cordoned=True),
+    "memory_grows_while_many_jobs_arrive": _Kind((0.5, 5.0), (3, 12)),
 }
 
 
@@ -68,7 +68,7 @@ class PressureWorld:
     point: DecisionPoint = POINT
     epsilon = 0.05
     families = tuple(_KINDS)
-    held_out = "memory grows while many jobs arrive"
+    held_out = "memory_grows_while_many_jobs_arrive"
     rules = """\
 ## URM Resource Pressure Spec
 - decides: urm.resource_pressure

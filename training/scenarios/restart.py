@@ -53,12 +53,12 @@ class _Kind:
 
 
 _KINDS = {
-    "a new declaration": _Kind((1, 2, 78, 126, 127, -6), (0.1, 10 * MINUTE), (MINUTE, DAY), (0, 2)),
-    "something it needs is away": _Kind((1, 1, 2, 75, 111), (0.5, HOUR), (HOUR, 300 * DAY), (0, 6)),
+    "a_new_declaration": _Kind((1, 2, 78, 126, 127, -6), (0.1, 10 * MINUTE), (MINUTE, DAY), (0, 2)),
+    "something_it_needs_is_away": _Kind((1, 1, 2, 75, 111), (0.5, HOUR), (HOUR, 300 * DAY), (0, 6)),
     "killed": _Kind((KILLED,), (2.0, 2 * HOUR), (10 * MINUTE, 300 * DAY), (0, 4), (30, 105)),
-    "crashes after a long time": _Kind((1, -6, -11), (0.5, 6 * HOUR), (DAY, 900 * DAY), (0, 1)),
-    "runs and does not serve": _Kind((), (MINUTE, 30 * DAY), (HOUR, 300 * DAY), (0, 3)),
-    "a new declaration while others fail": _Kind(
+    "crashes_after_a_long_time": _Kind((1, -6, -11), (0.5, 6 * HOUR), (DAY, 900 * DAY), (0, 1)),
+    "runs_and_does_not_serve": _Kind((), (MINUTE, 30 * DAY), (HOUR, 300 * DAY), (0, 3)),
+    "a_new_declaration_while_others_fail": _Kind(
         (1, 2, 75, 78, 111, KILLED), (0.1, HOUR), (MINUTE, DAY), (1, 6), (20, 100)
     ),
 }
@@ -68,7 +68,7 @@ class RestartWorld:
     point: DecisionPoint = POINT
     epsilon = 0.05
     families = tuple(_KINDS)
-    held_out = "a new declaration while others fail"
+    held_out = "a_new_declaration_while_others_fail"
     rules = """\
 ## UAM Restart Spec
 - decides: uam.restart
