@@ -97,7 +97,7 @@ def defaults(
 ) -> None:
     """Find the points at which a linear model or trees beat the policy, and keep these models as the default there.
 
-    A model wins where the 95 % interval of the regret that it saves, on questions that it did not learn from, is above 0.
+    A model wins where the 95 % interval of the regret that it saves, on questions new to it, is above 0.
 
     Examples:
 
