@@ -141,10 +141,8 @@ class Vllm:
             self._model, self._adapter, self._labels = version, path, None
 
     async def health(self, deadline: float = 5.0) -> None:
-        """Raises Temporary when the server is away, Refused when it is none that can be asked."""
-        async with _within(deadline):
-            await self._call("GET", "/health")
-            await self._ready()
+        """Asks a question. Raises Temporary when the server is away, Refused when it is none that can be asked."""
+        await self.score([Prompt(LABELS[0], 2)], deadline)
 
     async def close(self) -> None:
         await self._http.aclose()

@@ -1,5 +1,6 @@
 """`elias policy serve`: vLLM servers of a profile, until Ctrl-C."""
 
+import asyncio
 import contextlib
 import os
 import shlex
@@ -87,6 +88,7 @@ def serve(
     try:
         servers += (_Server(launch, environment, settings.state) for launch in launches)
         _wait(servers, timeout)
+        asyncio.run(_ask(servers, called, environment.get("VLLM_API_KEY", ""), timeout))
         _greet(servers, called, key)
         _watch(servers)
     except KeyboardInterrupt:
@@ -138,6 +140,21 @@ def _wait(servers: Sequence[_Server], timeout: float) -> None:
             if time.monotonic() > deadline:
                 raise Temporary(f"vLLM did not answer within {timeout:.0f} s; its log is {servers[0].log}")
             time.sleep(LOOK)
+
+
+async def _ask(servers: Sequence[_Server], name: str, key: str, deadline: float) -> None:
+    """One question to each: some models are loaded and can then not be computed, or have other labels."""
+    from federation.policy.vllm import Vllm  # noqa: PLC0415 - as above
+
+    for server in servers:
+        engine = Vllm(server.url, name, key=key)
+        try:
+            await engine.health(deadline)
+        except Temporary as error:
+            cure = "the server's log says why"
+            raise Refused("vllm", f"vLLM scores nothing: {error}", place=str(server.log), cure=cure) from None
+        finally:
+            await engine.close()
 
 
 def _last(log: Path) -> str:
