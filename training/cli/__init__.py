@@ -3,9 +3,11 @@
 import typer
 
 from training.cli.data import data
+from training.cli.policy import policy
 
 app = typer.Typer(help="Make the policy: its data, its training.", no_args_is_help=True)
 app.command()(data)
+app.command()(policy)
 
 
 @app.callback()

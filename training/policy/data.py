@@ -1,6 +1,7 @@
 """Examples as tokens: read once, put together anew for every batch, with the candidates in another order each time."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -37,7 +38,8 @@ class Batch(NamedTuple):
     point: Ints
 
 
-class Data(NamedTuple):
+@dataclass(frozen=True)
+class Data:
     """tokens: of all parts, one after another. parts: where each part begins, and the end. first: the head of each
     example among the parts, and the end; its candidates follow it. right: a bit for each completion, by candidate.
     values: mean outcome by candidate. point: by example, index into `points`."""
@@ -55,12 +57,12 @@ class Data(NamedTuple):
         return len(self.point)
 
     def save(self, path: Path) -> None:
-        np.savez(path, **self._asdict())
+        np.savez(path, **{each.name: getattr(self, each.name) for each in fields(self)})
 
     @classmethod
     def load(cls, path: Path) -> Self:
         with np.load(path) as found:
-            kept: dict[str, Any] = {name: found[name] for name in cls._fields}
+            kept: dict[str, Any] = {each.name: found[each.name] for each in fields(cls)}
         return cls(**kept | {"points": tuple(map(str, kept["points"])), "completions": int(kept["completions"])})
 
     def lengths(self, rows: Ints) -> Ints:
@@ -197,7 +199,7 @@ def scales(data: Data) -> Floats:
 def scaled(data: Data, by: Floats) -> Data:
     """With outcomes in standard deviations of their points."""
     owner, _ = _owners(data)
-    return data._replace(values=np.clip((data.values - by[owner, 0]) / by[owner, 1], -CLIP, CLIP))
+    return replace(data, values=np.clip((data.values - by[owner, 0]) / by[owner, 1], -CLIP, CLIP))
 
 
 def _owners(data: Data) -> tuple[Ints, Bools]:

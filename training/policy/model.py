@@ -14,25 +14,16 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from tiki.schema import Type
+from training.policy.preset import Shape
 from training.policy.tokenizer import LENGTH, Number, Words
 
 EPSILON, THETA = 1e-6, 10_000.0
 SPREAD = 0.05  # standard deviation of an embedding at the start
-
-
-class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """hidden: width; a multiple of twice the heads. inner: width of the gated layer."""
-
-    hidden: int
-    layers: int
-    heads: int
-    inner: int
 
 
 class Network(nn.Module):
@@ -73,21 +64,32 @@ class Network(nn.Module):
 
     def forward(self, tokens: Tensor, last: Tensor) -> Tensor:
         """tokens: rows x length, padded behind. last: index of each row's last token. Logits: rows x LABELS."""
-        return self.scored(tokens, last, None)[0]
+        return self.logits(tokens, last, self.table())
 
-    def scored(self, tokens: Tensor, last: Tensor, ends: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def logits(self, tokens: Tensor, last: Tensor, table: Tensor) -> Tensor:
+        """As forward. table: of `table`, made before."""
+        return self._answered(self._read(tokens, table), last, table)
+
+    def scored(self, tokens: Tensor, last: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
         """As forward, and the values read where candidates end. ends: rows x candidates, indices."""
         table = self.table()
-        turns = self.cosines[: tokens.shape[1]], self.sines[: tokens.shape[1]]
+        states = self._read(tokens, table)
+        values = self.value(states.gather(1, ends.unsqueeze(-1).expand(-1, -1, states.shape[-1])))
+        return self._answered(states, last, table), values.squeeze(-1)
+
+    def _read(self, tokens: Tensor, table: Tensor) -> Tensor:
+        """Through all layers but the last: rows x length x width."""
         states = functional.embedding(tokens, table)
         for layer in self.blocks[:-1]:
-            states = layer(states, turns, None)
-        values = None
-        if ends is not None:
-            at = ends.unsqueeze(-1).expand(-1, -1, states.shape[-1])
-            values = self.value(states.gather(1, at)).squeeze(-1)
-        state = self.blocks[-1](states, turns, last)
-        return normed(state, self.norm) @ table[self.labels].T, values
+            states = layer(states, self._turns(tokens.shape[1]), None)
+        return states
+
+    def _answered(self, states: Tensor, last: Tensor, table: Tensor) -> Tensor:
+        state = self.blocks[-1](states, self._turns(states.shape[1]), last)
+        return normed(state, self.norm) @ table[self.labels].T
+
+    def _turns(self, length: int) -> tuple[Tensor, Tensor]:
+        return self.cosines[:length], self.sines[:length]
 
 
 class _Layer(nn.Module):
