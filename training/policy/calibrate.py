@@ -7,7 +7,7 @@ from the first split alone, and on the second an exact binomial test is made of 
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from msgspec.structs import replace
@@ -70,7 +70,7 @@ def calibrate(fitting: Scored, testing: Scored, version: int, times: int = 1) ->
         return found
     found = replace(found, temperature=fit_temperature(fitting))
     found = replace(found, weights=fit_weights(fitting, found.temperature))
-    thresholds = sequence(confidences(found, fitting), fitting.chosen())
+    thresholds = sequence(confidences(found, fitting))
     return replace(found, steps=walk(thresholds, confidences(found, testing), testing.chosen(), spent))
 
 
@@ -126,18 +126,24 @@ def fit_weights(scored: Scored, temperature: float) -> tuple[float, float, float
     return constant, best, second, rest
 
 
-def bound(wrong: NDArray[np.int64], accepted: NDArray[np.int64], spent: float) -> NDArray[np.float64]:
+def bound(wrong: NDArray[Any], accepted: NDArray[np.int64], spent: float) -> NDArray[np.float64]:
     """The largest error that the exact binomial test at level `spent` does not refuse (Clopper and Pearson 1934): error
     `e` is refused, P(Binomial(accepted, e) <= wrong) <= spent, just where it is at least this."""
-    return np.asarray(np.where(wrong < accepted, beta.ppf(1 - spent, wrong + 1, np.maximum(accepted - wrong, 1)), 1.0))
+    return np.asarray(
+        np.where(wrong < accepted, beta.ppf(1 - spent, wrong + 1, np.maximum(accepted - wrong, 1e-9)), 1.0)
+    )
 
 
-def sequence(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> NDArray[np.float64]:
+def sequence(confidence: NDArray[np.float64]) -> NDArray[np.float64]:
     """Thresholds in the order of their tests: from the one that most surely passes downward, for every `max_error` the
-    same ones. From the questions of the split `temperature`."""
+    same ones. From the questions of the split `temperature`: as many are expected to be wrong as the confidences say,
+    which is steadier than counting the few that were."""
     shares = np.arange(1, _GRID) / _GRID
     grid = np.append(np.unique(np.quantile(confidence, 1 - shares))[::-1], 0.0)
-    return grid[int(np.argmin(bound(*_counts(grid, confidence, right), 1 - CONFIDENCE))) :]
+    ordered = -np.sort(-confidence)
+    accepted = np.searchsorted(-ordered, -grid, side="right")
+    expected = np.cumsum(1 - ordered)[accepted - 1]
+    return grid[int(np.argmin(bound(expected, accepted, 1 - CONFIDENCE))) :]
 
 
 def walk(
