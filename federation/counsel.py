@@ -67,5 +67,6 @@ class Counsel:
         self.asked.pop(entry.decision, None)
         scored = self.state.audited.pop(entry.decision, None)
         if scored is not None and answered.tier == "operator":
-            audit = resumed(self.state.audits.get(entry.point), scored.policy, scored.max_error)
+            known = self.state.audits.get(entry.point)
+            audit = resumed(known, scored.policy, scored.max_error, scored.calibration)
             self.state.audits[entry.point] = step(audit, answered.choice != scored.choice)

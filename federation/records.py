@@ -155,7 +155,8 @@ class Scored(msgspec.Struct, frozen=True, gc=False):
     candidates, in the order in which the policy saw them. logs: natural logarithms of their probabilities, which sum
     to 1. choice: index into the asked candidates. confidence: calibrated probability that the choice is right;
     threshold: from which the policy decides alone; null: it may not. tier: who answers: policy, operator or fallback.
-    max_error: the share of wrong answers that the spec allows. audit: the policy would have answered, and is checked by
+    max_error: the share of wrong answers that the spec allows. calibration: the number of the policy's calibration at
+    this point, 0 without one. audit: the policy would have answered, and is checked by
     the next tier instead. propensities: of the offered candidates, that
     each was going to be chosen, the exploration included; empty where the policy does not answer. at: ledger time (ns).
     """
@@ -172,6 +173,7 @@ class Scored(msgspec.Struct, frozen=True, gc=False):
     at: int
     attempt: int = 0
     max_error: float = 0.0
+    calibration: int = 0
     audit: bool = False
     propensities: list[float] = []
     v: int = 1

@@ -27,8 +27,8 @@ _FACTORS = (1.5, 2.0, 3.0, 5.0, 10.0)
 class Audit(msgspec.Struct, frozen=True):
     """How the test stands for one policy at one point, under one `max_error`.
 
-    policy: its version. times: number of its calibration here. checked, wrong: audits so far. wealth: logarithm of what each bet has won, in the order of the
-    errors bet on. broken: the bets have won; that stays so.
+    policy: its version. times: number of its calibration here. checked, wrong: audits so far. wealth: logarithm of what
+    each bet has won, in the order of the errors bet on. broken: the bets have won; that stays so.
     """
 
     policy: str

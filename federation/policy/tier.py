@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 
 import tiki
 from federation import decide
-from federation.policy import calibration
+from federation.policy import calibration, card
 from federation.policy.audit import Audit, resumed
 from federation.policy.calibration import Calibration
 from federation.policy.question import Prompt, Question, Scores
@@ -51,11 +51,7 @@ class Tier:
     def of(cls, settings: PolicySettings) -> Self:
         """What the settings name. Raises Refused where the shipped policy, or the one named, is not whole."""
         folder = settings.folder or SHIPPED
-        if not folder.exists():
-            return cls({})
-        from federation.policy.card import version_of
-
-        version = version_of(folder)
+        version = card.read(folder).version
         known = {version: calibration.load(folder / "calibration.json", version)}
         if settings.calibration is not None:
             known[settings.model] = calibration.load(settings.calibration, settings.model)
@@ -80,11 +76,12 @@ class Tier:
         known = self._confidences.get(said.policy)
         if known is None or not known.covers(program.point.name, program.point.version):
             choice = max(range(len(offered)), key=said.scores.__getitem__)
-            confidence, threshold = 0.0, None
+            confidence, threshold, times = 0.0, None, 0
             why = f"policy {said.policy[:12]} is not calibrated for this point, so it may not decide alone"
         else:
             choice, confidence, threshold, why = known.weigh(program.point.name, said.scores, max_error)
-        watch = resumed(watch, said.policy, max_error)
+            times = known.points[program.point.name].times
+        watch = resumed(watch, said.policy, max_error, times)
         if watch.broken:
             threshold = None
             why = f"the policy may not decide alone: {watch.wrong} of its {watch.checked} answers checked were wrong"
@@ -104,6 +101,7 @@ class Tier:
             at=at,
             attempt=asked.attempt,
             max_error=max_error,
+            calibration=times,
             audit=audit,
             propensities=[float(index == choice) for index in range(len(offered))] if alone else [],
         )

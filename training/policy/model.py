@@ -23,7 +23,7 @@ from training.policy.preset import Shape
 from training.policy.tokenizer import LENGTH, Number, Words
 
 EPSILON, THETA = 1e-6, 10_000.0
-SPREAD = 0.05  # standard deviation of an embedding at the start
+SPREAD = 1.0  # standard deviation of an embedding at the start: what the layers add at first is small beside it
 
 
 class Network(nn.Module):
@@ -48,7 +48,7 @@ class Network(nn.Module):
             self.register_buffer(f"features{index}", rows * (SPREAD / math.sqrt(rows.shape[1] / 2)), persistent=False)
         self.blocks = [_Layer(shape) for _ in range(shape.layers)]
         self.layers = nn.ModuleList(self.blocks)
-        self.norm = nn.Parameter(torch.ones(width))
+        self.norm = nn.Parameter(torch.full((width,), 1 / math.sqrt(width)))  # logits begin near 1
         self.value = nn.Linear(width, 1)
         self.register_buffer("labels", torch.tensor(words.labels()), persistent=False)
         angles = torch.outer(
