@@ -7,7 +7,7 @@ import msgspec
 import tiki
 from federation import decide
 from federation.policy.audit import Audit, resumed, step
-from federation.policy.tier import Said, Tier, unscored
+from federation.policy.tier import Consult, Said, Tier, consult, unscored
 from federation.records import Answered, Asked, Entry, Scored
 
 
@@ -43,6 +43,10 @@ class Counsel:
             return verdict.tier
         known = self.tier is not None and self.tier.covers(program)
         return "policy" if known and len(decide.offered(asked, program.point.terminal)) > 1 else "operator"
+
+    def consult(self, program: tiki.Program, asked: Asked) -> Consult:
+        """What is asked about a decision."""
+        return consult(program, asked) if self.tier is None else self.tier.consult(program, asked)
 
     def weigh(self, program: tiki.Program, asked: Asked, heard: Heard, now: int) -> Scored:
         """Who answers, given what was heard."""

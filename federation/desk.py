@@ -20,7 +20,7 @@ from federation.errors import Bug, Refused
 from federation.figures import Figures
 from federation.manager import Manager
 from federation.points import DecisionPoint
-from federation.policy.tier import Consult, Tier, consult
+from federation.policy.tier import Consult, Tier
 from federation.records import (
     Answered,
     Asked,
@@ -201,7 +201,7 @@ class Desk:
     def consult(self, decision: str) -> Consult:
         """What the policy is asked. Its decision is one of `consulting`."""
         case = self.cases.consulting[decision]
-        return consult(self.programs[case.point], self._asked(case))
+        return self.counsel.consult(self.programs[case.point], self._asked(case))
 
     def hear(self, said: Mapping[str, Heard], now: int) -> tuple[list[Entry], dict[str, Reply]]:
         """Take what the policy said to some decisions: its answers, and who answers the rest. What was answered in the

@@ -5,7 +5,7 @@ Pure: the scores come from an engine, the draw from whoever asks; what comes out
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import tiki
 from federation import decide
@@ -17,17 +17,16 @@ from federation.policy.rendering import render
 from federation.records import Asked, Scored
 from federation.settings import PolicySettings
 
+if TYPE_CHECKING:
+    from federation.policy.tabular import Tabular
+
 SHIPPED = Path(__file__).with_name("mini")
 """The policy that comes with ELIAS."""
 
+TABLES = Path(__file__).with_name("tables")
+"""Models of numbers for the points at which they are better than it: their default."""
+
 DIGITS = 6  # after the point of a logarithm on record: engines agree to 1e-3 at best
-
-
-class Consult(NamedTuple):
-    """What is asked of an engine. offered: indices into the asked candidates, in the order of the labels."""
-
-    prompt: Prompt
-    offered: list[int]
 
 
 class Said(NamedTuple):
@@ -38,12 +37,29 @@ class Said(NamedTuple):
     scores: Scores
 
 
-class Tier:
-    """confidences: by version of the policy. max_error: for specs that set none, as a share. audit: share of the
-    answers that somebody else checks."""
+class Consult(NamedTuple):
+    """What is asked of an engine. offered: indices into the asked candidates, in the order of the labels. at_once: what
+    a model of numbers said, where that is the default of the point; then no engine is asked."""
 
-    def __init__(self, confidences: Mapping[str, Calibration], *, max_error: float = 0.05, audit: float = 0.0) -> None:
+    prompt: Prompt
+    offered: list[int]
+    at_once: Said | None = None
+
+
+class Tier:
+    """confidences: by version of the policy. tables: models of numbers that are the default of some points. max_error:
+    for specs that set none, as a share. audit: share of the answers that somebody else checks."""
+
+    def __init__(
+        self,
+        confidences: Mapping[str, Calibration],
+        *,
+        tables: "Tabular | None" = None,
+        max_error: float = 0.05,
+        audit: float = 0.0,
+    ) -> None:
         self._confidences = confidences
+        self._tables = tables
         self._max_error = max_error
         self._audit = audit
 
@@ -55,7 +71,13 @@ class Tier:
         known = {version: calibration.load(folder / "calibration.json", version)}
         if settings.calibration is not None:
             known[settings.model] = calibration.load(settings.calibration, settings.model)
-        return cls(known, audit=settings.audit)
+        tables = None
+        if settings.folder is None and TABLES.exists():
+            from federation.policy.tabular import Tabular  # noqa: PLC0415 - NumPy, for whoever has such models
+
+            tables = Tabular(TABLES)
+            known[tables.version] = calibration.load(TABLES / "calibration.json", tables.version)
+        return cls(known, tables=tables, audit=settings.audit)
 
     def covers(self, program: tiki.Program) -> bool:
         return any(c.covers(program.point.name, program.point.version) for c in self._confidences.values())
@@ -106,13 +128,25 @@ class Tier:
             propensities=[float(index == choice) for index in range(len(offered))] if alone else [],
         )
 
+    def consult(self, program: tiki.Program, asked: Asked) -> Consult:
+        """What is asked about a decision, and what is known at once."""
+        found, question = consult(program, asked), question_of(program, asked)
+        if self._tables is None or not self._tables.covers(program.point):
+            return found
+        said = Said(self._tables.version, "tables", self._tables.score(program.point, question))
+        return found._replace(at_once=said)
+
+
+def question_of(program: tiki.Program, asked: Asked) -> Question:
+    """Of exactly the candidates that may be chosen."""
+    candidates = tuple(asked.candidates[index] for index in decide.offered(asked, program.point.terminal))
+    return Question(program.point.name, program.settings, asked.facts, candidates)
+
 
 def consult(program: tiki.Program, asked: Asked) -> Consult:
-    """The question of an asked decision, of exactly the candidates that may be chosen."""
+    """What an engine is asked about a decision."""
     offered = decide.offered(asked, program.point.terminal)
-    candidates = tuple(asked.candidates[index] for index in offered)
-    question = Question(program.point.name, program.settings, asked.facts, candidates)
-    return Consult(render(program.point, question), offered)
+    return Consult(render(program.point, question_of(program, asked)), offered)
 
 
 def unscored(asked: Asked, why: str, tier: str, at: int) -> Scored:

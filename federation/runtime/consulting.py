@@ -11,7 +11,7 @@ from federation.counsel import Heard
 from federation.desk import Desk
 from federation.errors import EliasError, Temporary
 from federation.figures import SECONDS, Histogram
-from federation.policy.tier import Said
+from federation.policy.tier import Consult, Said
 from federation.records import Entry
 from federation.replies import Reply
 from federation.runtime.link import Link
@@ -75,14 +75,17 @@ class Consulting:
             for decision in decisions:
                 self._asked.pop(decision).set_result(replies.get(decision))
 
-    async def _heard(self, consults: dict[str, Any]) -> dict[str, Heard]:
-        prompts = [consult.prompt for consult in consults.values()]
-        try:
-            raw = await self._link.call("policy", "score", _packed.encode(prompts), patience=self._patience)
-        except EliasError as error:
-            return {d: Heard(consult.offered, None, problem=str(error)) for d, consult in consults.items()}
-        answers = _said.decode(raw)
-        return {
-            d: Heard(consult.offered, said, random())  # noqa: S311 - a sample, not a secret
-            for (d, consult), said in zip(consults.items(), answers, strict=True)
-        }
+    async def _heard(self, consults: dict[str, Consult]) -> dict[str, Heard]:
+        asked = [consult.prompt for consult in consults.values() if consult.at_once is None]
+        answers, problem = iter(list[Said]()), ""
+        if asked:
+            try:
+                raw = await self._link.call("policy", "score", _packed.encode(asked), patience=self._patience)
+                answers = iter(_said.decode(raw))
+            except EliasError as error:
+                problem = str(error)
+        heard = {}
+        for decision, consult in consults.items():
+            said = consult.at_once or next(answers, None)
+            heard[decision] = Heard(consult.offered, said, random(), problem)  # noqa: S311 - a sample, not a secret
+        return heard

@@ -58,7 +58,7 @@ class ManagerService(Service):
         self.acceptance = Acceptance(schemas(self.roster.points), bundles.trust, require=bundles.require_signature)
         self.desk: Desk
         self._pipeline = Pipeline(self, self.clock)
-        self._consulting = Consulting(self, RayLink(), settings.policy.deadline)
+        self._consulting = Consulting(self, RayLink(), 2 * settings.policy.deadline)
         self.tier = Tier.of(settings.policy)
         self._figures = Figures()
         self._handle: Any = None
