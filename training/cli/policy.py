@@ -94,7 +94,7 @@ def _made(preset: "Preset", folder: Path) -> "Card":
 
     run = folder.with_name(f"{folder.name}.run")
     run.mkdir(parents=True, exist_ok=True)
-    names = preset.points or points()
+    names, source = preset.points or points(), digest()
     with progress("questions to train on") as shown:
         learned = gather(names, "train", preset.examples, run, shown)
     with progress("questions to choose by") as shown:
@@ -107,7 +107,7 @@ def _made(preset: "Preset", folder: Path) -> "Card":
         words(),
         points={name: scenario(name).point.schema.version for name in names},
         preset=preset.model_dump(mode="json"),
-        data={"digest": digest(), "train": len(learned), "validation": len(held)},
+        data={"digest": source, "train": len(learned), "validation": len(held)},
         metrics=trained.metrics,
         steps=trained.steps,
         ended=trained.ended,

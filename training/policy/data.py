@@ -19,13 +19,13 @@ Bools = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 
 MOST = len(LABELS)
-BUCKETS = 32  # batches that are sorted by length together
+PART = 16  # examples that are padded to one length
 CLIP = 4.0  # standard deviations: a disaster teaches that it is one, not how large
 
 
 class Batch(NamedTuple):
     """tokens: rows x length, padded behind. last: of each row. ends: where each candidate ends; rows x MOST, 0 where
-    there is none. right: rows x completions x MOST. values: mean outcome of each, in standard deviations of its point.
+    there is none. right: rows x completions x MOST. values: advantage of each, see `advantages`.
     offered: rows x MOST. share: how often each is right. point: index."""
 
     tokens: Ints
@@ -109,17 +109,15 @@ class Data:
         row[at : at + end - begin] = self.tokens[begin:end]
         return at + int(end - begin)
 
-    def epoch(self, size: int, random: np.random.Generator) -> Iterator[Ints]:
-        """All examples once, in batches of like lengths."""
+    def epoch(self, size: int, random: np.random.Generator) -> Iterator[list[Ints]]:
+        """All examples once, in batches by chance, each in parts of like length: points differ in length, and a batch
+        of one point alone teaches the others nothing."""
         order = random.permutation(len(self))
         lengths = self.lengths(np.arange(len(self)))
-        batches: list[Ints] = []
-        for begin in range(0, len(order), size * BUCKETS):
-            bucket = order[begin : begin + size * BUCKETS]
-            bucket = bucket[np.argsort(lengths[bucket], kind="stable")]
-            batches += [bucket[at : at + size] for at in range(0, len(bucket), size)]
-        for index in random.permutation(len(batches)):
-            yield batches[index]
+        for begin in range(0, len(order), size):
+            batch = order[begin : begin + size]
+            batch = batch[np.argsort(lengths[batch], kind="stable")]
+            yield [batch[at : at + PART] for at in range(0, len(batch), PART)]
 
 
 class Source(NamedTuple):
@@ -189,24 +187,19 @@ def _starts(pieces: Sequence[Ints]) -> Ints:
     return np.concatenate(found)
 
 
-def scales(data: Data) -> Floats:
-    """Mean and standard deviation of the outcomes of each point: points x 2."""
-    owner, candidate = _owners(data)
-    found = [data.values[candidate & (owner == number)] for number in range(len(data.points))]
-    return np.array([(each.mean(), each.std() or 1.0) for each in found], np.float32)
-
-
-def scaled(data: Data, by: Floats) -> Data:
-    """With outcomes in standard deviations of their points."""
-    owner, _ = _owners(data)
-    return replace(data, values=np.clip((data.values - by[owner, 0]) / by[owner, 1], -CLIP, CLIP))
-
-
-def _owners(data: Data) -> tuple[Ints, Bools]:
-    """Of each part: its point, and whether it is a candidate."""
+def advantages(data: Data) -> Data:
+    """With how much better or worse each candidate's outcome is than the mean of its question, in standard deviations
+    of that at its point: what a choice hangs on, without what all candidates share."""
+    sizes = np.diff(data.first)
+    owner = np.repeat(np.arange(len(data)), sizes)
     candidate = np.ones(len(data.values), np.bool_)
     candidate[data.first[:-1]] = False
-    return np.repeat(data.point, np.diff(data.first)), candidate
+    means = np.bincount(owner, data.values, len(data)) / (sizes - 1)
+    found = np.where(candidate, data.values - means[owner], 0.0)
+    point = data.point[owner]
+    squares = np.bincount(point, found**2) / np.maximum(np.bincount(point, candidate), 1)
+    deviations = np.sqrt(np.maximum(squares, 1e-12))
+    return replace(data, values=np.clip(found / deviations[point], -CLIP, CLIP).astype(np.float32))
 
 
 def _tokens(words: Words, text: str) -> list[int]:

@@ -70,9 +70,8 @@ class Network(nn.Module):
         """As forward. table: of `table`, made before."""
         return self._answered(self._read(tokens, table), last, table)
 
-    def scored(self, tokens: Tensor, last: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
-        """As forward, and the values read where candidates end. ends: rows x candidates, indices."""
-        table = self.table()
+    def scored(self, tokens: Tensor, last: Tensor, ends: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
+        """As logits, and the values read where candidates end. ends: rows x candidates, indices."""
         states = self._read(tokens, table)
         values = self.value(states.gather(1, ends.unsqueeze(-1).expand(-1, -1, states.shape[-1])))
         return self._answered(states, last, table), values.squeeze(-1)
@@ -243,10 +242,3 @@ def losses(logits: Tensor, right: Tensor, offered: Tensor) -> Tensor:
     """
     logs = functional.log_softmax(logits.masked_fill(~offered, -torch.inf), -1).unsqueeze(1)
     return -torch.logsumexp(logs.masked_fill(~right, -torch.inf), -1).mean(-1)
-
-
-def seeded(seed: int, threads: int) -> None:
-    """The same numbers on the same machine with as many threads."""
-    torch.manual_seed(seed)
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)

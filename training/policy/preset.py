@@ -35,9 +35,10 @@ class Shape(_Strict):
 class Preset(_Strict):
     """examples, validation: questions of each decision point to train on, and to choose the best weights by. batch:
     questions a step. rate: of learning, at its highest; it rises over the first `warm_up` (share of the training) and
-    falls with a cosine. decay: of the weights (AdamW). value_weight: how much the estimate of each candidate's outcome
-    counts beside the choice. check: steps between validations. patience: validations without a better one after which
-    training ends. minutes: after which it ends; the rate falls in time for it. points: those trained on; empty: all.
+    falls with a cosine. decay: of the weights (AdamW). value_weight: how much the estimate of each candidate's
+    advantage counts beside the choice. check: steps between validations. patience: validations without a better one
+    after which training ends. minutes: after which it ends; the rate falls in time for it. points: those trained on;
+    empty: all.
     """
 
     seed: int = 0

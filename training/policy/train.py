@@ -1,7 +1,7 @@
 """Training of a small policy: read it from top to bottom.
 
 A question counts by how probable a right choice is, in each of several completions of its world; on the side the
-network estimates the outcome of every candidate, which tells it more of a question than the best choice alone.
+network estimates the advantage of every candidate, which tells it more of a question than the best choice alone.
 Candidates stand in another order each time, so that no label is better than another.
 """
 
@@ -9,6 +9,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,8 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from training.policy.data import Batch, Data, scaled, scales
-from training.policy.model import Network, losses, seeded
+from training.policy.data import Batch, Data, Ints, advantages
+from training.policy.model import Network, losses
 from training.policy.preset import Preset
 from training.policy.tokenizer import Words
 
@@ -51,14 +52,18 @@ def train(
     preset: Preset, words: Words, train: Data, validation: Data, folder: Path, shown: Callable[[Seen], None]
 ) -> Trained:
     """folder: for checkpoints; a training that was interrupted goes on from the last one there."""
-    seeded(preset.seed, len(os.sched_getaffinity(0)))
+    torch.manual_seed(preset.seed)
+    torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(1)  # parts run beside each other; two threads in one cost three times the processor's time
     network = Network(preset.shape, words)
     optimiser = torch.optim.AdamW(_groups(network, preset.decay), lr=preset.rate, betas=(0.9, 0.98), fused=True)
-    train = scaled(train, scales(train))
+    train = advantages(train)
     state = _State(network, optimiser, folder / "checkpoint.pt")
     state.resume()
     limit, began, saved = 60 * preset.minutes, time.monotonic() - state.elapsed, time.monotonic()
     mean, ended = 0.0, ""
+    pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+    teacher = _Teacher(network, optimiser, preset, pool)
     for rows in _batches(train, preset, state.step):
         state.elapsed = time.monotonic() - began
         share = max(state.step / preset.steps, state.elapsed / limit)
@@ -67,9 +72,8 @@ def train(
             break
         for group in optimiser.param_groups:
             group["lr"] = preset.rate * _slope(share, preset.warm_up)
-        loss = _step(
-            network, optimiser, train.batch(rows, words, np.random.default_rng((preset.seed, 1, state.step))), preset
-        )
+        order = np.random.default_rng((preset.seed, 1, state.step))
+        loss = teacher.step([train.batch(part, words, order) for part in rows])
         state.step += 1
         mean += (loss - mean) / min(state.step, 100)
         if state.step % preset.check == 0:
@@ -78,6 +82,7 @@ def train(
             state.save()
             saved = time.monotonic()
         shown(Seen(state.step, share, mean, state.nll, state.right))
+    pool.shutdown()
     state.judge(measure(network, words, validation)["overall"])
     state.save()
     network.load_state_dict(state.best)
@@ -139,19 +144,45 @@ class _State:
 _KEPT = ("step", "elapsed", "nll", "right", "worse", "best")
 
 
-def _step(network: Network, optimiser: torch.optim.Optimizer, batch: Batch, preset: Preset) -> float:
-    """Returns the loss of the choices."""
-    offered = torch.from_numpy(batch.offered)
-    most = int(batch.offered.sum(1).max())
-    ends = torch.from_numpy(batch.ends[:, :most])
-    logits, values = network.scored(torch.from_numpy(batch.tokens), torch.from_numpy(batch.last), ends)
-    loss = losses(logits, torch.from_numpy(batch.right), offered).mean()
-    apart = functional.smooth_l1_loss(values, torch.from_numpy(batch.values[:, :most]), reduction="none")
-    (loss + preset.value_weight * apart[offered[:, :most]].mean()).backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(network.parameters(), STEEPEST)
-    optimiser.step()
-    optimiser.zero_grad()
-    return float(loss.detach())
+class _Teacher:
+    """Makes steps. The parts of a batch are worked on beside each other, one thread a core, and their gradients summed
+    in order: the numbers are the same however many cores there are."""
+
+    def __init__(self, network: Network, optimiser: torch.optim.Optimizer, preset: Preset, pool: Executor) -> None:
+        self._network, self._optimiser, self._preset, self._pool = network, optimiser, preset, pool
+        embedding = {id(network.words), *map(id, network.kinds)}
+        self._body = [weight for weight in network.parameters() if id(weight) not in embedding]
+
+    def step(self, parts: list[Batch]) -> float:
+        """Returns the mean loss of the choices."""
+        table = self._network.table()
+        leaf = table.detach().requires_grad_()
+        count = sum(len(part.last) for part in parts)
+        total, *others = list(self._pool.map(lambda part: self._part(part, leaf, count), parts))
+        for other in others:
+            for sum_, each in zip(total, other, strict=True):
+                sum_ += each
+        loss, embedded, *rest = total
+        table.backward(embedded)  # type: ignore[no-untyped-call]
+        for weight, slope in zip(self._body, rest, strict=True):
+            weight.grad = slope
+        torch.nn.utils.clip_grad_norm_(self._network.parameters(), STEEPEST)
+        self._optimiser.step()
+        self._optimiser.zero_grad()
+        return float(loss)
+
+    def _part(self, part: Batch, table: Tensor, count: int) -> list[Tensor]:
+        """The loss of the choices of a part, and the gradients of the table and of the other weights. count: examples
+        of the whole batch."""
+        offered = torch.from_numpy(part.offered)
+        most = int(part.offered.sum(1).max())
+        tokens, last, ends = map(torch.from_numpy, (part.tokens, part.last, part.ends[:, :most]))
+        logits, values = self._network.scored(tokens, last, ends, table)
+        loss = losses(logits, torch.from_numpy(part.right), offered).sum() / count
+        apart = functional.smooth_l1_loss(values, torch.from_numpy(part.values[:, :most]), reduction="none")
+        worth = ((apart * offered[:, :most]).sum(1) / offered.sum(1)).sum() / count
+        slopes = torch.autograd.grad(loss + self._preset.value_weight * worth, [table, *self._body])
+        return [loss.detach(), *slopes]
 
 
 def _end(preset: Preset, state: _State, share: float) -> str:
@@ -169,7 +200,7 @@ def _slope(share: float, warm_up: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (share - warm_up) / (1 - warm_up)))
 
 
-def _batches(data: Data, preset: Preset, start: int) -> Iterator[Any]:
+def _batches(data: Data, preset: Preset, start: int) -> Iterator[list[Ints]]:
     """Without end. The batches after `start` are the same whether the ones before were used or not."""
     epoch = 0
     while True:
