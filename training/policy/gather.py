@@ -33,8 +33,8 @@ def gather(points: tuple[str, ...], split: str, count: int, folder: Path, shown:
         return Data.load(path)
     tasks = [(point, start, min(PIECE, count - start)) for point in points for start in range(0, count, PIECE)]
     pieces = []
-    for done, piece in enumerate(_drawn(split, tasks), 1):
-        pieces.append(piece)
+    for done, drawn in enumerate(_drawn(split, tasks), 1):
+        pieces.append(drawn)
         shown(sum(size for _, _, size in tasks[:done]), count * len(points))
     found = joined(pieces)
     found.save(path)
@@ -44,10 +44,11 @@ def gather(points: tuple[str, ...], split: str, count: int, folder: Path, shown:
 def _drawn(split: str, tasks: list[tuple[str, int, int]]) -> Iterator[Data]:
     context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
     with ProcessPoolExecutor(len(os.sched_getaffinity(0)), context) as pool:
-        yield from pool.map(_piece, repeat(split), *zip(*tasks, strict=True))
+        yield from pool.map(piece, repeat(split), *zip(*tasks, strict=True))
 
 
-def _piece(split: str, point: str, start: int, count: int) -> Data:
+def piece(split: str, point: str, start: int, count: int) -> Data:
+    """Questions of one point, each with eight completions of its world."""
     scenario = generate.scenario(point)
     epsilon = scenario.world.epsilon
     examples = scenario.examples(split, count, start, completions=8)

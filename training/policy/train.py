@@ -24,6 +24,7 @@ from training.policy.preset import Preset
 from training.policy.tokenizer import Words
 
 SAVED = 60.0  # seconds between checkpoints
+LATE = 0.02  # share by which time may run ahead of the steps before the rate falls with it; so the start is repeatable
 STEEPEST = 1.0  # norm to which gradients are cut
 ROWS = 256  # of a batch that is only scored
 
@@ -66,7 +67,8 @@ def train(
     teacher = _Teacher(network, optimiser, preset, pool)
     for rows in _batches(train, preset, state.step):
         state.elapsed = time.monotonic() - began
-        share = max(state.step / preset.steps, state.elapsed / limit)
+        share, clock = state.step / preset.steps, state.elapsed / limit
+        share = clock if clock > share + LATE else share
         ended = _end(preset, state, share)
         if ended:
             break
