@@ -23,6 +23,7 @@ QUICK = {
     "soak": ("--events", "50000"),
     "nab": (),
     "editor": ("--keys", "200"),
+    "policy": ("--decisions", "400"),
     "guarantee": ("--redraws", "50", "--questions", "200"),
 }
 """Each benchmark with its short cut, in the order in which they run."""
