@@ -14,14 +14,11 @@ from managers.uim.cli.output import Json, emit, progress, say, table
 if TYPE_CHECKING:
     from federation.policy.embedded import Embedded
     from federation.policy.question import Question, Scores
-    from tiki.schema import Point
     from training.policy.evaluate import Latency, Result
 
 app = typer.Typer()
 
-BATCH = 64
 ALONE = 200  # questions that are timed one by one
-PATIENCE = 60.0  # seconds that an engine in this process has for a batch
 
 
 @app.command()
@@ -87,6 +84,32 @@ def evaluate(
 
 
 @app.command()
+def calibrate(
+    policy: Annotated[Path, typer.Argument(help="Folder of the policy.")],
+    count: Annotated[int, typer.Option(min=200, help="Questions of each of the two splits of each point.")] = 6000,
+) -> None:
+    """Find out how sure a policy has to be before it may decide alone.
+
+    `elias train policy` does it at its end. Do it again when the world has changed: each time has questions of its own,
+    and spends a part of the error that all calibrations of one policy together may have.
+
+    Example:
+
+        elias policy calibrate policies/mini
+    """
+    from training.policy.embedded import calibrated  # noqa: PLC0415 - loads a model, which no other command needs
+
+    with progress("points") as shown:
+        made = calibrated(policy, count, shown)
+    rows = []
+    for name, point in made.points.items():
+        threshold = point.threshold(0.05)
+        said = "not alone" if threshold is None else f"{threshold:.3f}"
+        rows.append((name, said, f"{point.tested_on}", f"{point.times}"))
+    table(("POINT", "SURE ENOUGH (5 %)", "TESTED ON", "CALIBRATION"), rows, "no points")
+
+
+@app.command()
 def defaults(
     out: Annotated[Path, typer.Argument(help="Folder for the models; what it holds of them is replaced.")],
     policy: Annotated[Path | None, typer.Option(help="Folder of the policy; by default the one that ships.")] = None,
@@ -108,6 +131,7 @@ def defaults(
     from federation.policy.embedded import Embedded  # noqa: PLC0415 - loads a model, which no other command needs
     from federation.policy.tier import SHIPPED  # noqa: PLC0415
     from training.policy.defaults import keep, winner  # noqa: PLC0415
+    from training.policy.embedded import batched  # noqa: PLC0415
     from training.scenarios import generate  # noqa: PLC0415
 
     engine = Embedded(policy or SHIPPED)
@@ -116,7 +140,7 @@ def defaults(
     with progress("points") as shown:
         for done, (name, scenario) in enumerate(scenarios.items()):
             shown(done, len(scenarios))
-            found = winner(scenario, _batched(engine, scenario.point.schema), train, count)
+            found = winner(scenario, batched(engine, scenario.point.schema), train, count)
             if found is not None:
                 models[name] = found.model
                 low, high = found.saved
@@ -129,26 +153,16 @@ def defaults(
 
 
 def _measured(engine: "Embedded", calibrated: Any, name: str, count: int, train: int) -> "Result":
+    from training.policy.embedded import batched  # noqa: PLC0415
     from training.policy.evaluate import Bench, Result, each  # noqa: PLC0415
     from training.scenarios.generate import scenario  # noqa: PLC0415
 
     bench = Bench(scenario(name), count, train)
-    policy, held_out = bench.contest(_batched(engine, bench.point), calibrated)
+    policy, held_out = bench.contest(batched(engine, bench.point), calibrated)
     contenders = {kind: each(scorer) for kind, scorer in bench.baselines()}
     against = {kind: bench.contest(answer, bench.calibrated(answer)) for kind, answer in contenders.items()}
     asked = [example.question for example in bench.splits["test"][:ALONE]]
-    return Result(bench, policy, held_out, against, _latency(_batched(engine, bench.point), asked))
-
-
-def _batched(engine: "Embedded", point: "Point") -> "Callable[[Sequence[Question]], list[Scores]]":
-    from federation.policy.rendering import render  # noqa: PLC0415
-
-    async def answer(questions: "Sequence[Question]") -> "list[Scores]":
-        prompts = [render(point, question) for question in questions]
-        parts = [prompts[at : at + BATCH] for at in range(0, len(prompts), BATCH)]
-        return [scores for part in parts for scores in await engine.score(part, PATIENCE)]
-
-    return lambda questions: asyncio.run(answer(questions))
+    return Result(bench, policy, held_out, against, _latency(batched(engine, bench.point), asked))
 
 
 def _latency(answer: "Callable[[Sequence[Question]], list[Scores]]", asked: "Sequence[Question]") -> "Latency":

@@ -65,7 +65,7 @@ def policy(
     rows = [(name, f"{100 * found['right']:.1f} %", f"{found['nll']:.3f}") for name, found in made.metrics.items()]
     table(("POINT", "RIGHT", "LOSS"), rows, "no points")
     say(f"{folder}: {made.parameters} parameters, version {made.version[:12]}")
-    say(f"calibrate it before it may decide alone: elias policy evaluate --policy {folder} --calibrate")
+    say(f"see how good it is: elias policy evaluate --policy {folder}")
 
 
 def _foretell(preset: "Preset", folder: Path, json_: bool) -> None:
@@ -87,6 +87,7 @@ def _foretell(preset: "Preset", folder: Path, json_: bool) -> None:
 
 
 def _made(preset: "Preset", folder: Path) -> "Card":
+    from training.policy.embedded import CALIBRATED_ON, calibrated  # noqa: PLC0415 - ONNX Runtime
     from training.policy.export import export  # noqa: PLC0415 - torch
     from training.policy.gather import gather, words  # noqa: PLC0415
     from training.policy.train import train  # noqa: PLC0415
@@ -101,7 +102,7 @@ def _made(preset: "Preset", folder: Path) -> "Card":
         held = gather(names, "validation", preset.validation, run, shown)
     with _watched() as watch:
         trained = train(preset, words(), learned, held, run, watch)
-    return export(
+    card = export(
         folder,
         trained.network,
         words(),
@@ -112,6 +113,9 @@ def _made(preset: "Preset", folder: Path) -> "Card":
         steps=trained.steps,
         ended=trained.ended,
     )
+    with progress("points to calibrate") as shown:
+        calibrated(folder, CALIBRATED_ON, shown)
+    return card
 
 
 @contextmanager
