@@ -18,7 +18,7 @@ BATCH = 64
 PATIENCE = 60.0  # seconds that an engine in this process has for a batch
 
 CALIBRATED_ON = 6000
-"""Questions of each of the two splits of each point. Of 5,000 that are taken alone 4 % wrong show that at most 4.6 % are
+"""Questions of each of the two splits of each point. Of 5,000 taken alone 4 % wrong show that at most 4.6 % are
 wrong in truth; of 800, 5.5 %, which is no longer what the specs ask."""
 
 
