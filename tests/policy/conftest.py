@@ -1,21 +1,16 @@
 """One vLLM server for all tests of the policy: it takes long to start."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import serving
 
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a policy with random weights."""
-    return serving.make_policy(tmp_path_factory.mktemp("tiny"))
+from federation.policy.tier import SHIPPED
 
 
 @pytest.fixture(scope="session")
-def _kept(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[serving.Server]:
-    server = serving.Server(tiny, tmp_path_factory.mktemp("vllm"))
+def _kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[serving.Server]:
+    server = serving.Server(SHIPPED, tmp_path_factory.mktemp("vllm"))
     try:
         yield server
     finally:
@@ -24,6 +19,6 @@ def _kept(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[serv
 
 @pytest.fixture
 def vllm_server(_kept: serving.Server) -> serving.Server:
-    """A real one of `tiny`, on the processor. A test that uses it fails where vLLM cannot run."""
+    """A real one of the policy that ships, on the processor. A test that uses it fails where vLLM cannot run."""
     _kept.start()
     return _kept

@@ -1,4 +1,4 @@
-"""A tiny policy with random weights, and a vLLM server of it on this machine's processor."""
+"""A vLLM server of the policy that ships, on this machine's processor, and what it is measured against."""
 
 import contextlib
 import json
@@ -14,38 +14,7 @@ import psutil
 
 from federation.policy.question import LABELS, Prompt, Scores
 
-WORDS = ["<unk>", "<s>", "?", *LABELS, *(f"w{number}" for number in range(64))]
 START = 900  # seconds that a server may take: 25 on two idle cores
-
-
-def make_policy(folder: Path) -> Path:
-    """A Llama and a tokenizer of words, as transformers and vLLM load them."""
-    import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    torch.manual_seed(7)
-    config = LlamaConfig(
-        vocab_size=len(WORDS),
-        hidden_size=128,
-        intermediate_size=256,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-        max_position_embeddings=512,
-        tie_word_embeddings=False,
-        initializer_range=0.2,  # wide: the probabilities differ
-        bos_token_id=1,
-        eos_token_id=1,
-        pad_token_id=0,
-    )
-    LlamaForCausalLM(config).float().save_pretrained(folder)
-    words = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="<unk>"))
-    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    PreTrainedTokenizerFast(
-        tokenizer_object=words, unk_token="<unk>", bos_token="<s>", eos_token="<s>"
-    ).save_pretrained(folder)
-    return folder
 
 
 def make_adapter(policy: Path, folder: Path) -> Path:
@@ -68,7 +37,7 @@ def make_adapter(policy: Path, folder: Path) -> Path:
 
 
 class Direct:
-    """The tiny policy in this process, as transformers computes it: what the server is measured against, and an engine
+    """The policy in this process, as transformers computes it: what the server is measured against, and an engine
     for the end of a chain."""
 
     version = "direct"

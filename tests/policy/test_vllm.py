@@ -1,6 +1,7 @@
 """A real vLLM server on the processor: it says what transformers computes, and dies without costing a decision."""
 
 import asyncio
+import itertools
 import math
 import string
 from collections.abc import AsyncIterator
@@ -10,24 +11,31 @@ from random import Random
 
 import pytest
 import yaml
-from serving import START, WORDS, Direct, Server, make_adapter
+from serving import START, Direct, Server, make_adapter
 
 from federation.clock import VirtualClock
 from federation.errors import Refused
 from federation.policy.breaker import Limits, State
 from federation.policy.chain import Chain
-from federation.policy.question import LABELS, Prompt, Rejected, Scores
+from federation.policy.embedded import Embedded
+from federation.policy.question import Prompt, Rejected, Scores
+from federation.policy.rendering import render
+from federation.policy.tier import SHIPPED
 from federation.policy.vllm import Vllm, replicas
 from federation.settings import Settings
+from training.scenarios.generate import generate, points, scenario
 
 pytestmark = pytest.mark.timeout(2 * START)
 DEADLINE = 60.0  # seconds: the tests run on machines that do other things
 
 
 def questions(count: int, seed: int = 1) -> list[Prompt]:
-    random = Random(seed)
-    texts = (" ".join(random.choices(WORDS, k=random.randint(5, 100))) + " ?" for _ in range(count))
-    return [Prompt(text, random.randint(2, len(LABELS))) for text in texts]
+    """Of all points that the policy knows, in turn."""
+    asked = []
+    for number, name in zip(range(count), itertools.cycle(points())):
+        (example,) = generate(name, "test", 1, start=1000 * seed + number, completions=1)
+        asked.append(render(scenario(name).point.schema, example.question))
+    return asked
 
 
 def apart(one: list[Scores], other: list[Scores]) -> float:
@@ -48,12 +56,24 @@ async def engine(server: Server, model: str = "policy", adapter: str = "") -> As
         await made.close()
 
 
-async def test_the_probabilities_are_those_of_transformers(vllm_server: Server, tiny: Path) -> None:
-    asked = questions(60)
+async def test_onnx_runtime_transformers_and_vllm_choose_the_same_with_the_same_probabilities(
+    vllm_server: Server,
+) -> None:
+    asked = questions(160)
     async with engine(vllm_server) as vllm:
         await vllm.health(DEADLINE)
-        scores = await vllm.score(asked, DEADLINE)
-    assert apart(scores, await Direct(tiny).score(asked, DEADLINE)) < 1e-3
+        served = await vllm.score(asked, DEADLINE)
+    embedded = Embedded(SHIPPED)
+    scored = await embedded.score(asked, DEADLINE)
+    await embedded.close()
+    direct = await Direct(SHIPPED).score(asked, DEADLINE)
+    assert apart(served, direct) < 1e-3
+    assert apart(scored, direct) < 1e-3
+    assert [chosen(each) for each in served] == [chosen(each) for each in scored] == [chosen(each) for each in direct]
+
+
+def chosen(scores: Scores) -> int:
+    return max(range(len(scores)), key=scores.__getitem__)
 
 
 async def test_a_batch_says_what_its_prompts_say_alone(vllm_server: Server) -> None:
@@ -72,9 +92,9 @@ async def test_a_batch_says_what_its_prompts_say_alone(vllm_server: Server) -> N
         "\u202e\u0000 \U0001f4a9 ẞ \ufeff ?",
         "<s> <unk> </s> <|endoftext|> ?",
         " ",
-        "w1 " * 400,
+        "memory 40% " * 200,
         string.ascii_letters * 2000,
-        "w1 " * 33_000,
+        "memory 40% " * 10_000,
     ],
     ids=["nothing", "labels", "orders", "unicode", "special tokens", "a space", "long", "one word", "100 kB"],
 )
@@ -89,9 +109,9 @@ async def test_whatever_the_prompt_an_answer_is_about_the_labels_alone(vllm_serv
 
 
 async def test_an_adapter_is_loaded_while_it_serves_and_the_rest_stays_as_it_was(
-    vllm_server: Server, tiny: Path, tmp_path: Path
+    vllm_server: Server, tmp_path: Path
 ) -> None:
-    adapter = make_adapter(tiny, tmp_path / "adapter")
+    adapter = make_adapter(SHIPPED, tmp_path / "adapter")
     asked = questions(8, seed=3)
     async with engine(vllm_server) as vllm, engine(vllm_server) as untouched:
         before = await vllm.score(asked, DEADLINE)
@@ -115,11 +135,11 @@ async def test_a_server_of_another_policy_is_refused(vllm_server: Server) -> Non
 
 
 async def test_a_replica_that_is_killed_under_load_costs_no_decision_and_is_used_again_when_it_is_back(
-    vllm_server: Server, tiny: Path, tmp_path: Path
+    vllm_server: Server, tmp_path: Path
 ) -> None:
     """The chain raises what is not answered within the deadline: none lost is all in time."""
-    clock, direct = VirtualClock(), Direct(tiny)
-    adapter = str(make_adapter(tiny, tmp_path / "adapter"))
+    clock, direct = VirtualClock(), Direct(SHIPPED)
+    adapter = str(make_adapter(SHIPPED, tmp_path / "adapter"))
     limits = Limits(failures=3, window=60, cool_down=5, longest=5, jitter=0)
     asked = questions(120, seed=4)
     async with engine(vllm_server) as replica, engine(vllm_server, "tuned", adapter) as tuned:
