@@ -24,6 +24,7 @@ QUICK = {
     "nab": (),
     "editor": ("--keys", "200"),
     "policy": ("--decisions", "400"),
+    "cascade": ("--questions", "400", "--rounds", "2"),
     "guarantee": ("--redraws", "50", "--questions", "200"),
 }
 """Each benchmark with its short cut, in the order in which they run."""

@@ -293,7 +293,6 @@ MOST_TURNED = 0.10
 """Share of choices that may hang on the order in which the candidates stand."""
 
 
-@pytest.mark.skipif(not SHIPPED.exists(), reason="no policy has been shipped yet")
 def test_the_shipped_policy_hardly_minds_the_order_of_candidates() -> None:
     engine = Embedded(SHIPPED)
     turned = total = 0
@@ -316,7 +315,6 @@ def _shuffled(question: Question, seed: int) -> tuple[Question, list[int]]:
     return question, order
 
 
-@pytest.mark.skipif(not SHIPPED.exists(), reason="no policy has been shipped yet")
 def test_the_shipped_policy_is_small_and_whole() -> None:
     found = card.read(SHIPPED)
     assert sum(path.stat().st_size for path in SHIPPED.iterdir()) < 10_000_000
