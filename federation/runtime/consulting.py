@@ -1,7 +1,7 @@
 """What waits for the policy is carried to it, and what it says back to the desk."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from random import random
 from typing import Any, Protocol
 
@@ -13,7 +13,7 @@ from federation.errors import EliasError, Temporary
 from federation.figures import SECONDS, Histogram
 from federation.policy.tier import Consult, Said
 from federation.records import Entry
-from federation.replies import Reply
+from federation.replies import Rejected, Reply
 from federation.runtime.link import Link
 
 _said = msgspec.msgpack.Decoder(list[Said])
@@ -50,16 +50,15 @@ class Consulting:
             self._asked |= {decision: loop.create_future() for decision in new}
             self._host.spawn(self._ask(new))
 
-    async def replies(self, replies: Iterable[Reply]) -> list[Reply]:
-        """The same, with the policy's word in place of those that were waiting for it."""
-        return [await self._reply(reply) for reply in replies]
-
-    async def _reply(self, reply: Reply) -> Reply:
-        asked = self._asked.get(reply.id)
-        if asked is None:
-            return reply
-        answer: Reply | None = await asyncio.shield(asked)
-        return answer or reply
+    async def told(self, replies: list[list[Reply] | Rejected]) -> list[list[Reply] | Rejected]:
+        """The same, with the policy's word in place of what waits for it."""
+        given = (reply for one in replies if isinstance(one, list) for reply in one)
+        asked = {reply.id: self._asked[reply.id] for reply in given if reply.id in self._asked}
+        if not asked:
+            return replies
+        await asyncio.wait(asked.values())
+        words = {decision: future.result() for decision, future in asked.items()}
+        return [one if isinstance(one, Rejected) else [words.get(r.id) or r for r in one] for one in replies]
 
     async def _ask(self, decisions: list[str]) -> None:
         replies: dict[str, Reply] = {}

@@ -227,9 +227,7 @@ class ManagerService(Service):
     async def _decide(self, events: list[Event]) -> list[list[Reply] | Rejected]:
         """What the policy is asked about is answered with its word, milliseconds later; meanwhile others are served."""
         replies: list[list[Reply] | Rejected] = await self.do(lambda now: self.desk.handle(events, now), len(events))
-        if not self.desk.cases.consulting:
-            return replies
-        return [one if isinstance(one, Rejected) else await self._consulting.replies(one) for one in replies]
+        return await self._consulting.told(replies)
 
     async def report(self, report: Mapping[str, Any]) -> None:
         await self.do(lambda now: (self.desk.watch([report], now), None))
