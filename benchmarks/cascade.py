@@ -72,9 +72,7 @@ def main() -> None:
     for name, rates in (("directly", direct), ("through the cascade", cascade)):
         spread = _spread(rates)
         print(f"  {name:20} {spread['median']:>7,} {spread['min']:>7,} {spread['max']:>7,}")
-    print(
-        f"the cascade does {share:.0%} of what the engine does; it decided {alone / len(prompts):.0%} alone"
-    )
+    print(f"the cascade does {share:.0%} of what the engine does; it decided {alone / len(prompts):.0%} alone")
 
 
 _SETTINGS = "policy:\n  audit: 0\n  deadline: 10s\n"
