@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from scipy.special import stdtr  # type: ignore[import-untyped]
+from scipy.special import stdtr
 
 
 class Summary(NamedTuple):
