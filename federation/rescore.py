@@ -60,7 +60,7 @@ def rescore(
     engine: Engine,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Rescored:
-    """Raises Refused when the ledger was written with other versions of the points, Temporary when no engine answers."""
+    """Raises Refused when the ledger was written with other versions of the points, Temporary if no engine answers."""
     total = store.head().size
     found = Rescored(engine.version)
     for batch in _batches(_questions(store, points)):

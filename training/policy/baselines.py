@@ -123,7 +123,9 @@ def fit_trees(train: Sheet, validation: Sheet) -> Trees:
     of the size that answers `validation` best."""
     from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415 - a second, and only for training
 
-    rows = np.vstack([train.rows, train.rows])
+    never = np.isnan(train.rows).all(axis=0)  # scikit-learn cannot bin a column without a number; no tree asks for it
+    known = np.where(never, 0.0, train.rows)
+    rows = np.vstack([known, known])
     labels = np.repeat([1, 0], len(train.rows))
     weights = np.concatenate([train.right, 1 - train.right])
     kept = weights > 0

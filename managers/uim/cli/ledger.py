@@ -205,7 +205,6 @@ def rescore(context: typer.Context, url: Url = "", json_: Json = False) -> None:
         elias ledger rescore
     """
     from federation.policy.embedded import Embedded  # noqa: PLC0415 - ONNX Runtime
-
     from federation.policy.tier import SHIPPED  # noqa: PLC0415
     from federation.rescore import rescore as again  # noqa: PLC0415
     from federation.runtime.roster import Roster  # noqa: PLC0415
