@@ -35,7 +35,7 @@ install: $(BIN)/elias ## make .venv with ELIAS in it
 up: $(BIN)/elias ## run ELIAS on this machine until Ctrl-C
 	$(BIN)/elias up
 
-lint: $(VENV)/.dev ## ruff, mypy --strict, the import contract
+lint: $(VENV)/.dev $(VENV)/.serve ## ruff, mypy --strict, the import contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
