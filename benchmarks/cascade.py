@@ -30,7 +30,7 @@ from federation.policy.tier import SHIPPED
 from training.scenarios.generate import generate, scenario
 from training.scenarios.scenario import Example
 
-POINTS = ("ucm.storm", "ucm.coordination")  # UCM takes their facts from the event as it comes
+POINTS = ("ucm.coordination", "uim.rollout")  # their facts are in the event as they come
 BATCH = 100
 CLIENTS = 4
 DIRECT = 64

@@ -15,8 +15,8 @@ import msgspec
 import tiki
 from federation.ledger.store import Store
 from federation.points import DecisionPoint
-from federation.policy.question import Engine, Scores
-from federation.policy.tier import Consult, consult
+from federation.policy.question import Engine
+from federation.policy.tier import Consult, Said, Tier
 from federation.records import Asked, Kind, Scored, decode
 from federation.replay import bundle_of
 
@@ -58,21 +58,27 @@ def rescore(
     store: Store,
     points: Mapping[str, DecisionPoint],
     engine: Engine,
+    tier: Tier,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Rescored:
-    """Raises Refused when the ledger was written with other versions of the points, Temporary if no engine answers."""
+    """tier: which points have a model of numbers as their default.
+
+    Raises Refused when the ledger was written with other versions of the points, Temporary if no engine answers.
+    """
     total = store.head().size
     found = Rescored(engine.version)
-    for batch in _batches(_questions(store, points)):
-        scores = asyncio.run(engine.score([question.consult.prompt for question in batch], DEADLINE))
-        for question, again in zip(batch, scores, strict=True):
-            _compare(question, again, found)
+    for batch in _batches(_questions(store, points, tier)):
+        asked = [question.consult.prompt for question in batch if question.consult.at_once is None]
+        scores = iter(asyncio.run(engine.score(asked, DEADLINE)))
+        for question in batch:
+            said = question.consult.at_once or Said(engine.version, "", next(scores))
+            _compare(question, said, found)
         progress(batch[-1].seq, total)
     progress(total, total)
     return found
 
 
-def _questions(store: Store, points: Mapping[str, DecisionPoint]) -> Iterator[_Question]:
+def _questions(store: Store, points: Mapping[str, DecisionPoint], tier: Tier) -> Iterator[_Question]:
     bundles: dict[str, tiki.Bundle] = {}
     waiting: dict[tuple[str, int], Asked] = {}
     for record in store.read(kinds=[Kind.BUNDLE, Kind.ASKED, Kind.SCORED]):
@@ -86,7 +92,7 @@ def _questions(store: Store, points: Mapping[str, DecisionPoint]) -> Iterator[_Q
         elif body.policy:
             asked = waiting.pop((header.decision, header.attempt))
             program = bundles[asked.bundle].programs[header.point]
-            yield _Question(header.seq, header.decision, header.point, asked, body, consult(program, asked))
+            yield _Question(header.seq, header.decision, header.point, asked, body, tier.consult(program, asked))
 
 
 def _batches(questions: Iterator[_Question]) -> Iterator[Sequence[_Question]]:
@@ -100,12 +106,12 @@ def _batches(questions: Iterator[_Question]) -> Iterator[Sequence[_Question]]:
         yield batch
 
 
-def _compare(question: _Question, again: Scores, found: Rescored) -> None:
+def _compare(question: _Question, again: Said, found: Rescored) -> None:
     asked, scored = question.asked, question.scored
     found.scored += 1
-    found.other += scored.policy != found.policy
+    found.other += scored.policy != again.policy
     before = [math.exp(log) for log in scored.logs]
-    after = [math.exp(log) for log in again]
+    after = [math.exp(log) for log in again.scores]
     found.apart = max(found.apart, *(abs(a - b) for a, b in zip(after, before, strict=True)))
     best = max(range(len(after)), key=after.__getitem__)
     chosen = scored.offered.index(scored.choice) if scored.choice is not None else best

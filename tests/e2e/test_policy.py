@@ -11,7 +11,7 @@ from tests.e2e.waiting import until
 from training.scenarios.generate import generate, scenario
 from training.scenarios.scenario import Example
 
-POINT = "ucm.storm"
+POINT = "ucm.coordination"
 
 
 @pytest.fixture(scope="module")

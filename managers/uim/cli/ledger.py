@@ -205,14 +205,15 @@ def rescore(context: typer.Context, url: Url = "", json_: Json = False) -> None:
         elias ledger rescore
     """
     from federation.policy.embedded import Embedded  # noqa: PLC0415 - ONNX Runtime
-    from federation.policy.tier import SHIPPED  # noqa: PLC0415
+    from federation.policy.tier import SHIPPED, Tier  # noqa: PLC0415
     from federation.rescore import rescore as again  # noqa: PLC0415
     from federation.runtime.roster import Roster  # noqa: PLC0415
     from managers.uim.launch import ROSTER  # noqa: PLC0415
 
-    engine = Embedded(settings_of(context).policy.folder or SHIPPED)
+    policy = settings_of(context).policy
+    engine = Embedded(policy.folder or SHIPPED)
     with _open(context, url) as store, progress("records") as shown:
-        found = again(store, Roster(ROSTER).points, engine, shown)
+        found = again(store, Roster(ROSTER).points, engine, Tier.of(policy), shown)
     flips = [msgspec.to_builtins(flip) for flip in found.flips]
     if json_:
         counts = {"policy": found.policy, "scored": found.scored, "other_policy": found.other, "apart": found.apart}
