@@ -138,9 +138,9 @@ def test_a_terminal_has_a_prompt_history_and_completion(elias: Elias) -> None:
                 seen += os.read(main, 4096).decode()
 
     until("> ")
-    os.write(main, b"memo\t95%\n")
+    os.write(main, b"gp\t95%\n")
     until("fallback to operator")
     os.write(main, b"quit\n")
     assert process.wait(60) == 0
     os.close(main)
-    assert "memory=95%" in (elias.folder / ".elias_tiki_history").read_text()
+    assert "gpu=95%" in (elias.folder / ".elias_tiki_history").read_text()
