@@ -326,7 +326,8 @@ def _step(record: Record) -> Step:
             what = f"scored by {engine}: {tier} answers" if policy else f"not scored: {tier} answers"
             detail = reason
         case Answered(action=action, tier=tier, reason=reason, by=by, words=words):
-            what, detail = f"{action}, by {by or tier}", words or reason
+            who = f"policy {by[:12]}" if tier == "policy" else by or tier
+            what, detail = f"{action}, by {who}", words or reason
         case Effect(verdict=verdict, reason=reason, node=node):
             what, detail = f"effect {verdict}", reason or f"on {node}"
         case Outcome(status=status, detail=said):
