@@ -79,6 +79,7 @@ def line_of(decision: dict[str, Any]) -> str:
     mode = decision.get("mode", "")
     would = {"observe": "would ", "approve": "asks to "}.get(mode, "")
     by = decision.get("clause") or decision.get("tier", "")
+    by = f"the policy, asked by {by}" if decision.get("tier") == "policy" else by
     again = ", again" if decision.get("duplicate") else ""
     return f"{head}{would}{what} (by {by}{again})"
 
