@@ -7,6 +7,8 @@ from federation.settings import Webhook
 
 from .post import Post, Server
 
+PATIENCE = 120.0  # seconds of real time: far more than a slow machine takes
+
 
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
@@ -17,10 +19,11 @@ async def server() -> AsyncIterator[Server]:
 @pytest.fixture
 async def post(tmp_path: Path, server: Server) -> AsyncIterator[Post]:
     hooks = {
-        "hook": Webhook(url=server.url, timeout=0.3),
-        "other": Webhook(url=server.url),
-        "signed": Webhook(url=server.url, secret_env="HOOK_SECRET"),
-        "closed": Webhook(url="http://127.0.0.1:9/"),
+        "hook": Webhook(url=server.url, timeout=PATIENCE),
+        "other": Webhook(url=server.url, timeout=PATIENCE),
+        "signed": Webhook(url=server.url, timeout=PATIENCE, secret_env="HOOK_SECRET"),
+        "closed": Webhook(url="http://127.0.0.1:9/", timeout=PATIENCE),
+        "hasty": Webhook(url=server.url, timeout=0.2),
     }
     post = Post(tmp_path, **hooks)
     yield post

@@ -46,7 +46,7 @@ async def test_without_its_secret_nothing_is_sent(post: Post, server: Server) ->
     assert (server.got, post.waiting()) == ([], 1)
 
 
-@pytest.mark.parametrize("answer", [500, 503, 408, 425, 429, "drop", "hang"])
+@pytest.mark.parametrize("answer", [500, 503, 408, 425, 429, "drop"])
 async def test_what_may_pass_is_tried_again_with_the_same_key(post: Post, server: Server, answer: int | str) -> None:
     server.answers.append(answer)
     post.send("x")
@@ -56,6 +56,14 @@ async def test_what_may_pass_is_tried_again_with_the_same_key(post: Post, server
     assert [got.headers["elias-attempt"] for got in server.got] == ["1", "2"]
     assert len({got.headers["idempotency-key"] for got in server.got}) == 1
     assert post.waiting() == 0
+
+
+async def test_a_target_that_does_not_answer_in_time_is_asked_again_later(post: Post, server: Server) -> None:
+    server.answers.append("hang")
+    message = post.send("x", target="hasty").id
+    await post.act()
+    waiting = post.ucm.state.queue.messages[message]
+    assert (waiting.attempts, waiting.failure) == (1, "unreachable")
 
 
 @pytest.mark.parametrize("answer", [400, 401, 404, 410, 422, 301])
