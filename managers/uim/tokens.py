@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import os
+import pwd
 import secrets
 from pathlib import Path
 
@@ -38,6 +39,15 @@ def read(state: Path) -> str:
         cure = "remove the file and start again for a new one"
         raise Refused("token-short", "the token is too short to be one", place=str(path), cure=cure)
     return text
+
+
+def owner(state: Path) -> str:
+    """The user of this machine whom the token belongs to: only they, and root, can have read it."""
+    uid = (state / "token").stat().st_uid
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:  # a container without a name for its user
+        return f"uid {uid}"
 
 
 def cookie_of(token: str) -> str:

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp
 
+from managers.uim.access import Scope, needs
 from managers.uim.api import bundles, cases, cluster, decisions, envelope, events, health, jobs
 from managers.uim.api.context import Context
 from managers.uim.api.guard import Guard
@@ -18,7 +19,7 @@ def create(context: Context) -> ASGIApp:
         version="1",
         docs_url=None,
         redoc_url=None,
-        openapi_url="/v1/openapi.json",
+        openapi_url=None,
         redirect_slashes=False,
     )
     app.state.context = context
@@ -26,9 +27,12 @@ def create(context: Context) -> ASGIApp:
     for part in (decisions, cases, cluster, bundles, jobs, health, pages):
         app.include_router(part.router)
     envelope.install(app)
-    app.openapi = lambda: _document(app)  # type: ignore[method-assign]
-    guarded = Guard(app, context.settings.listen, context.token, context.refused, context.blocked)
-    return health.Meter(guarded, context.registry)
+
+    @app.get("/v1/openapi.json", include_in_schema=False, dependencies=[needs(Scope.READ)])
+    def document() -> dict[str, Any]:
+        return _document(app)
+
+    return health.Meter(Guard(app, context), context.registry)
 
 
 def _document(app: FastAPI) -> dict[str, Any]:

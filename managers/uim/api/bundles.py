@@ -1,19 +1,21 @@
 """Bundles of specs: what is in force, what was so before, and a person's word to change it."""
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from federation.bundles.artefact import LARGEST
 from federation.bundles.history import Entry, history
+from managers.uim.access import Person, Scope, needs
 from managers.uim.api import context
 from managers.uim.reading import iso
 
 PATIENCE = 25.0  # seconds: the solver has 10 of them, and the managers 5
 
 router = APIRouter(prefix="/v1/bundle", tags=["federation"])
+Author = Annotated[Person, needs(Scope.BUNDLES)]
 
 
 class Brief(BaseModel):
@@ -77,7 +79,6 @@ class History(BaseModel):
 class _Word(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    by: str = Field("operator", max_length=64)
     reason: str = Field("", max_length=500)
 
 
@@ -97,12 +98,12 @@ class Follow(_Word):
     pass
 
 
-@router.get("", summary="The specs in force")
+@router.get("", summary="The specs in force", dependencies=[needs(Scope.READ)])
 async def bundle(request: Request) -> Bundle:
     return Bundle(**await context.of(request).link.call("gate", "bundle"))
 
 
-@router.get("/history", summary="What was in force, newest first")
+@router.get("/history", summary="What was in force, newest first", dependencies=[needs(Scope.READ)])
 async def past(request: Request, limit: int = 50, before: int | None = None) -> History:
     wanted = max(1, min(limit, 500))
     found = await asyncio.to_thread(history, context.of(request).store, wanted, before)
@@ -110,18 +111,18 @@ async def past(request: Request, limit: int = 50, before: int | None = None) -> 
 
 
 @router.put("", summary="Put a bundle in force")
-async def activate(request: Request, body: Activate) -> Switched:
-    return await _switched(request, "activate", body.file, body.by, body.reason)
+async def activate(request: Request, body: Activate, person: Author) -> Switched:
+    return await _switched(request, "activate", body.file, person.name, body.reason)
 
 
 @router.post("/rollback", summary="Put a bundle in force that was so before")
-async def roll_back(request: Request, body: RollBack) -> Switched:
-    return await _switched(request, "roll_back", body.to, body.by, body.reason)
+async def roll_back(request: Request, body: RollBack, person: Author) -> Switched:
+    return await _switched(request, "roll_back", body.to, person.name, body.reason)
 
 
 @router.put("/folder", summary="Put the spec folder in force, and its edits from now on")
-async def follow_folder(request: Request, body: Follow) -> Switched:
-    return await _switched(request, "follow_folder", body.by, body.reason)
+async def follow_folder(request: Request, body: Follow, person: Author) -> Switched:
+    return await _switched(request, "follow_folder", person.name, body.reason)
 
 
 async def _switched(request: Request, method: str, *words: str) -> Switched:

@@ -1,7 +1,7 @@
 """The cases: decisions that wait for a person, and the answers that they get."""
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Request
@@ -9,11 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from federation.cases import Case as OpenCase
 from federation.errors import Refused, Temporary
+from managers.uim.access import Person, Scope, needs
 from managers.uim.api import context
 from managers.uim.api.context import Context
 from managers.uim.reading import Decision, iso
 
 router = APIRouter(prefix="/v1/cases", tags=["cases"])
+Answerer = Annotated[Person, needs(Scope.CASES)]
 _cases = msgspec.json.Decoder(list[OpenCase])
 
 
@@ -49,7 +51,6 @@ class Answer(BaseModel):
 
     action: str = Field(max_length=64)
     args: dict[str, Any] = Field({}, max_length=16)
-    by: str = Field("operator", max_length=64)
     words: str = Field("", max_length=2000)
 
 
@@ -57,19 +58,19 @@ class Answered(BaseModel):
     decisions: list[dict[str, Any]]
 
 
-@router.get("", summary="List open cases")
+@router.get("", summary="List open cases", dependencies=[needs(Scope.READ)])
 async def cases(request: Request) -> Cases:
     return await all_cases(context.of(request))
 
 
-@router.get("/{id}", summary="A case, open or closed, as its decision")
+@router.get("/{id}", summary="A case, open or closed, as its decision", dependencies=[needs(Scope.READ)])
 def case(request: Request, id: str) -> Decision:
     return context.of(request).reader.decision(id)
 
 
 @router.post("/{id}/answer", summary="Answer a case")
-async def answer(request: Request, id: str, body: Answer) -> Answered:
-    return await give(context.of(request), id, body)
+async def answer(request: Request, id: str, body: Answer, person: Answerer) -> Answered:
+    return await give(context.of(request), id, body, person)
 
 
 async def all_cases(here: Context) -> Cases:
@@ -99,12 +100,12 @@ def _case(here: Context, case: OpenCase) -> Case:
     )
 
 
-async def give(here: Context, id: str, body: Answer) -> Answered:
+async def give(here: Context, id: str, body: Answer, person: Person) -> Answered:
     """Hands a person's answer to the manager whose case it is. Refused: no such case, not offered, answered before."""
     decision = await asyncio.to_thread(here.reader.decision, id)
     manager = decision.point.partition(".")[0]
     try:
-        raw = await here.link.call(manager, "answer", id, body.action, body.args, body.by, body.words)
+        raw = await here.link.call(manager, "answer", id, body.action, body.args, person.name, body.words)
     except Refused as error:
         now = await asyncio.to_thread(here.reader.decision, id)
         if error.code == "no-case" and now.status == "answered":

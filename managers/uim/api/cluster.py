@@ -2,18 +2,20 @@
 
 import asyncio
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from federation.effects import FreezeFlag
 from federation.errors import EliasError, Refused
+from managers.uim.access import Person, Scope, needs
 from managers.uim.api import context
 from managers.uim.api.context import Context
 from managers.uim.reading import iso
 
 router = APIRouter(prefix="/v1", tags=["federation"])
+Operator = Annotated[Person, needs(Scope.CONTROL)]
 
 
 class Member(BaseModel):
@@ -51,7 +53,6 @@ class SetMode(BaseModel):
 
     action: str = Field(max_length=130, examples=["ufm.node_health/drain"])
     mode: str = Field(max_length=16, examples=["observe", "approve", "act"])
-    by: str = Field("operator", max_length=64)
 
 
 class Frozen(BaseModel):
@@ -64,7 +65,6 @@ class Frozen(BaseModel):
 class SetFreeze(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    by: str = Field("operator", max_length=64)
     reason: str = Field("", max_length=500)
 
 
@@ -74,17 +74,19 @@ class Recorded(BaseModel):
     recorded: bool
 
 
-@router.get("/nodes", summary="Nodes with their live figures")
+@router.get("/nodes", summary="Nodes with their live figures", dependencies=[needs(Scope.READ)])
 async def nodes(request: Request) -> Nodes:
     return Nodes(nodes=await all_nodes(context.of(request)))
 
 
-@router.get("/managers", summary="The supervision tree, with what each process says of itself")
+@router.get(
+    "/managers", summary="The supervision tree, with what each process says of itself", dependencies=[needs(Scope.READ)]
+)
 async def managers(request: Request) -> Tree:
     return Tree(members=await tree(context.of(request)))
 
 
-@router.get("/managers/{name}", summary="What a manager shows of its state")
+@router.get("/managers/{name}", summary="What a manager shows of its state", dependencies=[needs(Scope.READ)])
 async def manager(request: Request, name: str) -> dict[str, Any]:
     here = context.of(request)
     if name not in here.managers:
@@ -92,12 +94,14 @@ async def manager(request: Request, name: str) -> dict[str, Any]:
     return await _view(here, name)
 
 
-@router.get("/points", summary="The decision points: facts, actions, settings, events")
+@router.get(
+    "/points", summary="The decision points: facts, actions, settings, events", dependencies=[needs(Scope.READ)]
+)
 def points(request: Request) -> dict[str, list[dict[str, Any]]]:
     return {"points": [point.describe() for _, point in sorted(context.of(request).points.items())]}
 
 
-@router.get("/modes", summary="How far each action may go")
+@router.get("/modes", summary="How far each action may go", dependencies=[needs(Scope.READ)])
 async def modes(request: Request) -> Modes:
     here = context.of(request)
     answers = await asyncio.gather(
@@ -114,27 +118,27 @@ async def modes(request: Request) -> Modes:
 
 
 @router.put("/modes", summary="Set the mode of an action", status_code=204)
-async def set_mode(request: Request, body: SetMode) -> Response:
-    await context.of(request).link.call("gate", "set_mode", body.action, body.mode, body.by)
+async def set_mode(request: Request, body: SetMode, person: Operator) -> Response:
+    await context.of(request).link.call("gate", "set_mode", body.action, body.mode, person.name)
     return Response(status_code=204)
 
 
-@router.get("/freeze", summary="Whether effects are frozen")
+@router.get("/freeze", summary="Whether effects are frozen", dependencies=[needs(Scope.READ)])
 def freeze(request: Request) -> Frozen:
     return frozen(context.of(request))
 
 
 @router.put("/freeze", summary="Freeze all effects")
-async def set_freeze(request: Request, body: SetFreeze) -> Recorded:
-    return Recorded(recorded=await switch_freeze(context.of(request), True, body.by, body.reason))
+async def set_freeze(request: Request, body: SetFreeze, person: Operator) -> Recorded:
+    return Recorded(recorded=await switch_freeze(context.of(request), True, person.name, body.reason))
 
 
 @router.delete("/freeze", summary="Let effects act again")
-async def unfreeze(request: Request) -> Recorded:
-    return Recorded(recorded=await switch_freeze(context.of(request), False, "operator", ""))
+async def unfreeze(request: Request, person: Operator) -> Recorded:
+    return Recorded(recorded=await switch_freeze(context.of(request), False, person.name, ""))
 
 
-@router.get("/apps", summary="The applications that UAM runs")
+@router.get("/apps", summary="The applications that UAM runs", dependencies=[needs(Scope.READ)])
 async def apps(request: Request) -> dict[str, Any]:
     return await _view(context.of(request), "uam")
 

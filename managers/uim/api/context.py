@@ -17,7 +17,9 @@ from managers.uim.reading import Reader
 
 @dataclass
 class Context:
-    """children: every actor that is to answer. logs: the output of a job, by its id. refused, blocked: see `Guard`."""
+    """children: every actor that is to answer. logs: the output of a job, by its id. refused: told the address of each
+    wrong token. blocked: whether an address is to be answered nothing.
+    """
 
     settings: Settings
     points: dict[str, DecisionPoint]

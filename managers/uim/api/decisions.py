@@ -4,13 +4,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
+from managers.uim.access import Scope, needs
 from managers.uim.api import context
 from managers.uim.reading import Decision, Explanation, Page, Wanted, nanoseconds
 
 router = APIRouter(prefix="/v1/decisions", tags=["decisions"])
 
 
-@router.get("", summary="List decisions, newest first")
+@router.get("", summary="List decisions, newest first", dependencies=[needs(Scope.READ)])
 def decisions(
     request: Request,
     *,
@@ -25,11 +26,11 @@ def decisions(
     return context.of(request).reader.page(wanted)
 
 
-@router.get("/{id}", summary="Everything on record about a decision")
+@router.get("/{id}", summary="Everything on record about a decision", dependencies=[needs(Scope.READ)])
 def decision(request: Request, id: str) -> Decision:
     return context.of(request).reader.decision(id)
 
 
-@router.get("/{id}/explain", summary="Why it was decided so, recomputed")
+@router.get("/{id}/explain", summary="Why it was decided so, recomputed", dependencies=[needs(Scope.READ)])
 def explain(request: Request, id: str) -> Explanation:
     return context.of(request).reader.explain(id)

@@ -28,6 +28,7 @@ STATUS = {
     "no-bundle-before": 404,
     "already-answered": 409,
     "token": 401,
+    "forbidden": 403,
     "host": 403,
     "origin": 403,
     "blocked": 403,

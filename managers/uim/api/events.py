@@ -8,10 +8,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from federation.replies import Rejected, Reply
+from managers.uim.access import Needs, Scope
 from managers.uim.api import context, envelope, intake
 from managers.uim.api.lanes import Result
 
 PATH = "/v1/events"
+NEEDS = Needs(Scope.EVENTS)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -25,6 +27,7 @@ class Decided(msgspec.Struct, omit_defaults=True, gc=False):
 
 async def post(request: Request) -> Response:
     request.scope["route"] = ROUTE  # for the metrics: FastAPI names only its own routes
+    NEEDS(request)
     events, batch = intake.read(await request.body(), request.headers.get("content-type", ""), request.headers)
     results = await context.of(request).lanes.decide(events)
     return _batch(results) if batch else _single(results[0])

@@ -1,7 +1,6 @@
 """Who may in: the token, by header or cookie, under which names; and the headers that keep a browser safe."""
 
 import hmac
-from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
@@ -11,14 +10,16 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from federation.errors import Refused
-from federation.settings import Listen
 from managers.uim import tokens
+from managers.uim.access import Person, Role
 from managers.uim.api import envelope
+from managers.uim.api.context import Context
 
 COOKIE = "elias"
 LARGE = 4 << 20  # bytes of a request that carries events, or a bundle
 SMALL = 64 << 10  # of any other
-OPEN = frozenset({"/healthz", "/login", "/static/style.css", "/static/icon.svg"})
+OPEN = frozenset({"/healthz", "/login"})
+OPEN_BELOW = "/static/"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 
@@ -36,18 +37,20 @@ _HEADERS = {
 
 
 class Guard:
-    """ASGI middleware. `refused` is told the address of each wrong token; `blocked` says whom not to answer."""
+    """ASGI middleware."""
 
-    def __init__(
-        self, app: ASGIApp, listen: Listen, token: str, refused: Callable[[str], None], blocked: Callable[[str], bool]
-    ) -> None:
+    def __init__(self, app: ASGIApp, here: Context) -> None:
         self.app = app
+        listen, token = here.settings.listen, here.token
         self.hosts = _LOOPBACK | {listen.host, *listen.hosts}
         self.bearer = f"Bearer {token}".encode()
         self.cookie = tokens.cookie_of(token)
+        owner, admin = tokens.owner(here.settings.state), Role.ADMIN
+        self.by_token = Person(owner, admin, admin.scopes, "first-day token")
+        self.by_cookie = Person(owner, admin, admin.scopes, "session")
         self.large = frozenset({"/v1/events", "/v1/bundle"})
-        self.refused = refused
-        self.blocked = blocked
+        self.refused = here.refused
+        self.blocked = here.blocked
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -63,15 +66,17 @@ class Guard:
 
         limit = LARGE if scope["path"] in self.large else SMALL
         try:
-            self._check(scope)
+            person = self._check(scope)
             _measure(scope, limit)
         except Refused as problem:
             answer = _to_login(scope) if problem.code == "token" else None
             await (answer or envelope.of_elias(problem))(scope, receive, guarded)
             return
+        scope.setdefault("state", {})["person"] = person
         await self.app(scope, _limited(receive, limit), guarded)
 
-    def _check(self, scope: Scope) -> None:
+    def _check(self, scope: Scope) -> Person | None:
+        """Who asks; None on the paths that are open."""
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if _name(host) not in self.hosts:
@@ -83,16 +88,20 @@ class Guard:
             raise Refused("blocked", "this address sent too many wrong tokens", place=address, cure=cure)
         given = headers.get("authorization")
         by_cookie = given is None and self._cookie(headers)
-        if scope["method"] not in _SAFE and (by_cookie or scope["path"] in OPEN):
+        is_open = scope["path"] in OPEN or scope["path"].startswith(OPEN_BELOW)
+        if scope["method"] not in _SAFE and (by_cookie or is_open):
             self._origin(headers, host)
-        if by_cookie or scope["path"] in OPEN:
-            return
+        if is_open:
+            return None
+        if by_cookie:
+            return self.by_cookie
         if given is None or not hmac.compare_digest(given.encode("utf-8", "replace"), self.bearer):
             if given is not None:
                 self.refused(address)
             what = "this is not the token" if given else "a token is needed"
             cure = "send `Authorization: Bearer TOKEN`; `elias token` prints it"
             raise Refused("token", what, place="Authorization", cure=cure)
+        return self.by_token
 
     def _cookie(self, headers: Headers) -> bool:
         raw = headers.get("cookie")

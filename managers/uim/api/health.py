@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from federation.clock import SECOND
 from federation.errors import EliasError, Temporary
+from managers.uim import access
 from managers.uim.api import cluster, context
 from managers.uim.api.context import Context
 
@@ -62,7 +63,11 @@ async def healthz() -> Health:
     return Health(status="ok")
 
 
-@router.get("/readyz", summary="All managers answer and the ledger takes commits")
+@router.get(
+    "/readyz",
+    summary="All managers answer and the ledger takes commits",
+    dependencies=[access.needs(access.Scope.READ)],
+)
 async def readyz(request: Request) -> Ready:
     here = context.of(request)
     answers = await asyncio.gather(*(_pings(here, child) for child in here.children))
@@ -76,7 +81,12 @@ async def readyz(request: Request) -> Ready:
     return Ready(status="ready", ledger_age=round(age, 3))
 
 
-@router.get("/metrics", summary="Figures of all processes, for Prometheus", response_class=Response)
+@router.get(
+    "/metrics",
+    summary="Figures of all processes, for Prometheus",
+    response_class=Response,
+    dependencies=[access.needs(access.Scope.READ)],
+)
 async def metrics(request: Request) -> Response:
     here = context.of(request)
     healths = await _healths(here)

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from starlette.responses import StreamingResponse
 
 from federation.errors import Refused
+from managers.uim.access import Scope, needs
 from managers.uim.api import context
 from managers.uim.api.context import Context
 from managers.uim.reading import Decision, Wanted
@@ -30,12 +31,12 @@ class Job(BaseModel):
     placement: Decision | None = None
 
 
-@router.get("/{id}", summary="Where a job stands")
+@router.get("/{id}", summary="Where a job stands", dependencies=[needs(Scope.READ)])
 async def job(request: Request, id: str) -> Job:
     return await asyncio.to_thread(find, context.of(request), id)
 
 
-@router.get("/{id}/logs", summary="The output of a job, streamed until it ends")
+@router.get("/{id}/logs", summary="The output of a job, streamed until it ends", dependencies=[needs(Scope.READ)])
 async def logs(request: Request, id: str) -> StreamingResponse:
     here = context.of(request)
     await asyncio.to_thread(find, here, id)

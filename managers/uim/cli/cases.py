@@ -1,6 +1,5 @@
 """cases: what waits for a person, and the answer."""
 
-import getpass
 from typing import Annotated
 
 import typer
@@ -81,7 +80,7 @@ def answer(
     given = dict(_pair(text) for text in arg or ())
     open_ = {case["id"]: case["options"] for case in api.get("/v1/cases")["cases"]}
     args = _offered(action, given, open_.get(id, []))
-    body = {"action": action, "args": args, "by": getpass.getuser(), "words": words}
+    body = {"action": action, "args": args, "words": words}
     found = api.post(f"/v1/cases/{id}/answer", body)
     if json_:
         emit(found)

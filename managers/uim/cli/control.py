@@ -36,7 +36,7 @@ def freeze(
     FreezeFlag(settings.state).set(True, who)
     print("effects are frozen on this node", flush=True)
     try:
-        told = Api(settings).put("/v1/freeze", {"by": who, "reason": reason})
+        told = Api(settings).put("/v1/freeze", {"reason": reason})
     except (Temporary, Refused):
         say("the other nodes were not told; the gate tells them and the record as soon as it is up")
         raise
@@ -78,7 +78,7 @@ def mode(
     """
     api = Api(settings_of(context))
     if to:
-        api.put("/v1/modes", {"action": action, "mode": to, "by": getpass.getuser()})
+        api.put("/v1/modes", {"action": action, "mode": to})
         say(f"{action}: {to}")
         return
     found = api.get("/v1/modes")

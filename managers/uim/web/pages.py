@@ -5,7 +5,7 @@ import hmac
 import json
 from collections.abc import Awaitable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request
@@ -15,6 +15,7 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 from federation.clock import SECOND
 from federation.errors import EliasError, Refused
 from managers.uim import tokens
+from managers.uim.access import Person, Scope, needs
 from managers.uim.api import cases, cluster, context, envelope
 from managers.uim.api.cluster import Member
 from managers.uim.api.context import Context
@@ -34,7 +35,7 @@ _ICON = (
 )
 
 
-@router.get("/")
+@router.get("/", dependencies=[needs(Scope.READ)])
 async def home(request: Request) -> Response:
     here = context.of(request)
     members, nodes, waiting, recent, bundle = await asyncio.gather(
@@ -55,7 +56,7 @@ async def home(request: Request) -> Response:
     )
 
 
-@router.get("/decisions/{id}")
+@router.get("/decisions/{id}", dependencies=[needs(Scope.READ)])
 async def decision(request: Request, id: str) -> Response:
     here = context.of(request)
     try:
@@ -73,12 +74,12 @@ async def decision(request: Request, id: str) -> Response:
 
 
 @router.post("/cases/{id}")
-async def answer(request: Request, id: str) -> Response:
+async def answer(request: Request, id: str, person: Annotated[Person, needs(Scope.CASES)]) -> Response:
     here, form = context.of(request), await _form(request)
     try:
         args = json.loads(form.get("args", "{}"))
         body = cases.Answer(action=form.get("action", ""), args=args, words=form.get("words", "")[:2000])
-        await cases.give(here, id, body)
+        await cases.give(here, id, body, person)
     except ValueError as error:
         return _message(here, Refused("bad-form", str(error), cure="use the form of the page"))
     except EliasError as error:
@@ -87,10 +88,10 @@ async def answer(request: Request, id: str) -> Response:
 
 
 @router.post("/freeze")
-async def freeze(request: Request) -> Response:
+async def freeze(request: Request, person: Annotated[Person, needs(Scope.CONTROL)]) -> Response:
     here, form = context.of(request), await _form(request)
     try:
-        await cluster.switch_freeze(here, form.get("on") == "1", "operator", form.get("reason", "on the page")[:500])
+        await cluster.switch_freeze(here, form.get("on") == "1", person.name, form.get("reason", "on the page")[:500])
     except EliasError as error:
         return _message(here, error)
     return RedirectResponse("/", 303)
@@ -106,7 +107,7 @@ async def login(request: Request) -> Response:
     return _signed_in(request, (await _form(request)).get("token", "").strip())
 
 
-@router.post("/logout")
+@router.post("/logout", dependencies=[needs(Scope.READ)])
 async def logout() -> Response:
     response = RedirectResponse("/login", 303)
     response.delete_cookie(COOKIE)

@@ -17,7 +17,6 @@ EVERYWHERE = [
     "/metrics",
     "/readyz",
     "/v1/openapi.json",
-    "/static/live.js",
     "/nothing",
 ]
 

@@ -44,7 +44,7 @@ def activate(
 
         elias bundle activate --folder
     """
-    settings, words = settings_of(context), {"by": getpass.getuser(), "reason": reason}
+    settings, words = settings_of(context), {"reason": reason}
     if (file is None) is not folder or (folder and at_start):
         raise Refused("usage", "name a bundle, or `--folder`", cure="`elias bundle activate --help` has examples")
     if file is None:
@@ -104,7 +104,7 @@ def rollback(
     if not wanted:
         entries = api.get("/v1/bundle/history", limit=500)["bundles"]
         wanted = before([entry["digest"] for entry in entries], api.get("/v1/bundle")["digest"])
-    words = {"to": wanted, "by": getpass.getuser(), "reason": reason}
+    words = {"to": wanted, "reason": reason}
     _switched(api.post("/v1/bundle/rollback", words), json_)
 
 
