@@ -216,6 +216,8 @@ class Settings(_Section):
     """Name of a folder under `overlays/` in `specs`, laid over the base."""
     apps: Path | None = None
     """Applications that UAM runs; none: `apps.yaml` beside the settings file if there is one."""
+    notice: str = Field("", max_length=200)
+    """Words that every page of the dashboard shows, such as what this installation is for."""
     listen: Listen = Listen()
     ledger: LedgerSettings = LedgerSettings()
     gate: GateSettings = GateSettings()

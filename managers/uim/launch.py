@@ -18,6 +18,7 @@ from federation.settings import Settings
 
 if TYPE_CHECKING:
     from federation.bundles.acceptance import Acceptance
+    from federation.runtime.processes import ActorSpec
 
 ROSTER = "managers.roster"
 START_DEADLINE = 90.0  # seconds; a start takes about 10 on two cores
@@ -26,8 +27,10 @@ LISTENERS = ("gate", "ufm", "urm", "ulm", "uam")
 Say = Callable[[str], None]
 
 
-def up(settings: Settings, say: Say) -> Callable[[], None] | None:
+def up(settings: Settings, say: Say, fleet: "ActorSpec | None" = None) -> Callable[[], None] | None:
     """Start everything on this node and return the function that drains it; None when it already runs.
+
+    fleet: an actor that stands for all node agents; none: each Ray node has its own.
 
     Raises Refused when the specs are not sound or a port is taken, Corrupt or Temporary when the ledger cannot be used.
     """
@@ -47,7 +50,7 @@ def up(settings: Settings, say: Say) -> Callable[[], None] | None:
     cluster.connect()
     from federation.runtime.root import Heartbeat, launch  # noqa: PLC0415 - Ray takes half a second to import
 
-    spec, actors = tree(settings)
+    spec, actors = tree(settings, fleet)
     heartbeat = Heartbeat(every=settings.supervision.heartbeat, hung_after=settings.supervision.hung_after)
     root = launch(spec, actors, heartbeat)
     _await_running(root, say)
@@ -65,7 +68,7 @@ def up(settings: Settings, say: Say) -> Callable[[], None] | None:
     return drain
 
 
-def tree(settings: Settings) -> tuple[Any, tuple[Any, ...]]:
+def tree(settings: Settings, fleet: "ActorSpec | None" = None) -> tuple[Any, tuple[Any, ...]]:
     """The supervision tree and what its children are made of.
 
     Each child has a supervisor of its own, so one that keeps failing stays down alone and the others go on.
@@ -86,6 +89,8 @@ def tree(settings: Settings) -> tuple[Any, tuple[Any, ...]]:
     for name in roster.managers:
         target = roster.services.get(name, "federation.runtime.manager:ManagerService")
         specs.append(ActorSpec(name, target, {"name": name, "settings": settings, "roster": ROSTER}))
+    if fleet is not None:
+        specs.append(fleet)
     agent = ActorSpec(
         "agent",
         "federation.runtime.agent:AgentService",
@@ -97,8 +102,9 @@ def tree(settings: Settings) -> tuple[Any, tuple[Any, ...]]:
         for s in specs
     )
     agents = Supervisor("agent", "one_for_one", limits.intensity, limits.window, (), escalate=False)
-    root = Supervisor("elias", "one_for_one", limits.intensity, limits.window, (*watched, agents), escalate=False)
-    return root, (*specs, agent)
+    spread = () if fleet is not None else (agents,)
+    root = Supervisor("elias", "one_for_one", limits.intensity, limits.window, (*watched, *spread), escalate=False)
+    return root, (*specs, agent) if spread else tuple(specs)
 
 
 def down(settings: Settings, say: Say) -> bool:
