@@ -29,9 +29,11 @@ class Kind(StrEnum):
     EVENT = "event"  # something observed that a manager's state needs and that decides nothing by itself
     ASKED = "asked"
     SCORED = "scored"  # what the policy said to an asked decision, and who answers it therefore
+    ADVISED = "advised"  # what an advisor said to an asked decision, and who answers it therefore
     ANSWERED = "answered"
     EFFECT = "effect"  # the gate's verdict on an answered decision
     OUTCOME = "outcome"
+    CASE = "case"  # a word about open cases that answers none of them
 
 
 class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -179,6 +181,37 @@ class Scored(msgspec.Struct, frozen=True, gc=False):
     v: int = 1
 
 
+class Advised(msgspec.Struct, frozen=True, gc=False):
+    """What an advisor said to an asked decision, and who answers it therefore.
+
+    provider, model: who spoke; empty: nobody did, and `reason` says why. offered: indices into the asked candidates, in
+    the order in which the advisor saw them. choice: index into the asked candidates; null: it asks for a person, or
+    said nothing. confidence: its own, in [0, 1], calibrated by nobody. words: its reason, at most 600 characters. tier:
+    who answers: advisor or operator; late: the decision was answered before the word came, which changes nothing.
+    reason: why that tier. brief: SHA-256 of what was sent, as hex. calls, tokens (cached: of the input, read from the
+    provider's cache), cost (US dollars), seconds: of all attempts at all providers. at: ledger time (ns).
+    """
+
+    provider: str
+    model: str
+    offered: list[int]
+    choice: int | None
+    confidence: float | None
+    words: str
+    tier: str
+    reason: str
+    at: int
+    attempt: int = 0
+    brief: str = ""
+    calls: int = 0
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    cost: float = 0.0
+    seconds: float = 0.0
+    v: int = 1
+
+
 class Effect(msgspec.Struct, frozen=True, gc=False):
     """One step in the life of an effect; the newest one for a decision is where it stands.
 
@@ -217,6 +250,30 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     detail: str = ""
     data: dict[str, Any] = {}
     reward: float | None = None
+    v: int = 1
+
+
+class CaseWord(msgspec.Struct, frozen=True, gc=False):
+    """A word about a group of alike cases that answers none of them. Its record names the group: the first decision of
+    it.
+
+    what: a person (`by`) acknowledged, released, assigned or delegated (to `to`: a person, or for the latter a chain),
+    snoozed (until the ledger time `until`, ns), commented (`words`), or answered too late (`action`, `args`). ELIAS:
+    returned it, for who had it has forgotten it; woke it, for it slept long enough; raised it to the priority `to`, for
+    it waits too long; notified the person `to` through the outbound target `through`, as `step` of its chain says, or
+    could not (unsent; `words`: why not). at: ledger time (ns).
+    """
+
+    what: str
+    by: str
+    at: int
+    to: str = ""
+    until: int = 0
+    words: str = ""
+    action: str = ""
+    args: dict[str, Any] = {}
+    through: str = ""
+    step: int = 0
     v: int = 1
 
 
@@ -268,9 +325,11 @@ _DECODERS: Mapping[str, msgspec.json.Decoder[Any]] = {
     for kind, body in {
         Kind.ASKED: Asked,
         Kind.SCORED: Scored,
+        Kind.ADVISED: Advised,
         Kind.ANSWERED: Answered,
         Kind.EFFECT: Effect,
         Kind.OUTCOME: Outcome,
+        Kind.CASE: CaseWord,
         Kind.MODE: Mode,
         Kind.FREEZE: Freeze,
         Kind.EVENT: Event,
