@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import NamedTuple
 
+from federation.breaker import DEFAULT, Breaker, Limits, State
 from federation.clock import Clock
 from federation.errors import Refused, Temporary
-from federation.policy.breaker import DEFAULT, Breaker, Limits, State
 from federation.policy.question import Engine, Prompt, Rejected, Scores
 
 

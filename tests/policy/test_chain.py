@@ -6,9 +6,9 @@ from random import Random
 
 import pytest
 
+from federation.breaker import Limits, State
 from federation.clock import VirtualClock
 from federation.errors import Refused, Temporary
-from federation.policy.breaker import Limits, State
 from federation.policy.chain import Chain
 from federation.policy.question import Prompt, Rejected, Scores
 

@@ -13,9 +13,9 @@ import pytest
 import yaml
 from serving import START, Direct, Server, make_adapter
 
+from federation.breaker import Limits, State
 from federation.clock import VirtualClock
 from federation.errors import Refused
-from federation.policy.breaker import Limits, State
 from federation.policy.chain import Chain
 from federation.policy.embedded import Embedded
 from federation.policy.question import Prompt, Rejected, Scores

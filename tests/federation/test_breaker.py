@@ -4,8 +4,8 @@ from random import Random
 
 import pytest
 
+from federation.breaker import Breaker, Limits, State
 from federation.clock import VirtualClock
-from federation.policy.breaker import Breaker, Limits, State
 
 LIMITS = Limits(failures=3, window=10, cool_down=2, longest=30, jitter=0.25)
 

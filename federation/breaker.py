@@ -1,4 +1,5 @@
-"""A circuit breaker: an engine that keeps failing is left alone for a while, and asked again by one question.
+"""A circuit breaker: what keeps failing is left alone for a while, and asked again by one question. Engines of the
+policy and advisors have one each.
 
 States and names as in Nygard, Release It! (2007), chapter 5.
 """
