@@ -96,7 +96,7 @@ def test_a_broken_form_changes_nothing(client: httpx.Client, form: dict[str, str
 def test_a_freeze_is_announced_on_the_page(client: httpx.Client) -> None:
     assert "Frozen" not in Page(client.get("/").text).text
     client.post("/freeze", data={"on": "1"})
-    assert "Frozen by operator." in Page(client.get("/").text).text
+    assert f"Frozen by {getpass.getuser()}." in Page(client.get("/").text).text
     client.post("/freeze", data={"on": "0"})
     assert "Frozen" not in Page(client.get("/").text).text
 
