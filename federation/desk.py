@@ -13,6 +13,7 @@ import msgspec
 
 import tiki
 from federation import decide
+from federation.answering import Answering
 from federation.cases import Case, Cases
 from federation.clock import SECOND
 from federation.counsel import Counsel, CounselState, Heard
@@ -29,7 +30,6 @@ from federation.records import (
     Entry,
     Event,
     Kind,
-    Outcome,
     Record,
     decode,
     encode,
@@ -38,7 +38,6 @@ from federation.replies import Rejected, Reply, answered_reply, reply_of, waitin
 from federation.situation import Situation, Situations
 from tiki import Latch
 
-ATTEMPTS = 3  # an answer that no longer holds is asked again twice before the terminal action answers
 SUBJECTS = 20_000  # of a point, of which the desk knows that it has looked at them before
 RECENT = 4096  # decisions whose reply is kept for a sender that repeats itself; older ones are read from the ledger
 
@@ -99,6 +98,7 @@ class Desk:
         self.counsel = Counsel(tier, self.state.counsel)
         self.recent: OrderedDict[str, tuple[Event, Reply]] = OrderedDict()
         self.situations = Situations(manager)
+        self._answering = Answering(self)
         self._entries: list[Entry] = []
         self._raised: deque[Event] = deque()
         self.use(bundle)
@@ -121,7 +121,7 @@ class Desk:
         identified = [self._identified(event) for event in events]
         known = self._known(identified)
         replies = [self._handle(event, at, now, known) for event, at in zip(events, identified, strict=True)]
-        self._drain(now)
+        self.drain(now)
         return Work(self._taken(), replies)
 
     @property
@@ -133,27 +133,22 @@ class Desk:
         """Take node agents' reports; ask only where what is in force would change."""
         for report in reports:
             self._notice(self.manager.observe(report, now), now)
-        self._drain(now)
+        self.drain(now)
         return self._taken()
 
     def follow(self, records: Iterable[Record], now: int) -> list[Entry]:
         """Fold other writers' records and decide the events that they raise."""
         for record in records:
             self.absorb(record)
-        self._drain(now)
+        self.drain(now)
         return self._taken()
 
     def tick(self, now: int) -> list[Entry]:
         """Time has passed: overdue cases are answered, and what the manager finds due is decided."""
         for case in self.cases.overdue(now):
-            asked = self._asked(case)
-            program = self.programs[case.point]
-            modes = self.state.modes[case.point]
-            self._answer(
-                case, asked, decide.timed_out(program, asked.candidates, modes, case.clause, case.attempt), now
-            )
+            self._answering.in_time_by_nobody(case, now)
         self._notice(self.manager.due(now), now)
-        self._drain(now)
+        self.drain(now)
         return self._taken()
 
     def wake(self) -> int | None:
@@ -168,28 +163,7 @@ class Desk:
 
         Raises Refused when there is no such case or the choice was not offered.
         """
-        case = self.cases.open.get(decision)
-        if case is None:
-            raise Refused(
-                "no-case",
-                f"no open case `{decision}`",
-                cure="`elias cases` lists the open ones; it may have been answered or timed out",
-            )
-        point = self.points[case.point]
-        before = self._asked(case)
-        offered = {i: before.candidates[i] for i in decide.offered(before, point.terminal)}
-        wanted = next((i for i, c in offered.items() if decide.matching([c], action, args) is not None), None)
-        if wanted is None:
-            names = ", ".join(sorted({c.action for c in offered.values()}))
-            raise Refused(
-                "not-offered", f"`{action}` was not offered in case `{decision}`", cure=f"choose one of: {names}"
-            )
-        objection = "" if action == point.terminal else self._objection(point, before.event, action, args, now)
-        if objection:
-            return self._again(case, before, now, objection), self._taken()
-        modes = self.state.modes[point.name]
-        answered = decide.by_person(before.candidates, wanted, modes, case.clause, case.attempt, by, words)
-        return self._answer(case, before, answered, now), self._taken()
+        return self._answering.by_person(decision, action, args, by, words, now), self._taken()
 
     # -- the policy --------------------------------------------------------------------------------------------------
 
@@ -201,37 +175,15 @@ class Desk:
     def consult(self, decision: str) -> Consult:
         """What the policy is asked. Its decision is one of `consulting`."""
         case = self.cases.consulting[decision]
-        return self.counsel.consult(self.programs[case.point], self._asked(case))
+        return self.counsel.consult(self.programs[case.point], self._answering.asked(case))
 
     def hear(self, said: Mapping[str, Heard], now: int) -> tuple[list[Entry], dict[str, Reply]]:
         """Take what the policy said to some decisions: its answers, and who answers the rest. What was answered in the
         meantime is left alone.
         """
         waiting = self.cases.consulting
-        replies = {d: self._hear(waiting[d], heard, now) for d, heard in said.items() if d in waiting}
+        replies = {d: self._answering.by_policy(waiting[d], heard, now) for d, heard in said.items() if d in waiting}
         return self._taken(), replies
-
-    def _hear(self, case: Case, heard: Heard, now: int) -> Reply:
-        point, program, asked = self.points[case.point], self.programs[case.point], self._asked(case)
-        scored = self.counsel.weigh(program, asked, heard, now)
-        self._add(Kind.SCORED, case.point, case.subject, case.decision, scored)
-        if scored.confidence is not None:
-            self.figures.sure(case.point, scored.confidence)
-        modes = self.state.modes[case.point]
-        if scored.tier == "operator":
-            return waiting_reply(case)
-        if scored.tier == "fallback":
-            answer = decide.undecided(program, asked.candidates, case.clause, scored.reason, modes, case.attempt)
-            assert isinstance(answer, Answered)
-            return self._answer(case, asked, answer, now)
-        assert scored.choice is not None
-        chosen = asked.candidates[scored.choice]
-        objection = ""
-        if chosen.action != point.terminal:
-            objection = self._objection(point, asked.event, chosen.action, chosen.args, now)
-        if objection:
-            return self._again(case, asked, now, objection)
-        return self._answer(case, asked, decide.by_policy(asked.candidates, scored, modes, case.clause), now)
 
     # -- folding -----------------------------------------------------------------------------------------------------
 
@@ -246,7 +198,7 @@ class Desk:
 
     def settle(self, now: int) -> list[Entry]:
         """Decide what absorbed records raised; what was decided before the restart is recognised by its id."""
-        self._drain(now)
+        self.drain(now)
         return self._taken()
 
     def snapshot(self) -> bytes:
@@ -350,8 +302,8 @@ class Desk:
         _, facts, held = situation
         modes = self.state.modes[point.name]
         verdict, latched = decide.judge(program, facts, held, latch, candidates, modes, now)
-        asked = self._asked_of(point, event, situation, candidates, now, latch, latched)
-        reply = self._record(point, program, decision, asked, verdict)
+        asked = self.asked_of(point, event, situation, candidates, now, latch, latched)
+        reply = self.record(point, decision, asked, verdict)
         self.recent[decision] = (event, reply)
         if len(self.recent) > RECENT:
             self.recent.popitem(last=False)
@@ -361,7 +313,7 @@ class Desk:
         """Whether a subject was decided about before; the first look at it is put on record, whatever it finds."""
         return not point.greets or event.subject in self.state.looked.get(point.name, {})
 
-    def _asked_of(
+    def asked_of(
         self,
         point: DecisionPoint,
         event: Event,
@@ -372,17 +324,18 @@ class Desk:
         latched: Latch | None,
         attempt: int = 0,
     ) -> Asked:
+        """latch, latched: what is in force for the subject before and after."""
         facts = self.programs[point.name].to_mapping(situation.facts)
         held, set_ = list(situation.held), self.state.modes[point.name]
         modes = {c.action: set_[c.action] for c in candidates if c.action in set_}
         version = point.schema.version
         return Asked(event, facts, held, latch, latched, candidates, self.bundle.digest, version, now, modes, attempt)
 
-    def _record(
-        self, point: DecisionPoint, program: tiki.Program, decision: str, asked: Asked, verdict: Answered | decide.Waits
-    ) -> Reply:
+    def record(self, point: DecisionPoint, decision: str, asked: Asked, verdict: Answered | decide.Waits) -> Reply:
+        """Put on record what was asked, and the answer with what it wants done, or who is to give one by when."""
         subject = asked.event.subject
         if isinstance(verdict, decide.Waits):
+            program = self.programs[point.name]
             until = asked.at + round(program.timeout * SECOND)
             asked = msgspec.structs.replace(
                 asked,
@@ -392,16 +345,17 @@ class Desk:
                 offers=list(verdict.offers),
             )
             asked = msgspec.structs.replace(asked, waits=self.counsel.first(program, asked, verdict))
-            self._add(Kind.ASKED, point.name, subject, decision, asked)
+            self.add(Kind.ASKED, point.name, subject, decision, asked)
             return waiting_reply(self.cases.open[decision])
-        self._add(Kind.ASKED, point.name, subject, decision, asked)
-        self._add(Kind.ANSWERED, point.name, subject, decision, verdict)
-        self._want(point, decision, asked, verdict)
+        self.add(Kind.ASKED, point.name, subject, decision, asked)
+        self.add(Kind.ANSWERED, point.name, subject, decision, verdict)
+        self.want(point, decision, asked, verdict)
         return answered_reply(decision, point.name, subject, verdict)
 
-    def _want(
+    def want(
         self, point: DecisionPoint, decision: str, asked: Asked, answered: Answered, *, confirmed: bool = False
     ) -> None:
+        """Ask the gate for the effect of an answer, if it has one. confirmed: a person gave it."""
         if answered.mode in ("", "observe"):
             return
         does = point.effects[answered.action]
@@ -420,75 +374,24 @@ class Desk:
             confirmed=confirmed,
             at=asked.at,
         )
-        self._add(Kind.EFFECT, point.name, asked.event.subject, decision, effect)
+        self.add(Kind.EFFECT, point.name, asked.event.subject, decision, effect)
 
-    def _answer(self, case: Case, asked: Asked, answered: Answered, now: int) -> Reply:
-        point = self.points[case.point]
-        self._add(Kind.ANSWERED, case.point, case.subject, case.decision, answered)
-        self._want(point, case.decision, asked, answered, confirmed=answered.tier == "operator")
-        self.recent.pop(case.decision, None)
-        self._drain(now)
-        return answered_reply(case.decision, case.point, case.subject, answered)
-
-    def _again(self, case: Case, before: Asked, now: int, why: str) -> Reply:
-        point, program = self.points[case.point], self.programs[case.point]
-        if case.attempt + 1 >= ATTEMPTS:
-            terminal = decide.find(before.candidates, point.terminal, {})
-            answered = Answered(
-                terminal,
-                point.terminal,
-                {},
-                "fallback",
-                case.clause,
-                f"asked {ATTEMPTS} times; {why}",
-                "",
-                case.attempt,
-            )
-            return self._answer(case, before, answered, now)
-        situation = self.situations.look(point, before.event, now)
-        candidates = self.situations.candidates(point, before.event, situation)
-        latched = self.state.latches.get(point.name, {}).get(case.subject)
-        asked = self._asked_of(point, before.event, situation, candidates, now, before.latch, latched, case.attempt + 1)
-        closing = Answered(None, point.terminal, {}, "fallback", case.clause, f"asked again: {why}", "", case.attempt)
-        self._add(Kind.ANSWERED, case.point, case.subject, case.decision, closing)
-        waits = decide.Waits(case.tier, case.clause, f"asked again: {why}", tuple(before.offers))
-        reply = self._record(point, program, case.decision, asked, waits)
-        self.recent.pop(case.decision, None)
-        return reply
-
-    def _objection(self, point: DecisionPoint, event: Event, action: str, args: Mapping[str, Any], now: int) -> str:
-        """Why an action that was chosen a while ago must not be done now; empty if nothing speaks against it."""
-        situation = self.situations.look(point, event, now)
-        candidates = self.situations.candidates(point, event, situation)
-        index = decide.matching(candidates, action, args)
-        if index is None:
-            return "it is no longer possible"
-        guard = candidates[index].forbidden
-        return f"{guard} forbids it now" if guard else ""
-
-    def _asked(self, case: Case) -> Asked:
-        if case.decision in self.counsel.asked:
-            return self.counsel.asked[case.decision]
-        for record in reversed(self.ledger.decision(case.decision)):
-            if record.header.kind == Kind.ASKED:
-                asked: Asked = decode(Kind.ASKED, record.body)
-                return asked
-        raise Bug(f"the open case {case.decision} has no asked record")
-
-    def _add(self, kind: Kind, point: str, subject: str, decision: str, body: msgspec.Struct) -> None:
+    def add(self, kind: Kind, point: str, subject: str, decision: str, body: msgspec.Struct) -> None:
+        """Make a record and fold it."""
         entry = Entry(kind, point, subject, decision, encode(body), getattr(body, "attempt", 0))
         self._entries.append(entry)
         if kind == Kind.ANSWERED:
             self.figures.answered[point, body.tier] += 1  # type: ignore[attr-defined]
         self._fold(entry, body)
 
-    def _drain(self, now: int) -> None:
+    def drain(self, now: int) -> None:
+        """Decide what folded records raised, until nothing is left."""
         busy = True
         while busy:
             while self._raised:
                 event = self._raised.popleft()
                 if event.type == _RECHECK:
-                    self._recheck(event.id, now)
+                    self._answering.confirmed(event.id, now)
                 else:
                     at = self._identified(event)
                     refused = self._handle(event, at, now, self._known([at]))
@@ -496,26 +399,9 @@ class Desk:
                         raise Bug(f"{self.manager.name} raised an event that it refuses: {refused.message}")
             busy = False
             for emission in self.manager.emit(now):
-                self._add(*emission)
+                self.add(*emission)
                 busy = True
             busy = busy or bool(self._raised)
-
-    def _recheck(self, decision: str, now: int) -> None:
-        """An effect that a person confirmed goes back to the gate if it still holds in the state of now."""
-        records = self.ledger.decision(decision)
-        bodies = [(record.header.kind, decode(record.header.kind, record.body)) for record in reversed(records)]
-        effect: Effect = next(body for kind, body in bodies if kind == Kind.EFFECT)
-        if effect.verdict != "approved":
-            return  # it went on before a restart
-        asked: Asked = next(body for kind, body in bodies if kind == Kind.ASKED)
-        header = records[0].header
-        objection = self._objection(self.points[header.point], asked.event, effect.action, effect.args, now)
-        if objection:
-            self._add(Kind.OUTCOME, header.point, header.subject, decision, Outcome("refused", objection))
-        else:
-            reason = "confirmed and checked again"
-            again = msgspec.structs.replace(effect, verdict="wanted", confirmed=True, at=now, reason=reason)
-            self._add(Kind.EFFECT, header.point, header.subject, decision, again)
 
     def _taken(self) -> list[Entry]:
         entries, self._entries = self._entries, []
