@@ -34,6 +34,7 @@ class Kind(StrEnum):
     EFFECT = "effect"  # the gate's verdict on an answered decision
     OUTCOME = "outcome"
     CASE = "case"  # a word about open cases that answers none of them
+    ACCESS = "access"  # somebody came in, or changed something: the audit trail
 
 
 class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -257,7 +258,7 @@ class CaseWord(msgspec.Struct, frozen=True, gc=False):
     """A word about a group of alike cases that answers none of them. Its record names the group: the first decision of
     it.
 
-    what: a person (`by`) acknowledged, released, assigned or delegated (to `to`: a person, or for the latter a chain),
+    what: a person (`by`) acknowledged, released, assigned or delegated (to the person `to`, or to the chain `through`),
     snoozed (until the ledger time `until`, ns), commented (`words`), or answered too late (`action`, `args`). ELIAS:
     returned it, for who had it has forgotten it; woke it, for it slept long enough; raised it to the priority `to`, for
     it waits too long; notified the person `to` through the outbound target `through`, as `step` of its chain says, or
@@ -274,6 +275,23 @@ class CaseWord(msgspec.Struct, frozen=True, gc=False):
     args: dict[str, Any] = {}
     through: str = ""
     step: int = 0
+    v: int = 1
+
+
+class Access(msgspec.Struct, frozen=True, gc=False):
+    """Somebody came in, or changed something. No secret is ever part of it.
+
+    what: `signed in`, `sign-in refused`, or the request as `METHOD path`. who: the person; via: as what they came in
+    (`password`, `oidc`, `link`; for a request `session`, `token`, `first-day token`). address: where from. status: of
+    HTTP. detail: what was done, in words.
+    """
+
+    what: str
+    who: str
+    via: str
+    address: str
+    status: int = 200
+    detail: str = ""
     v: int = 1
 
 
@@ -332,6 +350,7 @@ _DECODERS: Mapping[str, msgspec.json.Decoder[Any]] = {
         Kind.CASE: CaseWord,
         Kind.MODE: Mode,
         Kind.FREEZE: Freeze,
+        Kind.ACCESS: Access,
         Kind.EVENT: Event,
         Kind.BUNDLE: BundleText,
     }.items()
