@@ -22,10 +22,11 @@ from scipy.stats import binom
 from benchmarks.machine import machine
 from federation.policy.calibration import CONFIDENCE
 from federation.policy.embedded import Embedded
+from federation.policy.fitting import Marked, calibrate, confidences
 from federation.policy.question import Scores
 from federation.policy.rendering import render
 from federation.policy.tier import SHIPPED
-from training.policy.calibrate import Scored, calibrate, confidences, scored
+from training.policy.calibrate import scored
 from training.policy.evaluate import MAX_ERROR
 from training.scenarios.generate import points, scenario
 from training.scenarios.scenario import Example
@@ -80,7 +81,7 @@ async def held(engine: Embedded, name: str, redraws: int, questions: int) -> Kep
     for _ in range(redraws):
         order = random.permutation(len(examples))
         fitting, testing, judged = (
-            Scored(pool.scores[part], pool.right[part]) for part in np.split(order, (questions, 2 * questions))
+            Marked(pool.scores[part], pool.right[part]) for part in np.split(order, (questions, 2 * questions))
         )
         calibration = calibrate(fitting, testing, world.point.schema.version)
         threshold = calibration.threshold(limit)

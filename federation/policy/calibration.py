@@ -2,7 +2,7 @@
 
 The confidence is the probability that the choice is right. The promise is about the choices that are taken alone: with
 probability 95 % over the data that the thresholds were tested on, at most `max_error` of them are wrong.
-training/policy/calibrate.py fits the one and tests the other; docs/policy/confidence.md says what the promise rests on.
+federation/policy/fitting.py fits the one and tests the other; docs/policy/confidence.md says what the promise rests on.
 """
 
 import math

@@ -5,13 +5,13 @@ import pytest
 from scipy.stats import binom
 
 from federation.policy.calibration import CONFIDENCE, Calibration, PointCalibration
+from federation.policy.fitting import LEAST, Marked, bound, budget, calibrate, confidences, of_policy, sequence, walk
 from tests.training.simulated import scored
-from training.policy.calibrate import LEAST, Scored, bound, budget, calibrate, confidences, of_policy, sequence, walk
 
 REDRAWS = 500
 
 
-def wrong_alone(calibration: PointCalibration, test: Scored, max_error: float) -> tuple[int, int]:
+def wrong_alone(calibration: PointCalibration, test: Marked, max_error: float) -> tuple[int, int]:
     """How many are decided alone, and how many of these wrongly."""
     threshold = calibration.threshold(max_error)
     if threshold is None:
@@ -100,11 +100,11 @@ def test_two_candidates_that_are_both_right_make_no_doubt() -> None:
     """Half of the questions have two equally good candidates and two bad ones, half have four and much luck."""
     random = np.random.default_rng(9)
 
-    def twins(count: int) -> Scored:
+    def twins(count: int) -> Marked:
         easy = np.arange(count) % 2 == 0
         scores = np.where(easy[:, None], np.log([0.495, 0.495, 0.005, 0.005]), np.log([0.48, 0.18, 0.17, 0.17]))
         luck = np.eye(4, dtype=bool)[random.choice(4, p=[0.48, 0.18, 0.17, 0.17], size=count)]
-        return Scored(scores, np.where(easy[:, None], [True, True, False, False], luck))
+        return Marked(scores, np.where(easy[:, None], [True, True, False, False], luck))
 
     found = calibrate(twins(1000), twins(1000), version=1)
     assert wrong_alone(found, twins(1000), 0.05) == (500, 0)

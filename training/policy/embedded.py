@@ -8,10 +8,11 @@ from federation.errors import Refused
 from federation.policy import calibration
 from federation.policy.calibration import Calibration
 from federation.policy.embedded import Embedded
+from federation.policy.fitting import Marked, of_policy
 from federation.policy.question import Question, Scores
 from federation.policy.rendering import render
 from tiki.schema import Point
-from training.policy.calibrate import Scored, of_policy, scored
+from training.policy.calibrate import scored
 from training.scenarios import generate
 
 BATCH = 64
@@ -47,7 +48,7 @@ def calibrated(folder: Path, count: int, shown: Callable[[int, int], None]) -> C
     except Refused:  # none, or of another policy
         before = None
     names = [name for name in generate.points() if name in engine.card.points]
-    found: dict[str, tuple[int, Scored, Scored]] = {}
+    found: dict[str, tuple[int, Marked, Marked]] = {}
     for done, name in enumerate(names):
         shown(done, len(names))
         scenario = generate.scenario(name)

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federation.policy.calibration import PointCalibration
+from federation.policy.fitting import Marked, calibrate, confidences
 from federation.policy.question import Question, Scores
 from training.policy import baselines
 from training.policy.baselines import Scorer, Sheet
-from training.policy.calibrate import Scored, calibrate, confidences, scored
+from training.policy.calibrate import scored
 from training.scenarios.scenario import Example, Scenario
 
 BINS = 15
@@ -92,7 +93,7 @@ def each(scorer: Scorer) -> Many:
 
 
 def judged(
-    examples: Sequence[Example], found: Scored, calibration: PointCalibration | None, max_error: float
+    examples: Sequence[Example], found: Marked, calibration: PointCalibration | None, max_error: float
 ) -> Judged:
     """Without a calibration nothing is decided alone, and the best probability is the confidence."""
     chosen = found.scores.argmax(axis=1).tolist()
@@ -159,7 +160,7 @@ class Bench:
         self._train = list(scenario.examples("train", train or count))
         self._learned = bool(train)
 
-    def scored(self, split: str, answer: Many) -> Scored:
+    def scored(self, split: str, answer: Many) -> Marked:
         examples = self.splits[split]
         return scored(examples, answer([e.question for e in examples]), self.scenario.world.epsilon)
 
