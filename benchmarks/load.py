@@ -9,7 +9,7 @@ from typing import Any
 
 MANAGERS = ("ufm", "ucm", "urm", "ulm", "uim", "uam")
 SUBJECTS = 1000
-SETTINGS = "webhooks:\n  sink:\n    url: http://127.0.0.1:{port}/\n"
+SETTINGS = "targets:\n  sink:\n    kind: webhook\n    url: http://127.0.0.1:{port}/\n"
 APPS = "apps:\n  bench:\n    command: ['true']\n    restart: temporary\n"  # it ends at once and leaves nothing behind
 _TIMINGS = {"baseline": [10.0, 11.0, 10.5, 9.5, 10.2, 9.9], "current": [10.1, 10.8, 10.4, 9.7, 10.0, 10.2]}
 

@@ -4,43 +4,18 @@ page.
 
 import difflib
 import re
+from collections.abc import Iterator
 from datetime import time
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
-from zoneinfo import ZoneInfo
+from typing import Any, Literal, Self, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from federation import strictyaml
 from federation.errors import Refused
-
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def seconds(value: object) -> object:
-    """`30s`, `5m`, `2h` or a number of seconds."""
-    if isinstance(value, str):
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", value.strip())
-        if match is None:
-            raise ValueError("write a duration as `30s`, `5m`, `2h` or `1d`")
-        return float(match[1]) * _UNITS[match[2]]
-    return value
-
-
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise ValueError(f"`{name}` is not a time zone; write one like `Europe/Zurich` or `UTC`") from None
-    return name
-
-
-Duration = Annotated[float, BeforeValidator(seconds), Field(ge=0)]
-Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+from federation.sections import DAYS, Day, Duration, Zone
+from federation.sections import Section as _Section
+from federation.targets import AnyTarget, located
 
 
 class Listen(_Section):
@@ -52,6 +27,13 @@ class Listen(_Section):
     """TCP port of the API and the page."""
     hosts: tuple[str, ...] = ()
     """Further names that a `Host` header may carry, for a proxy in front; loopback names and `host` always may."""
+    url: str = Field("", pattern="^(https?://.+)?$")
+    """Address under which people reach the page, for links in notifications; empty: made of `host` and `port`."""
+
+    @property
+    def page(self) -> str:
+        """The address of the page, without a slash at its end."""
+        return self.url.rstrip("/") or f"http://{self.host}:{self.port}"
 
 
 class LedgerSettings(_Section):
@@ -87,13 +69,13 @@ class Window(_Section):
 
     action: str
     """`point/action`."""
-    days: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    days: tuple[Day, ...] = DAYS
     """Days of the week."""
     opens: time = time(0, 0)
     """Local time from which it may act."""
     closes: time = time(23, 59, 59)
     """Local time until which it may act."""
-    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    timezone: Zone = "UTC"
     """Name of the time zone, such as `Europe/Zurich`."""
 
 
@@ -196,17 +178,6 @@ class PolicySettings(_Section):
         return self
 
 
-class Webhook(_Section):
-    """An outbound target of UCM."""
-
-    url: str
-    """Where messages are posted to; redirects are not followed."""
-    secret_env: str = ""
-    """Environment variable with the secret that signs each delivery; the secret itself is never stored."""
-    timeout: Duration = 10.0
-    """How long one attempt may take."""
-
-
 class Settings(_Section):
     state: Path = Path(".elias")
     """Ledger, token, sockets and logs; relative to the settings file. Mode 0700."""
@@ -225,8 +196,8 @@ class Settings(_Section):
     telemetry: Telemetry = Telemetry()
     bundles: BundleSettings = BundleSettings()
     policy: PolicySettings = PolicySettings()
-    webhooks: dict[str, Webhook] = {}
-    """Outbound targets by name."""
+    targets: dict[str, AnyTarget] = Field({})
+    """Outbound targets by name: nothing else is sent to."""
 
     @property
     def ledger_url(self) -> str:
@@ -251,7 +222,7 @@ def load(path: Path | None = None) -> Settings:
     try:
         settings = Settings.model_validate(raw or {})
     except ValidationError as error:
-        raise _explained(error, chosen) from None
+        raise _explained(error, raw, chosen) from None
     return _absolute(settings, chosen.resolve().parent)
 
 
@@ -269,33 +240,56 @@ def _absolute(settings: Settings, base: Path) -> Settings:
         "state": there(settings.state),
         "specs": there(settings.specs),
         "apps": there(apps),
+        "targets": {name: located(target, base) for name, target in settings.targets.items()},
     }
     return settings.model_copy(update=update)
 
 
-def _explained(error: ValidationError, path: Path) -> Refused:
+def _explained(error: ValidationError, raw: Any, path: Path) -> Refused:
     first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")  # a typo explains what is missing
-    where = ".".join(map(str, first["loc"]))
+    loc = _written(raw, first["loc"], missing=first["type"] == "missing")
+    where = ".".join(map(str, loc))
     what = first["msg"].removeprefix("Value error, ")
     cure = "`elias settings` lists every setting with its value"
     if first["type"] == "extra_forbidden":
         what = "there is no such setting"
-        near = difflib.get_close_matches(str(first["loc"][-1]), _names_beside(first["loc"]), 1)
+        near = difflib.get_close_matches(str(loc[-1]), _names_beside(loc), 1)
         cure = f"did you mean `{near[0]}`?" if near else cure
     elif not where:
         what = "the file is not a mapping of settings"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     return Refused(
-        "settings", f"{where}: {what}{more}".removeprefix(": "), place=strictyaml.place(path, first["loc"]), cure=cure
+        "settings", f"{where}: {what}{more}".removeprefix(": "), place=strictyaml.place(path, loc), cure=cure
     )
+
+
+def _written(raw: Any, loc: tuple[int | str, ...], *, missing: bool) -> tuple[int | str, ...]:
+    """The place of an error by the keys of the file alone: pydantic puts the kind of a target in between."""
+    found: list[int | str] = []
+    for index, key in enumerate(loc):
+        if isinstance(raw, dict) and key not in raw and not (missing and index + 1 == len(loc)):
+            continue
+        found.append(key)
+        if isinstance(raw, dict):
+            raw = raw.get(key)
+        elif isinstance(raw, list) and isinstance(key, int):
+            raw = raw[key]
+    return tuple(found)
 
 
 def _names_beside(loc: tuple[int | str, ...]) -> list[str]:
     """The settings of the section that this one was meant for."""
-    section: Any = Settings
+    sections: list[type[BaseModel]] = [Settings]
     for name in loc[:-1]:
-        if isinstance(section, type) and issubclass(section, BaseModel) and name in section.model_fields:
-            section = section.model_fields[str(name)].annotation
-        else:  # an item of a list or a mapping
-            section = next((a for a in get_args(section) if isinstance(a, type) and issubclass(a, BaseModel)), None)
-    return list(section.model_fields) if section else []
+        named = [s.model_fields[str(name)].annotation for s in sections if name in s.model_fields]
+        if named:
+            sections = [model for annotation in named for model in _models(annotation)]
+    return [name for section in sections for name in section.model_fields]
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The sections that an annotation names, however deep: of a list, a mapping, a union."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from federation import strictyaml
 from federation.errors import Refused
-from federation.settings import Duration
+from federation.sections import Duration
 from tiki.schema import Type
 from tiki.values import canonical
 

@@ -3,8 +3,8 @@
 About a storm or a step of a workflow it knows what the event says.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -14,8 +14,12 @@ from federation.manager import Manager, Target
 from federation.points import DecisionPoint
 from federation.records import Answered, Asked, Candidate, Entry, Event, Kind, Outcome
 from federation.settings import Settings
-from managers.ucm.points import DELIVERY, POINTS, PRIORITIES
-from managers.ucm.queue import FAILURES_KEPT, MINUTE, Dead, Message, Queue, backoff, first, line_of
+from federation.targets import PRIORITIES, Priority, Quiet, Webhook
+from managers.ucm.notice import Notice
+from managers.ucm.points import DELIVERY, POINTS
+from managers.ucm.queue import FAILURES_KEPT, MINUTE, Dead, Message, Queue, Rests, backoff, first
+from managers.ucm.queue import Target as Waiting
+from managers.ucm.quiet import first_chance, quiet_until
 
 MOST = 50_000  # messages that may wait at a time: some 20 MB of state
 LARGEST = 256 << 10  # bytes of one body as JSON
@@ -30,7 +34,7 @@ class Sent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     target: str
     body: Any
-    priority: Literal["low", "normal", "high", "critical"] = "normal"
+    priority: Priority = "normal"
     type: str = "elias.message"
 
 
@@ -148,13 +152,27 @@ class Ucm(Manager):
         queue, options = self.state.queue, self.options[DELIVERY.name]
         oldest = now - round(float(options["max_age"]) * SECOND)
         for name in list(queue.targets):
-            heads = [m for m in queue.heads(name) if m.quiet <= now]
+            heads = [m for m in queue.heads(name, self._rests(name, now)) if m.quiet <= now]
             ready = first(min(self._room(name, now), ROUND), (m for m in heads if self._waits_until(m) <= now))
-            judged = [m for m in heads if m.attempts > self._judged.get(m.id, 0) or m.accepted < oldest][:ROUND]
+            judged = [m for m in heads if m.attempts > self._judged.get(m.id, 0) or self._since(m) < oldest][:ROUND]
             for message in {m.id: m for m in (*judged, *ready)}.values():
                 if message.attempts:
                     self._judged[message.id] = message.attempts
                 yield _look_at(message, f"{message.id} {self.state.decided}")
+
+    def _hours(self, target: str) -> Sequence[Quiet]:
+        """Quiet hours; none where the settings name the target no more."""
+        return self.settings.targets[target].quiet if target in self.settings.targets else ()
+
+    def _rests(self, target: str, now: int) -> Rests:
+        hours = self._hours(target)
+        quiet = {rank for rank in range(len(PRIORITIES)) if quiet_until(hours, rank, now)} if hours else set()
+        return lambda message: message.priority in quiet and message.free
+
+    def _since(self, message: Message) -> int:
+        """From when on its age counts."""
+        hours = self._hours(message.target)
+        return first_chance(hours, message.priority, message.accepted) if hours else message.accepted
 
     @property
     def waiting(self) -> int:
@@ -188,21 +206,17 @@ class Ucm(Manager):
 
     def _of_message(self, event: Event, now: int) -> dict[str, Any]:
         queue = self.state.queue
-        message = self._about(event)
-        behind = queue.behind(message) if message is not None else 0
-        if message is None:
-            message = self._new(event, now)
-            line = queue.targets[message.target].lines if message.target in queue.targets else {}
-            behind = len(line.get(line_of(message.subject, message.id), ()))
+        message = self._about(event) or self._new(event, now)
         target = queue.targets.get(message.target)
         tried = message.attempts > 0
         return {
             "target": message.target,
             "priority": PRIORITIES[message.priority],
-            "behind": behind,
+            "behind": queue.behind(message, self._rests(message.target, now)),
             "sending": bool(message.pending),
             "attempts": message.attempts,
-            "age": max(0, now - message.accepted) / SECOND,
+            "age": max(0, now - self._since(message)) / SECOND,
+            "quiet": quiet_until(self._hours(message.target), message.priority, now) is not None,
             "waited": max(0, now - message.ended) / SECOND if tried else None,
             "backoff": self._backoff(message) if tried else None,
             "failure": message.failure,
@@ -230,14 +244,17 @@ class Ucm(Manager):
 
     def _check(self, event: Event, sent: Sent) -> None:
         place = f"event {event.id}: data"
-        if sent.target not in self.settings.webhooks:
-            known = ", ".join(sorted(self.settings.webhooks)) or "none"
-            cure = f"name it below `webhooks` in elias.yaml; known are: {known}"
+        target = self.settings.targets.get(sent.target)
+        if target is None:
+            known = ", ".join(sorted(self.settings.targets)) or "none"
+            cure = f"name it below `targets` in elias.yaml; known are: {known}"
             raise Refused("no-target", f"there is no target `{sent.target}`", place=f"{place}.target", cure=cure)
         size = len(msgspec.json.encode(sent.body))
         if size > LARGEST:
             cure = "send a reference to it instead"
             raise Refused("body-too-large", f"{size} bytes, at most {LARGEST} go", place=f"{place}.body", cure=cure)
+        if not isinstance(target, Webhook):
+            Notice.of(sent.body)
         if len(self.state.queue.messages) >= MOST:
             raise Refused("queue-full", f"{MOST} messages wait already", place=place, cure="send it again later")
 
@@ -263,22 +280,24 @@ class Ucm(Manager):
     def view(self, now: int) -> dict[str, Any]:
         """targets: their queues; dead: the dead letters, newest last, to be sent again by `elias.message.resend`."""
         queue = self.state.queue
-        names = sorted({*self.settings.webhooks, *queue.targets})
+        names = sorted({*self.settings.targets, *queue.targets})
         return {
             "targets": [self._shown(name, now) for name in names],
             "dead": [_plain(dead) for dead in queue.dead.values()],
         }
 
     def _shown(self, name: str, now: int) -> dict[str, Any]:
-        target = self.state.queue.targets.get(name)
-        if target is None:
-            return {"name": name, "waiting": 0, "in_flight": 0, "delivered": 0, "breaker": "closed"}
+        """kind: empty where the settings name it no more. quiet_until: seconds since 1970, of what is not urgent."""
+        target = self.state.queue.targets.get(name, Waiting())
+        named, until = self.settings.targets.get(name), quiet_until(self._hours(name), 0, now)
         return {
             "name": name,
+            "kind": named.kind if named is not None else "",
             "waiting": target.depth - target.in_flight,
             "in_flight": target.in_flight,
             "delivered": target.delivered,
             "breaker": target.breaker(self._limit(), now),
+            "quiet_until": until // SECOND if until else None,
         }
 
 

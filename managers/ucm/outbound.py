@@ -1,39 +1,30 @@
-"""Sends one message over HTTP: the only place where UCM touches the world.
-
-The envelope is CloudEvents 1.0 in binary mode; the signature that of Standard Webhooks (HMAC-SHA256 over id, time and
-body). Only targets that the settings name are called, and no redirect is followed: a target cannot point elsewhere.
-"""
+"""Sends one message: the only place where UCM touches the world. Only targets that the settings name are spoken to."""
 
 import asyncio
-import base64
-import hashlib
-import hmac
-import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import quote
-
-import httpx
-import msgspec
 
 from federation.clock import Clock
 from federation.effects import Order
+from federation.errors import Refused
 from federation.records import Event, Outcome
-from federation.settings import Webhook
-
-LONGEST_RETRY_AFTER = 86_400.0  # seconds; a target that asks for more is asked again after a day
-CONNECTIONS = 256
+from federation.targets import AnyTarget, Email, Slack, Webhook
+from managers.ucm.channels import http, mail, slack, webhook
+from managers.ucm.channels.letter import REFUSED, UNREACHABLE, Letter, Reply
 
 
 class Outbound:
-    """The doer of `message.deliver`. read: the event that sent a message, by the message's id."""
+    """The doer of `message.deliver`.
 
-    def __init__(self, webhooks: Mapping[str, Webhook], read: Callable[[str], Awaitable[Event]], clock: Clock) -> None:
-        self.webhooks, self.read, self.clock = webhooks, read, clock
-        limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
-        self._client = httpx.AsyncClient(follow_redirects=False, timeout=None, limits=limits)  # noqa: S113 - see _send
+    read: the event that sent a message, by the message's id. page: address of the page, for links.
+    """
+
+    def __init__(
+        self, targets: Mapping[str, AnyTarget], read: Callable[[str], Awaitable[Event]], clock: Clock, page: str = ""
+    ) -> None:
+        self.targets, self.read, self.clock, self.page = targets, read, clock, page
+        self._client = http.client()
         self._sending: dict[str, asyncio.Future[Outcome]] = {}
 
     async def close(self) -> None:
@@ -56,92 +47,37 @@ class Outbound:
 
     async def _deliver(self, order: Order) -> Outcome:
         name, message = str(order.args["target"]), str(order.args["message"])
-        hook = self.webhooks.get(name)
-        if hook is None:
-            return self._failed("rejected", f"the settings name no target `{name}` any more")
-        secret = os.environ.get(hook.secret_env, "") if hook.secret_env else ""
-        if hook.secret_env and not secret:
-            return self._failed("unreachable", f"`{hook.secret_env}` is not set: the message cannot be signed")
-        event = await self.read(message)
-        body = msgspec.json.encode(event.data["body"])
+        target = self.targets.get(name)
+        if target is None:
+            return self._outcome(Reply(REFUSED, f"the settings name no target `{name}` any more"))
+        letter = Letter(message, await self.read(message), int(order.args["attempt"]))
         began = time.monotonic()
         try:
-            async with asyncio.timeout(hook.timeout):
-                response = await self._send(hook.url, _headers(message, event, order.args, body, secret), body)
+            async with asyncio.timeout(target.timeout):
+                reply = await self._send(target, letter)
         except TimeoutError:
-            return self._failed("unreachable", f"no answer within {hook.timeout:g} s")
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            return self._failed("unreachable", f"{type(error).__name__} {error}".rstrip())
-        return self._judged(response, time.monotonic() - began)
+            reply = Reply(UNREACHABLE, f"no answer within {target.timeout:g} s")
+        except Refused as error:
+            # A secret that is missing may be there at the next attempt; a body that is no notice stays one.
+            reply = Reply(UNREACHABLE if error.code == "no-secret" else REFUSED, error.message)
+        return self._outcome(reply, time.monotonic() - began)
 
-    async def _send(self, url: str, headers: dict[str, str], body: bytes) -> httpx.Response:
-        """The answer's head; what it says beside is of no interest."""
-        async with self._client.stream("POST", url, headers=headers, content=body) as response:
-            return response
+    async def _send(self, target: Webhook | Slack | Email, letter: Letter) -> Reply:
+        match target:
+            case Webhook():
+                return await webhook.send(self._client, target, letter)
+            case Slack():
+                return await slack.send(self._client, target, letter, self.page)
+            case Email():
+                return await mail.send(target, letter, self.page)
 
-    def _judged(self, response: httpx.Response, seconds: float) -> Outcome:
-        status = response.status_code
-        data: dict[str, Any] = {"at": self.clock.now(), "status": status, "seconds": round(seconds, 4)}
-        if response.is_success:
-            return Outcome("done", "", data, reward=1.0)
-        data["failure"] = failure_of(status)
-        after = retry_after(response.headers.get("retry-after"), time.time())
-        if after is not None:
-            data["retry_after"] = after
-        return Outcome("failed", f"HTTP {status}", data, reward=0.0)
-
-    def _failed(self, failure: str, detail: str) -> Outcome:
-        return Outcome("failed", detail, {"at": self.clock.now(), "failure": failure}, reward=0.0)
-
-
-def failure_of(status: int) -> str:
-    """The kind of failure that an HTTP status means (RFC 9110, RFC 6585)."""
-    if status in (408, 425, 429):
-        return "throttled"
-    return "server" if status >= 500 else "rejected"
-
-
-def retry_after(header: str | None, now: float) -> float | None:
-    """Seconds that a Retry-After header asks for, a number or a date (RFC 9110, 10.2.3); None without a sound one."""
-    if header is None:
-        return None
-    if header.isdecimal():
-        return min(float(header), LONGEST_RETRY_AFTER)
-    try:
-        seconds = parsedate_to_datetime(header).timestamp() - now
-    except ValueError:
-        return None
-    return min(max(0.0, seconds), LONGEST_RETRY_AFTER)
-
-
-def signature(secret: str, message: str, at: int, body: bytes) -> str:
-    """`v1,BASE64`. A secret that begins with `whsec_` is base64, any other is taken as it stands."""
-    key = base64.b64decode(secret.removeprefix("whsec_")) if secret.startswith("whsec_") else secret.encode()
-    signed = hmac.new(key, f"{message}.{at}.".encode() + body, hashlib.sha256)
-    return f"v1,{base64.b64encode(signed.digest()).decode()}"
-
-
-def _headers(message: str, event: Event, args: Mapping[str, Any], body: bytes, secret: str) -> dict[str, str]:
-    at = int(time.time())
-    headers = {
-        "content-type": "application/json",
-        "user-agent": "elias",
-        "ce-specversion": "1.0",
-        "ce-id": message,
-        "ce-source": _value(event.source),
-        "ce-type": _value(str(event.data.get("type", "elias.message"))),
-        "idempotency-key": message,
-        "webhook-id": message,
-        "webhook-timestamp": str(at),
-        "elias-attempt": str(args["attempt"]),
-    }
-    if event.subject:
-        headers["ce-subject"] = _value(event.subject)
-    if secret:
-        headers["webhook-signature"] = signature(secret, message, at, body)
-    return headers
-
-
-def _value(text: str) -> str:
-    """A header value as the HTTP binding of CloudEvents encodes it: what is not printable ASCII, percent-encoded."""
-    return quote(text, safe="".join(chr(c) for c in range(0x21, 0x7F) if chr(c) not in '"%'))
+    def _outcome(self, reply: Reply, seconds: float | None = None) -> Outcome:
+        data: dict[str, Any] = {"at": self.clock.now()}
+        if reply.status is not None:
+            data |= {"status": reply.status, "seconds": round(seconds or 0.0, 4)}
+        if not reply.failure:
+            return Outcome("done", reply.detail, data, reward=1.0)
+        data["failure"] = reply.failure
+        if reply.retry_after is not None:
+            data["retry_after"] = reply.retry_after
+        return Outcome("failed", reply.detail, data, reward=0.0)

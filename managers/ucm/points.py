@@ -1,9 +1,9 @@
 """The decision points of the communication manager: one message that waits, a storm of them, and a workflow's step."""
 
 from federation.points import DecisionPoint, Does, Due, Mode
+from federation.targets import PRIORITIES
 from tiki.schema import Action, Fact, Point, Setting, Type
 
-PRIORITIES = ("low", "normal", "high", "critical")
 FAILURES = ("none", "unreachable", "throttled", "server", "rejected", "lost")
 STEPS = ("validate_resources", "query_nodes", "deploy", "monitor")
 TROUBLES = ("late", "failed")
@@ -12,7 +12,7 @@ ERRORS = ("no_answer", "unreachable", "conflict", "exhausted", "refused")
 DELIVERY = DecisionPoint(
     Point(
         name="ucm.delivery",
-        version=1,
+        version=2,
         doc="A message waits for its target: send it, send it again, put it aside as dead, or let it wait?",
         facts=(
             Fact(name="target", type=Type.NAME, doc="name of the target in the settings"),
@@ -24,7 +24,12 @@ DELIVERY = DecisionPoint(
             ),
             Fact(name="sending", type=Type.FLAG, doc="an attempt at this message is on its way"),
             Fact(name="attempts", type=Type.COUNT, doc="attempts that came to an end"),
-            Fact(name="age", type=Type.DURATION, doc="time since the message was accepted"),
+            Fact(
+                name="age",
+                type=Type.DURATION,
+                doc="time since the message was accepted, or since the quiet hours ended in which it was",
+            ),
+            Fact(name="quiet", type=Type.FLAG, doc="its target has quiet hours that its priority does not pass"),
             Fact(name="waited", type=Type.DURATION, doc="time since the last attempt ended; absent before the first"),
             Fact(
                 name="backoff",
@@ -34,11 +39,11 @@ DELIVERY = DecisionPoint(
             Fact(
                 name="failure",
                 type=Type.NAME,
-                doc="how the last attempt failed: unreachable (no answer in time), throttled (408, 425, 429), "
-                "server (5xx), rejected (anything else but 2xx), lost (what came of it is not known)",
+                doc="how the last attempt failed: unreachable (no answer in time), throttled (HTTP 408, 425, 429; SMTP "
+                "4yz), server (HTTP 5xx, SMTP 421), rejected (anything else), lost (what came of it is not known)",
                 values=FAILURES,
             ),
-            Fact(name="last_status", type=Type.COUNT, doc="HTTP status of the last attempt"),
+            Fact(name="last_status", type=Type.COUNT, doc="status of the last attempt, of HTTP or SMTP"),
             Fact(name="queue_depth", type=Type.COUNT, doc="messages that wait for this target"),
             Fact(name="in_flight", type=Type.COUNT, doc="attempts on their way to this target"),
             Fact(

@@ -2,7 +2,7 @@
 
 import hashlib
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -41,6 +41,14 @@ class Message(msgspec.Struct):
     @property
     def free(self) -> bool:
         return not (self.pending or self.case)
+
+
+Rests = Callable[[Message], bool]
+"""Whether a message waits for the quiet hours of its target to end."""
+
+
+def awake(_: Message) -> bool:
+    return False
 
 
 class Dead(msgspec.Struct, frozen=True):
@@ -116,16 +124,20 @@ class Queue(msgspec.Struct):
         if len(self.dead) > DEAD_KEPT:
             del self.dead[next(iter(self.dead))]
 
-    def behind(self, message: Message) -> int:
-        """Earlier messages of its line."""
-        line = self.targets[message.target].lines[line_of(message.subject, message.id)]
-        return 0 if line[0] == message.id else line.index(message.id)
+    def behind(self, message: Message, rests: Rests = awake) -> int:
+        """Earlier messages of its line, without those that rest: what is urgent overtakes them."""
+        target = self.targets.get(message.target)
+        line = target.lines.get(line_of(message.subject, message.id), []) if target is not None else []
+        if not line or line[0] == message.id:
+            return 0
+        earlier = line[: line.index(message.id)] if message.id in self.messages else line
+        return sum(not rests(self.messages[id_]) for id_ in earlier)
 
-    def heads(self, target: str) -> Iterator[Message]:
-        """The first message of each line that nobody is busy with."""
+    def heads(self, target: str, rests: Rests = awake) -> Iterator[Message]:
+        """The first message of each line that does not rest, where nobody is busy with it."""
         for line in self.targets[target].lines.values():
-            message = self.messages[line[0]]
-            if message.free:
+            message = next((m for id_ in line if not rests(m := self.messages[id_])), None)
+            if message is not None and message.free:
                 yield message
 
 

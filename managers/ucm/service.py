@@ -22,7 +22,7 @@ class UcmService(ManagerService):
         # Here, because every process that holds a handle to this actor imports this module, and httpx is 20 MB.
         from managers.ucm.outbound import Outbound  # noqa: PLC0415
 
-        self._outbound = Outbound(self.settings.webhooks, self._sent, self.clock)
+        self._outbound = Outbound(self.settings.targets, self._sent, self.clock, self.settings.listen.page)
         path = self.settings.state / "ucm" / "effects.db"
         self._executor = Executor(
             path, {"message.deliver": self._outbound}, self.clock, FreezeFlag(self.settings.state)

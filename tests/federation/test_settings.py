@@ -9,7 +9,8 @@ from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
 from federation.errors import Refused
-from federation.settings import Settings, load, seconds
+from federation.sections import seconds
+from federation.settings import Settings, load
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "settings.md").read_text()
 
@@ -63,7 +64,33 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         ("listen:\n  prot: 8600\n", "2:3", "listen.prot: there is no such setting", "did you mean `port`?"),
         ("a: 1\nwebhook: {}\n", "1:1", "there is no such setting .and 1 more.", "`elias settings` lists"),
         ("gate:\n  caps:\n    - {atmost: 3, within: 5m}\n", "3:8", "gate.caps.0.atmost", "did you mean `at_most`?"),
-        ("webhooks:\n  chat: {url: x, timout: 1s}\n", "2:18", "webhooks.chat.timout", "did you mean `timeout`?"),
+        (
+            "targets:\n  chat: {kind: webhook, url: http://x, timout: 1s}\n",
+            "2:40",
+            "targets.chat.timout",
+            "did you mean `timeout`?",
+        ),
+        ("targets:\n  chat: {kind: slack}\n", "2:3", "targets.chat: write `url_env` or `url_file`", "lists"),
+        ("targets:\n  chat: {kind: irc}\n", "2:3", "targets.chat: a target has a `kind`: webhook", "lists"),
+        ("targets:\n  chat: {url: http://x}\n", "2:3", "targets.chat: a target has a `kind`: webhook", "lists"),
+        (
+            "targets:\n  mail: {kind: email, host: h, sender: a@b, to: [c@d], user: u}\n",
+            "2:3",
+            "a login is `user` with `password_env` or `password_file`",
+            "lists",
+        ),
+        (
+            "targets:\n  mail: {kind: email, host: h, sender: a@b, to: [c@d], user: u, password_env: P, tls: none}\n",
+            "2:3",
+            "a password does not travel in clear",
+            "lists",
+        ),
+        (
+            "targets:\n  mail: {kind: email, host: h, sender: a@b, to: [nobody]}\n",
+            "2:50",
+            "targets.mail.to.0",
+            "lists",
+        ),
         ("gate:\n  caps:\n    - {action: x/y, within: 5m}\n", "3:7", "gate.caps.0.at_most: Field required", "lists"),
         ("listen: {port: 99999}\n", "1:10", "less than or equal to 65535", "lists"),
         ("telemetry: {interval: 5 parsecs}\n", "1:13", "interval: write a duration as `30s`", "lists"),
@@ -91,12 +118,19 @@ def test_a_mistake_is_shown_with_its_place_and_a_cure(
 def sections(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, FieldInfo]]:
     """Every setting by its path; `[]` stands for an item of a list, `<name>` for a name of the user's choice."""
     for name, field in model.model_fields.items():
-        inner = [a for a in (field.annotation, *get_args(field.annotation)) if _is_model(a)]
+        inner = list(_models(field.annotation))
         if not inner or not _is_model(field.annotation):
             yield f"{path}{name}", field
         for section in inner:
             item = "" if _is_model(field.annotation) else ".<name>" if "dict" in str(field.annotation) else "[]"
             yield from sections(section, f"{path}{name}{item}.")
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if _is_model(annotation):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)
 
 
 def _is_model(annotation: Any) -> bool:
@@ -120,7 +154,8 @@ def _default(field: FieldInfo) -> str:
     return f"`{default}`"
 
 
-ROWS = [row(path, field) for path, field in sections(Settings)]
+# What several kinds of targets have is told once.
+ROWS = list(dict.fromkeys(row(path, field) for path, field in sections(Settings)))
 
 
 @pytest.mark.parametrize(("path", "field"), list(sections(Settings)), ids=lambda x: x if isinstance(x, str) else "")

@@ -1,4 +1,4 @@
-"""messages: what waits for webhooks, and dead letters sent again."""
+"""messages: what waits for targets, and dead letters sent again."""
 
 import getpass
 import uuid
@@ -20,7 +20,7 @@ def add_to(parent: typer.Typer) -> None:
 
 @app.callback()
 def messages(context: typer.Context, json_: Json = False) -> None:
-    """The targets of `webhooks` in elias.yaml with what waits for each, and the dead letters.
+    """The `targets` of elias.yaml with what waits for each, and the dead letters.
 
     Examples:
 
@@ -34,8 +34,10 @@ def messages(context: typer.Context, json_: Json = False) -> None:
     if json_:
         emit(found)
         return
-    rows = [[t["name"], t["waiting"], t["in_flight"], t["delivered"], t["breaker"]] for t in found["targets"]]
-    table(("target", "waiting", "on its way", "delivered", "breaker"), rows, "no webhooks; docs/delivery.md shows how")
+    columns = ("name", "kind", "waiting", "in_flight", "delivered", "breaker")
+    rows = [[t[column] for column in columns] for t in found["targets"]]
+    heads = ("target", "kind", "waiting", "on its way", "delivered", "breaker")
+    table(heads, rows, "no targets; docs/notifications.md shows how")
     if found["dead"]:
         print()
         columns = ("dead letter", "target", "subject", "priority", "attempts", "why")

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.settings import Webhook
+from federation.targets import AnyTarget, Webhook
 
 from .post import Post, Server
 
@@ -18,12 +18,12 @@ async def server() -> AsyncIterator[Server]:
 
 @pytest.fixture
 async def post(tmp_path: Path, server: Server) -> AsyncIterator[Post]:
-    hooks = {
-        "hook": Webhook(url=server.url, timeout=PATIENCE),
-        "other": Webhook(url=server.url, timeout=PATIENCE),
-        "signed": Webhook(url=server.url, timeout=PATIENCE, secret_env="HOOK_SECRET"),
-        "closed": Webhook(url="http://127.0.0.1:9/", timeout=PATIENCE),
-        "hasty": Webhook(url=server.url, timeout=0.2),
+    hooks: dict[str, AnyTarget] = {
+        "hook": Webhook(kind="webhook", url=server.url, timeout=PATIENCE),
+        "other": Webhook(kind="webhook", url=server.url, timeout=PATIENCE),
+        "signed": Webhook(kind="webhook", url=server.url, timeout=PATIENCE, secret_env="HOOK_SECRET"),
+        "closed": Webhook(kind="webhook", url="http://127.0.0.1:9/", timeout=PATIENCE),
+        "hasty": Webhook(kind="webhook", url=server.url, timeout=0.2),
     }
     post = Post(tmp_path, **hooks)
     yield post

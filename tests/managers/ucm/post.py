@@ -17,9 +17,12 @@ from federation.ledger.store import Store
 from federation.local import LocalFederation, points_of
 from federation.points import schemas
 from federation.records import Event, Kind
-from federation.settings import Settings, Webhook, shipped_specs
+from federation.settings import Listen, Settings, shipped_specs
+from federation.targets import AnyTarget
 from managers.ucm.manager import Ucm
 from managers.ucm.outbound import Outbound
+
+PAGE = "https://elias.example.org"
 
 
 class Got(NamedTuple):
@@ -72,17 +75,17 @@ class Server:
 
 
 class Post:
-    """`webhooks`: target -> URL."""
+    """`targets`: by name."""
 
-    def __init__(self, folder: Path, **webhooks: Webhook) -> None:
+    def __init__(self, folder: Path, **targets: AnyTarget) -> None:
         self.clock = VirtualClock()
-        self.settings = Settings(state=folder / "state", webhooks=webhooks)
+        self.settings = Settings(state=folder / "state", targets=targets, listen=Listen(url=PAGE))
         self.store = Store.open(f"sqlite:///{folder / 'ledger.db'}")
         bundle = tiki.load(shipped_specs() / "ucm", schemas(points_of([Ucm])))
         self.ucm = Ucm(self.settings)
         self.federation = LocalFederation([self.ucm], bundle, self.store, self.clock, self.settings)
         self.bundle = bundle
-        self.outbound = Outbound(webhooks, self.read, self.clock)
+        self.outbound = Outbound(targets, self.read, self.clock, PAGE)
         doers = {"message.deliver": self.outbound}
         frozen = FreezeFlag(self.settings.state)
         self.executor = Executor(folder / "effects.db", doers, self.clock, frozen)

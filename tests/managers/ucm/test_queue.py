@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from managers.ucm.outbound import failure_of, retry_after
+from managers.ucm.channels.http import failure_of, retry_after
 from managers.ucm.queue import DEAD_KEPT, Message, Queue, Target, backoff, first
 
 SECOND = 1_000_000_000

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from federation.records import Outcome
-from federation.settings import Webhook
+from federation.targets import Webhook
 from managers.uam import apps
 from managers.uam.manager import Uam
 from managers.ucm.manager import Ucm
@@ -27,8 +27,8 @@ class Operator:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder, self._patch, self._capture = folder, monkeypatch, capsys
-        webhooks = {"pager": Webhook(url="http://127.0.0.1:9/hook")}
-        self.house = House(folder, Uam, Ucm, webhooks=webhooks)
+        targets = {"pager": Webhook(kind="webhook", url="http://127.0.0.1:9/hook")}
+        self.house = House(folder, Uam, Ucm, targets=targets)
         port = self.house.settings.listen.port
         (folder / "elias.yaml").write_text(f"state: {folder}\nlisten:\n  port: {port}\n")
         self.code, self.err = 0, ""
