@@ -47,7 +47,8 @@ class Due:
 @dataclass(frozen=True)
 class DecisionPoint:
     """events: CloudEvents types that ask this point. effects: action name -> what it does; an action without one does
-    nothing. greets: the first look at a subject is put on record, whatever it finds.
+    nothing. greets: the first look at a subject is put on record, whatever it finds. critical: a mistake cannot be
+    undone, so the policy and an advisor have to agree; where they do not, or one of them is missing, a person decides.
     """
 
     schema: Point
@@ -55,6 +56,7 @@ class DecisionPoint:
     effects: Mapping[str, Does] = field(default_factory=dict)
     outcome: Due = field(default=Due(60.0, "done"))
     greets: bool = False
+    critical: bool = False
     name: str = field(init=False)
     terminal: str = field(init=False)
 
@@ -73,6 +75,7 @@ class DecisionPoint:
             "doc": self.schema.doc,
             "events": list(self.events),
             "trigger": self.schema.trigger,
+            "critical": self.critical,
             "terminal": self.terminal,
             "facts": self.schema.facts_schema(),
             "actions": [a.model_dump() for a in self.schema.actions],
