@@ -102,12 +102,12 @@ class LocalFederation:
         self.settle()
         return replies
 
-    def note(self, emission: Emission) -> None:
-        """Put a person's word (mode, freeze) on the log, through the gate."""
+    def note(self, emission: Emission, writer: str = "gate") -> None:
+        """Put a person's word (mode, freeze; a word on cases through UIM) on the log."""
         entry = Entry(emission.kind, emission.point, emission.subject, emission.decision, encode(emission.body))
-        self._commit("gate", [entry])
-        self.desks["gate"].take(entry)
-        self._commit("gate", self.desks["gate"].settle(self.clock.now()))
+        self._commit(writer, [entry])
+        self.desks[writer].take(entry)
+        self._commit(writer, self.desks[writer].settle(self.clock.now()))
         self.settle()
 
     def settle(self) -> None:
@@ -117,7 +117,9 @@ class LocalFederation:
             self._cursor = new[-1].header.seq
             for name, desk in self.desks.items():
                 mine = [
-                    r for r in new if r.header.writer != name and hears(desk.manager, r.header.kind, r.header.point)
+                    r
+                    for r in new
+                    if r.header.writer != name and hears(desk.manager, r.header.kind, r.header.point, r.body)
                 ]
                 if mine:
                     self._commit(name, desk.follow(mine, self.clock.now()))

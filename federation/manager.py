@@ -11,18 +11,20 @@ from typing import Any, ClassVar, NamedTuple
 import msgspec
 
 from federation.points import DecisionPoint
-from federation.records import Answered, Asked, Candidate, Entry, Event, Kind
+from federation.records import Answered, Asked, Candidate, Entry, Event, Kind, of_case
 from federation.settings import Settings
 
 
 class Follow(NamedTuple):
-    """Records of other writers that a manager folds too: of this kind, and of this point unless it is empty."""
+    """Records of other writers that a manager folds too: of this kind, and of this point unless it is empty. cases: of
+    these only what may concern a case; of all points."""
 
     kind: Kind
     point: str = ""
+    cases: bool = False
 
-    def matches(self, kind: str, point: str) -> bool:
-        return kind == self.kind and self.point in ("", point)
+    def matches(self, kind: str, point: str, body: bytes) -> bool:
+        return kind == self.kind and self.point in ("", point) and (not self.cases or of_case(kind, body))
 
 
 class Target(NamedTuple):
@@ -116,15 +118,19 @@ class Manager:
         return Target(node, [f"node:{node}"])
 
 
-def hears(manager: Manager, kind: str, point: str) -> bool:
-    """Whether a manager folds a record that another writer made. Everybody hears of modes, and of effects and
-    outcomes at his own points.
+EVERYBODYS = (Kind.MODE, Kind.FREEZE, Kind.CALIBRATION)
+"""Kinds of records that every manager folds, whoever wrote them."""
+
+
+def hears(manager: Manager, kind: str, point: str, body: bytes) -> bool:
+    """Whether a manager folds a record that another writer made: one that is for everybody, an effect or outcome at one
+    of its own points, what it follows.
     """
-    if kind in (Kind.MODE, Kind.FREEZE):
+    if kind in EVERYBODYS:
         return True
     if kind in (Kind.EFFECT, Kind.OUTCOME) and any(p.name == point for p in manager.points):
         return True
-    return any(f.matches(kind, point) for f in manager.follows)
+    return any(f.matches(kind, point, body) for f in manager.follows)
 
 
 _BARE: dict[str, tuple[Candidate, ...]] = {}

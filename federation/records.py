@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from federation.bundles.artefact import Signature
+from federation.policy.calibration import PointCalibration
 from tiki import Latch
 
 
@@ -29,6 +30,8 @@ class Kind(StrEnum):
     EVENT = "event"  # something observed that a manager's state needs and that decides nothing by itself
     ASKED = "asked"
     SCORED = "scored"  # what the policy said to an asked decision, and who answers it therefore
+    DRIFT = "drift"  # checks have shown that the policy's promise does not hold at a point any more
+    CALIBRATION = "calibration"  # a policy was calibrated anew at a point
     ADVISED = "advised"  # what an advisor said to an asked decision, and who answers it therefore
     ANSWERED = "answered"
     EFFECT = "effect"  # the gate's verdict on an answered decision
@@ -159,9 +162,10 @@ class Scored(msgspec.Struct, frozen=True, gc=False):
     to 1. choice: index into the asked candidates. confidence: calibrated probability that the choice is right;
     threshold: from which the policy decides alone; null: it may not. tier: who answers: policy, operator or fallback.
     max_error: the share of wrong answers that the spec allows. calibration: the number of the policy's calibration at
-    this point, 0 without one. audit: the policy would have answered, and is checked by
-    the next tier instead. propensities: of the offered candidates, that
-    each was going to be chosen, the exploration included; empty where the policy does not answer. at: ledger time (ns).
+    this point, 0 without one. audit: the policy would have answered, and is checked by the next tier instead.
+    propensities: of the offered candidates, that each was going to be taken, the exploration included; empty where the
+    policy does not answer. at: ledger time (ns). draw: uniform in [0, 1), by which `propensities` say what is taken
+    (`federation.policy.exploration.taken`); 1: the choice is.
     """
 
     policy: str
@@ -179,6 +183,43 @@ class Scored(msgspec.Struct, frozen=True, gc=False):
     calibration: int = 0
     audit: bool = False
     propensities: list[float] = []
+    draw: float = 1.0
+    v: int = 1
+
+
+class Drift(msgspec.Struct, frozen=True, gc=False):
+    """The promise of a policy at a point is taken for broken: it decides nothing alone there until it is calibrated
+    anew.
+
+    policy, version: of which policy and of the point. calibration: the number of the one that is broken. max_error: the
+    share of wrong answers promised. checked, wrong: answers since that calibration. at: ledger time (ns).
+    """
+
+    policy: str
+    version: int
+    calibration: int
+    max_error: float
+    checked: int
+    wrong: int
+    at: int
+    v: int = 1
+
+
+class Recalibrated(msgspec.Struct, frozen=True, gc=False):
+    """A policy's calibration at a point from what the ledger held: in force from this record on.
+
+    digest: SHA-256 over the other fields, as hex, which names it. evidence: SHA-256 over the records that it was fitted
+    and tested on. after, upto: between which records these are. enough: whether it lets the policy decide alone again
+    under the `max_error` that was broken.
+    """
+
+    digest: str
+    policy: str
+    calibration: PointCalibration
+    evidence: str
+    after: int
+    upto: int
+    enough: bool
     v: int = 1
 
 
@@ -336,6 +377,19 @@ class BundleText(msgspec.Struct, frozen=True, gc=False):
     uncovered: dict[str, str] = {}
 
 
+def of_case(kind: str, body: bytes) -> bool:
+    """Whether a record may concern a case: not if it was answered by a rule, or asked for one. Quick, for every record
+    of the log is looked at. The last such key is the record's own; those before it may stand in the event's data.
+    """
+    if kind == Kind.ASKED:
+        return not body.startswith(b'"', body.rfind(_WAITS) + len(_WAITS))
+    if kind == Kind.ANSWERED:
+        return not body.startswith(b'rule"', body.rfind(_TIER) + len(_TIER))
+    return True
+
+
+_WAITS, _TIER = b'"waits":"', b'"tier":"'
+
 encode = msgspec.json.Encoder().encode
 
 _DECODERS: Mapping[str, msgspec.json.Decoder[Any]] = {
@@ -343,6 +397,8 @@ _DECODERS: Mapping[str, msgspec.json.Decoder[Any]] = {
     for kind, body in {
         Kind.ASKED: Asked,
         Kind.SCORED: Scored,
+        Kind.DRIFT: Drift,
+        Kind.CALIBRATION: Recalibrated,
         Kind.ADVISED: Advised,
         Kind.ANSWERED: Answered,
         Kind.EFFECT: Effect,

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from federation import strictyaml
 from federation.errors import Refused
+from federation.escalation import Escalation
 from federation.sections import DAYS, Day, Duration, Zone
 from federation.sections import Section as _Section
 from federation.targets import AnyTarget, located
@@ -198,6 +199,12 @@ class Settings(_Section):
     policy: PolicySettings = PolicySettings()
     targets: dict[str, AnyTarget] = Field({})
     """Outbound targets by name: nothing else is sent to."""
+    escalation: Escalation = Escalation()
+
+    @model_validator(mode="after")
+    def _people_are_reached(self) -> Self:
+        self.escalation.check_targets(self.targets)
+        return self
 
     @property
     def ledger_url(self) -> str:

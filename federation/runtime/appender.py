@@ -16,7 +16,7 @@ from federation.clock import SECOND, SystemClock
 from federation.errors import EliasError, Fenced, Temporary
 from federation.ledger.appender import Appender, Batch, Receipt
 from federation.ledger.store import Store
-from federation.records import Header, Record
+from federation.records import Header, Record, of_case
 from federation.runtime.service import Service
 from federation.settings import Settings
 
@@ -27,15 +27,21 @@ _push = msgspec.msgpack.Encoder()
 
 
 class Filter(msgspec.Struct, frozen=True):
-    """The records that a follower wants: of these kinds from anybody, of those (kind, point) pairs, and of these
-    points.
+    """The records that a follower wants: of these kinds from anybody, of those (kind, point) pairs, and of the kinds
+    `cases` what may concern a case.
     """
 
     kinds: frozenset[str]
     pairs: frozenset[tuple[str, str]]
+    cases: frozenset[str]
 
-    def wants(self, kind: str, point: str) -> bool:
-        return kind in self.kinds or (kind, point) in self.pairs
+    def may_want(self, kind: str, point: str) -> bool:
+        return kind in self.kinds or kind in self.cases or (kind, point) in self.pairs
+
+    def wants(self, kind: str, point: str, body: bytes) -> bool:
+        if kind in self.kinds or (kind, point) in self.pairs:
+            return True
+        return kind in self.cases and of_case(kind, body)
 
 
 class _Follower:
@@ -86,10 +92,12 @@ class AppenderService(Service):
         incarnation = await self._in_thread(lambda: self.appender.register(writer, info))
         return incarnation, self.appender.epoch
 
-    async def follow(self, writer: str, actor: str, kinds: list[str], pairs: list[tuple[str, str]]) -> tuple[int, int]:
+    async def follow(
+        self, writer: str, actor: str, kinds: list[str], pairs: list[tuple[str, str]], cases: list[str]
+    ) -> tuple[int, int]:
         """Push what matches to `actor` from now on; the epoch and the size of the ledger at this moment."""
         await self._opened.wait()
-        wanted = Filter(frozenset(kinds), frozenset(pairs))
+        wanted = Filter(frozenset(kinds), frozenset(pairs), frozenset(cases))
         self._followers[writer] = _Follower(ray.get_actor(actor), wanted)
         return self.appender.epoch, self.appender.head.size
 
@@ -165,7 +173,7 @@ class AppenderService(Service):
             records = [
                 record
                 for (batch, receipt), there in zip(committed, kinds, strict=True)
-                if batch.writer != name and any(follower.wanted.wants(*pair) for pair in there)
+                if batch.writer != name and any(follower.wanted.may_want(*pair) for pair in there)
                 for record in _matching(batch, receipt, follower.wanted)
             ]
             if records:
@@ -195,7 +203,7 @@ class AppenderService(Service):
             self.log.warning("no tick: %s", error)
             return
         for follower in self._followers.values():
-            follower.handle.tick.remote(follower.pushes, receipt.time)
+            follower.handle.tick.remote(follower.pushes, receipt.time, receipt.last)
 
     async def _renew_loop(self) -> None:
         while True:
@@ -235,5 +243,5 @@ def _matching(batch: Batch, receipt: Receipt, wanted: Filter) -> list[Record]:
             e.body,
         )
         for i, e in enumerate(batch.entries)
-        if wanted.wants(e.kind, e.point)
+        if wanted.wants(e.kind, e.point, e.body)
     ]

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import heapq
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Any
 
@@ -19,10 +19,10 @@ from federation.errors import Bug, EliasError, Temporary
 from federation.figures import Figures
 from federation.ledger.appender import Batch
 from federation.ledger.store import Store
-from federation.manager import Manager
+from federation.manager import EVERYBODYS, Manager
 from federation.points import schemas
 from federation.policy.tier import Tier
-from federation.records import Entry, Event, Kind, Record, encode
+from federation.records import Entry, Event, Kind, Record, encode, of_case
 from federation.replies import Rejected, Reply
 from federation.runtime import direct
 from federation.runtime.consulting import Consulting
@@ -65,6 +65,7 @@ class ManagerService(Service):
         self._line: direct.Line | None = None  # to the appender, if it is on this node
         self._following = asyncio.Event()
         self._pushes = 0
+        self._caught_up = False  # with what was committed before this appender began to push
         self._own = self._followed = self._saved = 0
         self._wake: int | None = None
         self._batch_number = 0
@@ -123,12 +124,15 @@ class ManagerService(Service):
 
     def _catch_up(self) -> None:
         """Fold what the ledger holds beyond what was folded; events that it raises are decided with the next job."""
-        kinds, pairs = self._wanted()
+        kinds, pairs, cases = self._wanted()
         points = [p.name for p in self.desk.manager.points]
-        streams = [
+        streams: list[Iterable[Record]] = [
             self.store.read(after=self._own, points=points),
             self.store.read(after=self._followed, kinds=sorted(kinds)),
         ]
+        if cases:
+            there = self.store.read(after=self._followed, kinds=sorted(cases))
+            streams.append(record for record in there if of_case(record.header.kind, record.body))
         for kind, point in sorted(pairs):
             streams.append(self.store.read(after=self._followed, kinds=[kind], points=[point]))
         last = 0
@@ -173,12 +177,12 @@ class ManagerService(Service):
 
     async def _follow_loop(self) -> None:
         """Be pushed what this manager follows, by whichever appender is alive."""
-        kinds, pairs = self._wanted()
+        kinds, pairs, cases = self._wanted()
         while True:
-            self._pushes, self._wake = 0, None
+            self._pushes, self._wake, self._caught_up = 0, None, False
             try:
                 self.epoch, _ = await self._appender(
-                    "follow", self.name, actor_name(self.name), sorted(kinds), sorted(pairs)
+                    "follow", self.name, actor_name(self.name), sorted(kinds), sorted(pairs), sorted(cases)
                 )
                 await self._connect()
                 await self.do(self._catching_up)
@@ -203,16 +207,18 @@ class ManagerService(Service):
 
     def _catching_up(self, now: int) -> tuple[list[Entry], Any]:
         self._catch_up()
+        self._caught_up = True
         return self.desk.settle(now), None
 
-    def _wanted(self) -> tuple[set[str], set[tuple[str, str]]]:
+    def _wanted(self) -> tuple[set[str], set[tuple[str, str]], set[str]]:
+        """Kinds, pairs of kind and point, and kinds of which only what may concern a case."""
         manager = self.desk.manager
-        kinds = {Kind.MODE.value, Kind.FREEZE.value, Kind.BUNDLE.value} | {
-            f.kind.value for f in manager.follows if not f.point
+        kinds = {kind.value for kind in (*EVERYBODYS, Kind.BUNDLE)} | {
+            f.kind.value for f in manager.follows if not f.point and not f.cases
         }
         pairs = {(f.kind.value, f.point) for f in manager.follows if f.point}
         pairs |= {(k.value, p.name) for k in (Kind.EFFECT, Kind.OUTCOME) for p in manager.points}
-        return kinds, pairs
+        return kinds, pairs, {f.kind.value for f in manager.follows if f.cases}
 
     # -- what others call --------------------------------------------------------------------------------------------
 
@@ -239,7 +245,7 @@ class ManagerService(Service):
         self._pushes = number + 1
 
         def work(now: int) -> tuple[list[Entry], Any]:
-            if not complete:
+            if not (complete and self._caught_up):
                 self._catch_up()
             for record in records:
                 self._absorb(record)
@@ -247,14 +253,17 @@ class ManagerService(Service):
 
         await self.do(work)
 
-    async def tick(self, number: int, time: int) -> None:
-        """Ledger time has passed; `number` tells whether a push was missed."""
+    async def tick(self, number: int, time: int, seq: int) -> None:
+        """Ledger time has passed; `number` tells whether a push was missed. seq: of the tick's record, up to which what
+        this manager follows is folded therefore.
+        """
         missed = number > self._pushes
         self._pushes = max(self._pushes, number)
 
         def work(now: int) -> tuple[list[Entry], Any]:
-            if missed:
+            if missed or not self._caught_up:
                 self._catch_up()
+            self._followed = max(self._followed, seq)
             return self.desk.tick(max(now, time)), None
 
         await self.do(work)
@@ -295,7 +304,7 @@ class ManagerService(Service):
                 "consulted": self._consulting.seconds.plain(),
                 "audits": {
                     point: {"checked": audit.checked, "wrong": audit.wrong, "broken": audit.broken}
-                    for point, audit in self.desk.state.counsel.audits.items()
+                    for point, audit in self.desk.counsel.audits().items()
                 },
             },
         }

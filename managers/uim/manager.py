@@ -1,17 +1,21 @@
-"""UIM's own decisions: which addresses are still listened to, and how far a new version goes."""
+"""UIM: the book of cases, and its own decisions: which addresses are still listened to, and how far a new version
+goes.
+"""
 
 import ipaddress
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
 from federation.clock import SECOND
-from federation.manager import Manager, Target
+from federation.gate import Gate
+from federation.manager import Follow, Manager, Target
 from federation.points import DecisionPoint
 from federation.records import Answered, Asked, Candidate, Entry, Event, Kind
 from federation.settings import Settings
+from managers.uim.cases.book import Book, BookState
 from managers.uim.points import ACCESS, POINTS, ROLLOUT
 from managers.uim.rollout import rollout_candidates
 from tiki.schema import Type
@@ -23,21 +27,33 @@ FAILURES = 100  # failures remembered of an address: far more than any limit tha
 
 
 class UimState(msgspec.Struct):
-    """blocked: addresses that are not listened to. doing: effects under way, decision -> action."""
+    """blocked: addresses that are not listened to. doing: effects under way, decision -> action. book: of cases."""
 
     blocked: list[str] = []
     doing: dict[str, str] = {}
+    book: BookState = msgspec.field(default_factory=BookState)
 
 
 class Uim(Manager):
     name = "uim"
     points = POINTS
+    follows: ClassVar[tuple[Follow, ...]] = (
+        *(Follow(kind, cases=True) for kind in (Kind.ASKED, Kind.SCORED, Kind.ADVISED, Kind.ANSWERED)),
+        Follow(Kind.CASE),
+    )
     State = UimState
     state: UimState
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, house: Mapping[str, DecisionPoint] | None = None) -> None:
+        """house: every decision point whose cases are looked after; none: those of UIM and of the gate."""
         super().__init__(settings)
+        self.house = house or {point.name: point for point in (*POINTS, *Gate.points)}
+        self.book = Book(self.state.book, settings.escalation, self.house)
         self.failures: OrderedDict[str, deque[int]] = OrderedDict()  # times (ns) of wrong tokens, in memory alone
+
+    def load(self, state: UimState) -> None:
+        super().load(state)
+        self.book = Book(state.book, self.settings.escalation, self.house)
 
     def facts(self, point: DecisionPoint, event: Event, now: int) -> dict[str, Any]:
         if point is ROLLOUT:
@@ -71,6 +87,7 @@ class Uim(Manager):
             yield _event(address, now)
 
     def fold(self, entry: Entry, body: Any) -> None:
+        self.book.fold(entry, body)
         if entry.point != ACCESS.name:
             return
         if entry.kind == Kind.ANSWERED:

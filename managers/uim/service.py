@@ -8,9 +8,10 @@ import msgspec
 
 from federation.effects import Executor, FreezeFlag, Order
 from federation.errors import EliasError, Refused
+from federation.records import Access, Entry, Kind, encode
 from federation.runtime.manager import ManagerService
 from federation.settings import Listen
-from managers.uim.blocks import Access
+from managers.uim.blocks import Access as Blocks
 from managers.uim.manager import Uim
 
 if TYPE_CHECKING:
@@ -27,12 +28,15 @@ class UimService(ManagerService):
         folder = self.settings.state / "uim"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         frozen = FreezeFlag(self.settings.state)
-        self._executor = Executor(folder / "effects.db", {"uim.access": Access()}, self.clock, frozen)
+        self._executor = Executor(folder / "effects.db", {"uim.access": Blocks()}, self.clock, frozen)
         # Here, because every process that holds a handle to this actor imports this module, and FastAPI is 40 MB.
         from managers.uim import serving  # noqa: PLC0415
 
-        self._server = serving.server(self, refused=self._refused, blocked=self._blocked)
+        self._server = serving.server(self, book=lambda: self._uim.book, refused=self._refused, blocked=self._blocked, audit=self._audit)
         self._serving = self.spawn(self._server.serve([listening(self.settings.listen)]))
+
+    def make(self) -> Uim:
+        return Uim(self.settings, self.roster.points)
 
     async def drain(self) -> None:
         """Answer what is being asked, then close."""
@@ -53,6 +57,10 @@ class UimService(ManagerService):
 
     def _blocked(self, address: str) -> bool:
         return address in self._uim.state.blocked
+
+    async def _audit(self, word: Access) -> None:
+        entry = Entry(Kind.ACCESS, "", "", "", encode(word))
+        await self.do(lambda now: ([entry], None))
 
     def _refused(self, address: str) -> None:
         self.spawn(self._note_refusal(address))

@@ -1,20 +1,29 @@
 """The HTTP server of UIM, and what it is given to answer with."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import uvicorn
 
+from federation.records import Access
 from federation.runtime.link import RayLink
 from federation.runtime.manager import ManagerService
 from managers.uim import logs, tokens
 from managers.uim.api import app
 from managers.uim.api.context import Context
+from managers.uim.cases.book import Book
 
 
 def server(
-    service: ManagerService, *, refused: Callable[[str], None], blocked: Callable[[str], bool]
+    service: ManagerService,
+    *,
+    book: Callable[[], Book],
+    refused: Callable[[str], None],
+    blocked: Callable[[str], bool],
+    audit: Callable[[Access], Awaitable[None]],
 ) -> uvicorn.Server:
-    """The server of the API and the page, not serving yet. refused: told of the address of each wrong token."""
+    """The server of the API and the page, not serving yet. book: the cases as they stand. refused: told of the address
+    of each wrong token. audit: puts on record who came in, or changed something.
+    """
     settings = service.settings
     context = Context(
         settings=settings,
@@ -25,8 +34,10 @@ def server(
         clock=service.clock,
         token=tokens.make(settings.state),
         logs=lambda job: logs.follow(settings.state, job),
+        book=book,
         refused=refused,
         blocked=blocked,
+        audit=audit,
     )
     return uvicorn.Server(
         uvicorn.Config(

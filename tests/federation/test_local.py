@@ -26,7 +26,7 @@ async def test_a_gate_rebuilt_from_what_it_follows_sends_nothing_again_that_has_
     gate = Gate(lab.settings)
     desk = Desk(gate, bundle(), lab.store)
     for record in lab.store.read():
-        if record.header.point in desk.points or hears(gate, record.header.kind, record.header.point):
+        if record.header.point in desk.points or hears(gate, record.header.kind, record.header.point, record.body):
             desk.absorb(record)
     assert [wish.subject for wish in gate.state.released.values()] == ["f2"]
     assert gate.state == lab.federation.gate.state

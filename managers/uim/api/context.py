@@ -1,6 +1,6 @@
 """What the handlers of the API stand on."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
@@ -9,9 +9,12 @@ from starlette.requests import Request
 from federation.clock import Clock
 from federation.ledger.store import Store
 from federation.points import DecisionPoint
+from federation.records import Access
 from federation.runtime.link import Link
 from federation.settings import Settings
+from managers.uim.access.entrance import Entrance
 from managers.uim.api.lanes import Lanes
+from managers.uim.cases.book import Book
 from managers.uim.reading import Reader
 
 
@@ -29,13 +32,17 @@ class Context:
     clock: Clock
     token: str
     logs: Callable[[str], AsyncIterator[str]]
+    book: Callable[[], Book]
     refused: Callable[[str], None]
     blocked: Callable[[str], bool]
+    audit: Callable[[Access], Awaitable[None]]
+    access: Entrance = field(init=False)
     lanes: Lanes = field(init=False)
     reader: Reader = field(init=False)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
 
     def __post_init__(self) -> None:
+        self.access = Entrance(self.settings, self.clock, self.token)
         # What the gate asks, it asks itself: from outside it would be a way around it.
         self.lanes = Lanes(self.link, [p for p in self.points.values() if p.schema.manager != "gate"])
         self.reader = Reader(self.store, self.points)

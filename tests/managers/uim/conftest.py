@@ -22,7 +22,7 @@ from federation.ledger.store import Store
 from federation.local import LocalFederation, points_of
 from federation.manager import Emission, Manager
 from federation.points import DecisionPoint, Does, Mode
-from federation.records import Event, Kind, encode
+from federation.records import Access, Event, Kind, encode
 from federation.records import Mode as ModeBody
 from federation.settings import Listen, Settings, shipped_specs
 from managers.uim import tokens
@@ -166,7 +166,7 @@ class House:
         self.clock = VirtualClock()
         self.store = Store.open(str(state / "ledger.db"))
         self.points = points_of([Demo, Uim, *others])
-        self.uim = Uim(self.settings)
+        self.uim = Uim(self.settings, self.points)
         folders = [manager.name for manager in others] + (["gate"] if others else [])
         texts = sources() + [t for name in folders for t in tiki.read_directory(shipped_specs() / name, f"{name}/")]
         bundle = tiki.build(texts, {name: p.schema for name, p in self.points.items()})
@@ -184,8 +184,10 @@ class House:
             clock=self.clock,
             token=self.token,
             logs=_logs,
+            book=lambda: self.uim.book,
             refused=self.refused.append,
             blocked=lambda address: address in self.uim.state.blocked,
+            audit=self.audit,
         )
         port = self.settings.listen.port
         config = uvicorn.Config(app.create(context), port=port, lifespan="off", log_config=None, ws="none")
@@ -194,6 +196,10 @@ class House:
         self.thread.start()
         self.url = f"http://127.0.0.1:{port}"
         until(lambda: self.server.started)
+
+    async def audit(self, word: Access) -> None:
+        with self.link.lock:
+            self.federation.note(Emission(Kind.ACCESS, "", "", "", word))
 
     def client(self, **options: Any) -> httpx.Client:
         headers = {"Authorization": f"Bearer {self.token}"} | options.pop("headers", {})

@@ -1,0 +1,343 @@
+"""The book of cases: a fold over the log, and what people read of it.
+
+A case is in the book from the moment it waits for a person, whichever manager asked; it leaves with its answer. Alike
+cases that open close together are one group, and what people say (who has it, when to ask again) they say of groups.
+All of it follows from records, so a restarted UIM has the same book.
+"""
+
+from bisect import bisect_left, bisect_right, insort
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, NamedTuple, cast
+
+import msgspec
+
+from federation import decide
+from federation.clock import SECOND
+from federation.escalation import Escalation
+from federation.points import DecisionPoint
+from federation.records import Advised, Answered, Asked, CaseWord, Entry, Scored
+from federation.targets import Priority
+from managers.uim.cases.case import WORDS, Case, Closed, Group, Option
+from managers.uim.cases.priority import RANK, alike, due, priority
+
+CLOSED_KEPT = 5000  # cases that were answered, so that a late answer finds its group
+OPEN_KEPT = 50_000  # open cases; more are left to their time-outs, and to whoever knows their id
+
+
+class BookState(msgspec.Struct):
+    """cases: those that wait for an operator, by id. consulting: those that wait for the policy or an advisor. groups:
+    by id, also those whose cases are closed but not forgotten. newest: what is alike -> the group that grows. at: the
+    newest ledger time (ns) that a folded record tells. left_out: cases for which there was no room."""
+
+    cases: dict[str, Case] = {}
+    consulting: dict[str, Case] = {}
+    groups: dict[str, Group] = {}
+    closed: dict[str, Closed] = {}
+    newest: dict[str, str] = {}
+    at: int = 0
+    left_out: int = 0
+
+
+class Wanted(NamedTuple):
+    """Which groups; empty: any. state: `open` (awake), `snoozed`, or empty for both. after: `next` of the page
+    before."""
+
+    manager: str = ""
+    point: str = ""
+    priority: str = ""
+    holder: str = ""
+    state: str = ""
+    after: str = ""
+    limit: int = 50
+
+    def fits(self, group: Group) -> bool:
+        return (
+            self.manager in ("", group.manager)
+            and self.point in ("", group.point)
+            and self.priority in ("", group.priority)
+            and self.holder in ("", group.holder)
+            and self.state in ("", "snoozed" if group.snoozed else "open")
+        )
+
+
+class Page(NamedTuple):
+    """The most urgent first, of these the oldest. next: the `after` of the next page; empty: there is none."""
+
+    groups: list[Group]
+    next: str = ""
+
+
+class Counts(NamedTuple):
+    """cases, groups: open ones. overdue, unclaimed, snoozed: groups. By priority and by manager: cases."""
+
+    cases: int
+    groups: int
+    unclaimed: int
+    overdue: int
+    snoozed: int
+    by_priority: dict[str, int]
+    by_manager: dict[str, int]
+
+
+_Place = tuple[int, int, str]  # where a group stands in the queue: rank, opened, id
+
+
+class Book:
+    """points: the decision points of the house; a case of any other is not in the book."""
+
+    def __init__(self, state: BookState, escalation: Escalation, points: Mapping[str, DecisionPoint]) -> None:
+        self.state = state
+        self.escalation = escalation
+        self.points = points
+        self._queue: list[_Place] = sorted(_place(g) for g in state.groups.values() if g.cases)
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    def page(self, wanted: Wanted) -> Page:
+        """Open groups. A cursor stays good while groups come and go."""
+        found: list[Group] = []
+        for place in self._queue[self._start(wanted.after) :]:
+            group = self.state.groups[place[2]]
+            if wanted.fits(group):
+                if len(found) == wanted.limit:
+                    return Page(found, _cursor(found[-1]))
+                found.append(group)
+        return Page(found)
+
+    def group(self, id: str) -> Group | None:
+        """By its own id or that of any case of it, open or closed and not forgotten."""
+        case = self.state.cases.get(id) or self.state.closed.get(id)
+        return self.state.groups.get(case.group if case else id)
+
+    def case(self, id: str) -> Case | None:
+        """An open case."""
+        return self.state.cases.get(id)
+
+    def cases(self, group: Group, after: str = "", limit: int = 50) -> tuple[list[Case], str]:
+        """Open cases of a group, the oldest first, and the `after` of the next page; empty: there is none."""
+        order = sorted((opened, id) for id, opened in group.cases.items())
+        start = bisect_right(order, _position(after)) if after else 0
+        found = [self.state.cases[id] for _, id in order[start : start + limit]]
+        more = start + limit < len(order)
+        return found, f"{found[-1].opened} {found[-1].id}" if more else ""
+
+    def until(self, group: Group) -> int:
+        """When the oldest case of an open group is answered by its time-out; ledger time, ns."""
+        return self.state.cases[next(iter(group.cases))].until
+
+    def counts(self, now: int) -> Counts:
+        """now: ledger time, ns."""
+        groups = [self.state.groups[id] for *_, id in self._queue]
+        by_priority, by_manager = Counter[str](), Counter[str]()
+        for group in groups:
+            by_priority[group.priority] += len(group.cases)
+            by_manager[group.manager] += len(group.cases)
+        return Counts(
+            cases=len(self.state.cases),
+            groups=len(groups),
+            unclaimed=sum(not group.holder for group in groups),
+            overdue=sum(group.due <= now for group in groups),
+            snoozed=sum(group.snoozed > 0 for group in groups),
+            by_priority=dict(by_priority),
+            by_manager=dict(sorted(by_manager.items())),
+        )
+
+    def _start(self, after: str) -> int:
+        if not after:
+            return 0
+        rank, _, rest = after.partition(" ")
+        return bisect_right(self._queue, (int(rank), *_position(rest)))
+
+    # -- folding -----------------------------------------------------------------------------------------------------
+
+    def fold(self, entry: Entry, body: Any) -> str | None:
+        """Take a record; the id of the group that it changed."""
+        match body:
+            case Asked() if body.waits and entry.point in self.points:
+                return self._asked(entry, body)
+            case Scored() | Advised():
+                return self._proposed(entry.decision, body)
+            case Answered():
+                return self._answered(entry.decision, body)
+            case CaseWord():
+                return self._said(entry.decision, body)
+        return None
+
+    def _asked(self, entry: Entry, asked: Asked) -> str | None:
+        self.state.at = max(self.state.at, asked.at)
+        case = self._case(entry, asked)
+        if len(self.state.cases) >= OPEN_KEPT:
+            self.state.left_out += 1
+            return None
+        if case.tier != "operator":
+            self.state.consulting[case.id] = case
+            return None
+        return self._open(case)
+
+    def _case(self, entry: Entry, asked: Asked) -> Case:
+        terminal = self.points[entry.point].terminal
+        offered = decide.offered(asked, terminal)
+        options = [Option(i, asked.candidates[i].action, asked.candidates[i].args) for i in offered]
+        actions = list(dict.fromkeys(option.action for option in options))
+        doing = [n for n, option in enumerate(options) if option.action != terminal]
+        return Case(
+            id=entry.decision,
+            point=entry.point,
+            subject=entry.subject,
+            attempt=asked.attempt,
+            opened=asked.at,
+            until=asked.until,
+            clause=asked.clause,
+            reason=asked.reason,
+            tier=asked.waits,
+            priority=priority(self.escalation, self.points, entry.point, asked, actions),
+            options=options,
+            alike=alike(entry.point, asked, actions),
+            proposed=doing[0] if len(doing) == 1 else -1,
+        )
+
+    def _proposed(self, decision: str, said: Scored | Advised) -> str | None:
+        self.state.at = max(self.state.at, said.at)
+        case = self.state.consulting.get(decision) or self.state.cases.get(decision)
+        if case is None:
+            return None
+        if said.choice is not None:
+            chosen = (n for n, option in enumerate(case.options) if option.candidate == said.choice)
+            case.proposed = next(chosen, case.proposed)
+            case.proposer = "policy" if isinstance(said, Scored) else "advisor"
+            case.confidence = said.confidence
+        case.reason = said.reason or case.reason
+        if decision in self.state.consulting and said.tier == "operator":
+            del self.state.consulting[decision]
+            case.tier = said.tier
+            return self._open(case)
+        return None
+
+    def _answered(self, decision: str, answered: Answered) -> str | None:
+        self.state.consulting.pop(decision, None)
+        case = self.state.cases.pop(decision, None)
+        if case is None:
+            return None
+        group = self.state.groups[case.group]
+        del group.cases[decision]
+        group.answered += 1
+        if answered.by == group.holder:
+            group.spoken = max(group.spoken, self.state.at)
+        if not group.cases:
+            self._leave(group)
+        self._keep(case, answered)
+        return group.id
+
+    def _keep(self, case: Case, answered: Answered) -> None:
+        """Remember how a case ended, and forget the one that ended first."""
+        closed = self.state.closed
+        self._drop(case.id)  # one that was asked again is as new as its last answer
+        closed[case.id] = Closed(case.group, case.subject, answered.action, answered.tier, answered.by)
+        self.state.groups[case.group].kept += 1
+        if len(closed) > CLOSED_KEPT:
+            self._drop(next(iter(closed)))
+
+    def _drop(self, decision: str) -> None:
+        ended = self.state.closed.pop(decision, None)
+        if ended is None:
+            return
+        group = self.state.groups[ended.group]
+        group.kept -= 1
+        if not group.cases and not group.kept:
+            del self.state.groups[group.id]
+            if self.state.newest.get(group.alike) == group.id:
+                del self.state.newest[group.alike]
+
+    # -- groups ------------------------------------------------------------------------------------------------------
+
+    def _open(self, case: Case) -> str:
+        state = self.state
+        before = state.closed.get(case.id)
+        group = state.groups.get(before.group if before else state.newest.get(case.alike, ""))
+        near = group is not None and group.cases and case.opened - group.latest <= self._within()
+        if group is None or not (before or near):
+            group = self._found(case)
+        elif group.cases:
+            self._leave(group)
+        if RANK[case.priority] < RANK[group.priority]:
+            group.priority, group.snoozed = case.priority, 0
+            group.due = min(group.due, due(self.escalation, case.priority, case.opened))
+            group.escalate(case.opened)
+        case.group = group.id
+        group.cases[case.id] = case.opened
+        group.latest = max(group.latest, case.opened)
+        state.cases[case.id] = case
+        insort(self._queue, _place(group))
+        return group.id
+
+    def _found(self, case: Case) -> Group:
+        """A new group."""
+        actions = list(dict.fromkeys(option.action for option in case.options))
+        by = due(self.escalation, case.priority, case.opened)
+        group = Group(case.id, case.alike, case.point, case.clause, actions, case.priority, case.opened, by)
+        group.since = case.opened
+        self.state.groups[group.id] = group
+        self.state.newest[case.alike] = group.id
+        return group
+
+    def _within(self) -> int:
+        return round(self.escalation.group_within * SECOND)
+
+    def _leave(self, group: Group) -> None:
+        """It has no place in the queue, for now or for good."""
+        at = bisect_left(self._queue, _place(group))
+        if at < len(self._queue) and self._queue[at] == _place(group):
+            del self._queue[at]
+
+    # -- what was said -----------------------------------------------------------------------------------------------
+
+    def _said(self, id: str, word: CaseWord) -> str | None:
+        self.state.at = max(self.state.at, word.at)
+        group = self.state.groups.get(id)
+        if group is None:
+            return None
+        group.words = [*group.words[1 - WORDS :], word]
+        if word.by == group.holder:
+            group.spoken = word.at
+        match word.what:
+            case "acknowledged":
+                group.holder, group.acknowledged, group.spoken, group.snoozed = word.by, True, word.at, 0
+            case "assigned" | "delegated":
+                group.holder, group.chain = word.to, word.through or group.chain
+                group.acknowledged, group.spoken, group.snoozed = word.to == word.by, word.at, 0
+                group.escalate(word.at)
+            case "released" | "returned":
+                group.holder, group.acknowledged = "", False
+                group.escalate(word.at)
+            case "snoozed":
+                group.snoozed = word.until
+            case "woken":
+                group.snoozed, group.acknowledged, group.spoken = 0, False, word.at
+                group.escalate(word.at)
+            case "raised":
+                self._raise(group, word)
+            case "notified" | "unsent":
+                group.step = max(group.step, word.step + 1)
+        return group.id
+
+    def _raise(self, group: Group, word: CaseWord) -> None:
+        self._leave(group)
+        group.priority, group.raised = cast(Priority, word.to), True
+        if group.cases:
+            insort(self._queue, _place(group))
+        if not group.acknowledged:
+            group.escalate(word.at)
+
+
+def _place(group: Group) -> _Place:
+    return RANK[group.priority], group.opened, group.id
+
+
+def _cursor(group: Group) -> str:
+    return " ".join(map(str, _place(group)))
+
+
+def _position(cursor: str) -> tuple[int, str]:
+    opened, _, id = cursor.partition(" ")
+    return int(opened), id
