@@ -13,9 +13,10 @@ from tiki.document import TESTS, Document
 from tiki.examples import Example, ExampleResult, run_example
 from tiki.findings import BUDGET, find, quick, sound
 from tiki.groups import Checked, Group, check_group, groups
+from tiki.limits import LARGEST
 from tiki.merge import OVERLAYS, Merged, Placed, place
 from tiki.program import Program
-from tiki.read import LARGEST, read
+from tiki.read import read
 from tiki.schema import Point
 
 

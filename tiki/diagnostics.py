@@ -1,7 +1,7 @@
 """What is wrong with a text: a code, a place, a message, and what to write instead."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 MOST = 200
@@ -35,16 +35,48 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class Anchor:
+    """Where a block of a file begins: `line` lines stand above it. An editor keeps a block that only moved and changes
+    this number, the one thing in a tree that may change."""
+
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Place:
-    """A span of one file, with the line as it stands there. Two places never make two trees differ."""
+    """A span of one file, with the line as it stands there. Two places never make two trees differ.
+
+    within: the span, its lines counted from `anchor`."""
 
     path: str
-    span: Span
+    within: Span
     excerpt: str
+    anchor: Anchor = field(default_factory=Anchor)
+
+    @property
+    def span(self) -> Span:
+        """The span in the file, where it stands now."""
+        above, within = self.anchor.line, self.within
+        return Span(within.line + above, within.column, within.end_line + above, within.end_column)
+
+    @property
+    def line(self) -> int:
+        """The first line of `span`."""
+        return self.within.line + self.anchor.line
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Place) and (self.path, self.span, self.excerpt) == (
+            other.path,
+            other.span,
+            other.excerpt,
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.path, self.excerpt))  # a place that moves keeps its hash
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.span.line}"
+        return f"{self.path}:{self.line}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +169,7 @@ class Report:
 
     def __init__(self) -> None:
         self.found: list[Diagnostic] = []
+        self._seen: set[Diagnostic] = set()
 
     def error(self, code: str, message: str, place: Place, *, help: str = "", suggestion: str | None = None) -> None:
         found = self._found(Severity.ERROR, code, message, place)
@@ -159,8 +192,9 @@ class Report:
     def take(self, found: Iterable[Diagnostic]) -> None:
         """Adds what another report found; the same thing once."""
         for diagnostic in found:
-            if len(self.found) < MOST and diagnostic not in self.found:
+            if len(self.found) < MOST and diagnostic not in self._seen:
                 self.found.append(diagnostic)
+                self._seen.add(diagnostic)
 
     def in_order(self) -> list[Diagnostic]:
         """What was found, in order of place."""

@@ -5,7 +5,8 @@ from functools import singledispatch
 
 from tiki.diagnostics import Invalid, Report, Source, errors
 from tiki.document import TESTS, Block, Bullet, Examples, Front, Heading, Prose
-from tiki.read import read, unreadable
+from tiki.limits import unreadable
+from tiki.read import read
 from tiki.syntax import (
     And,
     Assignment,

@@ -9,7 +9,7 @@ from typing import cast
 
 from lark import Lark, Token, Tree, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
-from tiki.diagnostics import Diagnostic, Place, Report, Span
+from tiki.diagnostics import Anchor, Diagnostic, Place, Report, Span
 from tiki.schema import Type
 from tiki.syntax import (
     And,
@@ -88,14 +88,14 @@ class Parsed:
     found: tuple[Diagnostic, ...]
 
 
-def parse_statement(text: str, path: str, line: int, lines: tuple[str, ...]) -> Parsed:
-    """The statement in `text`, whose first line is line `line` of the file.
+def parse_statement(text: str, path: str, anchor: Anchor, lines: tuple[str, ...]) -> Parsed:
+    """The statement in `text`, whose first line stands at `anchor`.
 
     `text` has the bullet's marker and comments blanked out, so its columns are those of the file; `lines` are the
     lines as they stand.
     """
     report = Report()
-    statement = _statement(text, _Reader(path, line, lines, report))
+    statement = _statement(text, _Reader(path, anchor, lines, report))
     return Parsed(None if report.found else statement, tuple(report.found))
 
 
@@ -136,13 +136,12 @@ def _depth(text: str) -> int:
 class _Reader:
     """Builds the tree of one bullet; knows where its text stands."""
 
-    def __init__(self, path: str, line: int, lines: tuple[str, ...], report: Report) -> None:
-        self.path, self.line, self.lines, self.report = path, line, lines, report
+    def __init__(self, path: str, anchor: Anchor, lines: tuple[str, ...], report: Report) -> None:
+        self.path, self.anchor, self.lines, self.report = path, anchor, lines, report
 
     def place(self, line: int, column: int, end_line: int, end_column: int) -> Place:
         excerpt = self.lines[line - 1] if line <= len(self.lines) else ""
-        first = self.line - 1
-        return Place(self.path, Span(first + line, column, first + end_line, end_column), excerpt)
+        return Place(self.path, Span(line, column, end_line, end_column), excerpt, self.anchor)
 
     def span_of(self, text: str) -> Place:
         rows = text.rstrip().split("\n")

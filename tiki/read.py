@@ -2,29 +2,19 @@
 What nearly is a heading or a bullet of a spec is an error, never silently prose."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from tiki.diagnostics import Place, Report, Source, Span
+from tiki.diagnostics import Anchor, Place, Report, Source, Span
 from tiki.document import Block, Bullet, Cell, Document, Examples, Front, Heading, Prose, Row
 from tiki.front import FrontError, read_front
-from tiki.parse import LONGEST, Parsed, parse_statement
+from tiki.limits import unreadable
+from tiki.parse import LONGEST, parse_statement
+from tiki.pieces import Kept, Piece, Reading, State
 from tiki.values import closest
 
-LARGEST = 2**20
-"""Characters of a file."""
 MOST_BULLETS = 2000
 """Bullets of a file; a file of this many should be several."""
 
-LONGEST_LINE = 4096
-"""Characters of a line, the longest that a bullet may be."""
-
-_STRANGE = re.compile(  # with what some programs end lines by and others do not, and what turns text around
-    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffd]|\r(?!\n)"
-)
-_CURES = {
-    "\r": "end every line with a line feed, with or without a carriage return before it",
-    "\ufeff": "save the file without a byte order mark",
-}
 _HEADING = re.compile(r"(#{1,6})[ \t](.*)")
 _TIGHT_HEADING = re.compile(r"#{1,6}\S.*\bspecs?\s*", re.IGNORECASE)
 BULLET = re.compile(r"([ \t]*)([-*+])([ \t]+)(?=\S)")
@@ -42,69 +32,57 @@ _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _RULER = re.compile(r"\|?[ \t]*:?-+:?[ \t]*(\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*")
 
 
-ParseBullet = Callable[[str, str, int, tuple[str, ...]], Parsed]
-"""The shape of `parse_statement`. An editor reads with one that remembers what it has parsed."""
-
-
-def read(source: Source, parse: ParseBullet = parse_statement) -> Document:
+def read(source: Source) -> Document:
     """Reads a `.tiki` file, or the `tiki` fences of a Markdown file.
     Never raises: what is wrong stands in `diagnostics`."""
+    return read_again(source).document
+
+
+def read_again(source: Source, before: Reading | None = None) -> Reading:
+    """The same, of a file that was read before, as long as it is known by this path: costs what has changed.
+
+    Takes `before` over, whose document is not to be used any more: its places go where they stand now.
+    """
+    known = before or Reading(Document(source, ()))
     report = Report()
     if unreadable(source, report):
-        return Document(source, (), tuple(report.found))
+        return Reading(Document(source, (), tuple(report.found)), known.stretches, known.loose)
     lines = source.text.replace("\r\n", "\n").split("\n")
-    reader = _Reader(source.path, lines, report, parse)
-    blocks = reader.fences() if source.path.endswith(".md") else reader.file()
-    return Document(source, tuple(blocks), tuple(report.found))
-
-
-def unreadable(source: Source, report: Report) -> bool:
-    """Whether a file is too large, or holds what is no plain text. Reports it with its place, without an excerpt:
-    nothing is gained from printing that."""
-    path, text = source.path, source.text
-    if len(text) > LARGEST:
-        report.error("TIKI-101", f"the file is larger than {LARGEST // 2**20} MiB", Place(path, Span(1, 1, 1, 1), ""))
-        return True
-    for line, written in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
-        if len(written) > LONGEST_LINE:
-            place = Place(path, Span(line, LONGEST_LINE + 1, line, len(written) + 1), "")
-            report.error("TIKI-101", f"a line is longer than {LONGEST_LINE} characters", place)
-            return True
-    strange = _STRANGE.search(text)
-    if strange is not None:
-        before = text.count("\n", 0, strange.start())
-        column = strange.start() - text.rfind("\n", 0, strange.start())
-        report.error(
-            "TIKI-101",
-            f"the file is not plain UTF-8 text: it holds the character U+{ord(strange[0]):04X}",
-            Place(path, Span(before + 1, column, before + 1, column + 1), ""),
-            help=_CURES.get(strange[0], ""),
-        )
-    return strange is not None
+    reader = _Reader(source.path, lines, report, known)
+    blocks = tuple(reader.fences() if source.path.endswith(".md") else reader.file())
+    stretches = reader.stretches
+    if reader.bullets > MOST_BULLETS:  # which of them are read hangs on all above them
+        known.loose.put(piece for stretch in stretches for piece in stretch)
+        if known.stretches:
+            return read_again(source, Reading(known.document, [], known.loose))
+        stretches = []
+    return Reading(Document(source, blocks, tuple(report.found)), stretches, known.loose)
 
 
 class _Reader:
-    """A cursor over the lines of one file."""
+    """A cursor over the lines of one file. `report` hears of the piece that is read, `whole` of the file."""
 
-    def __init__(self, path: str, lines: list[str], report: Report, parse: ParseBullet) -> None:
-        self.path, self.lines, self.report, self.parse = path, lines, report, parse
+    def __init__(self, path: str, lines: list[str], report: Report, before: Reading) -> None:
+        self.path, self.lines, self.whole, self.before = path, lines, report, before
+        self.stretches: list[list[Piece]] = []
         self.at, self.end = 0, len(lines)
-        self.in_spec = self.in_examples = self.mistitled = False
+        self.state = State()
+        self.report, self.anchor = report, Anchor()
         self.bullets = 0
 
     def place(self, line: int, column: int = 1, end_column: int | None = None) -> Place:
         """A place on one line; `line` counts from 0."""
-        text = self.lines[line]
-        return Place(self.path, Span(line + 1, column, line + 1, end_column or len(text) + 1), text)
+        text, row = self.lines[line], line + 1 - self.anchor.line
+        return Place(self.path, Span(row, column, row, end_column or len(text) + 1), text, self.anchor)
 
-    def file(self) -> list[Block]:
+    def file(self) -> Iterator[Block]:
         front = self._front()
-        blocks: list[Block] = [] if front is None else [front]
-        return [*blocks, *_joined(self._blocks())]
+        if front is not None:
+            yield front
+        yield from _joined(self._stretch())
 
-    def fences(self) -> list[Block]:
+    def fences(self) -> Iterator[Block]:
         """Everything outside the `tiki` fences is prose, their own lines included."""
-        blocks: list[Block] = []
         start = 0
         while self.at < len(self.lines):
             found = _FENCE.fullmatch(self.lines[self.at])
@@ -114,15 +92,13 @@ class _Reader:
                 continue
             closed = self._close(found[1], opened)
             if found[2].split()[:1] == ["tiki"]:
-                blocks.append(Prose(tuple(self.lines[start : opened + 1])))
+                yield Prose(tuple(self.lines[start : opened + 1]))
                 self.at, self.end = opened + 1, closed
-                self.in_spec = self.in_examples = False
-                blocks += _joined(self._blocks())
-                blocks.append(Heading(0, "", self.place(opened)))
+                yield from _joined(self._stretch())
+                yield Heading(0, "", self.place(opened))
                 start, self.end = closed, len(self.lines)
             self.at = closed + 1
-        blocks.append(Prose(tuple(self.lines[start:])))
-        return blocks
+        yield Prose(tuple(self.lines[start:]))
 
     def _close(self, fence: str, opened: int) -> int:
         """The line that closes a fence; the last one, with a diagnostic, where none does."""
@@ -150,23 +126,54 @@ class _Reader:
             self.report.error("TIKI-103", str(error), self.place(min(1 + error.line, closing)))
             return None
 
+    def _stretch(self) -> Iterator[Block]:
+        """Reads up to `end`: what has changed since it was read before, and what that reaches."""
+        begin = at = self.at
+        known, number = self.before.stretches, len(self.stretches)
+        kept = Kept(
+            known[number] if number < len(known) else (), self.lines[begin : self.end], begin, self.before.loose
+        )
+        pieces = kept.above
+        self.at += sum(len(piece.lines) for piece in pieces)
+        self.bullets += sum(piece.bullets for piece in pieces)
+        self.state = kept.state
+        while not (rest := kept.rest(self.at, self.state)) and self.at < self.end:
+            pieces.append(self._piece())
+        self.bullets += sum(piece.bullets for piece in rest)
+        pieces += rest
+        for piece in pieces:
+            piece.anchor.line = at
+            at += len(piece.lines)
+            if piece.found:
+                self.whole.take(piece.diagnostics)
+            yield from piece.blocks
+        self.stretches.append(pieces)
+        self.report, self.anchor = self.whole, Anchor()
+
+    def _piece(self) -> Piece:
+        first, before, counted = self.at, self.state, self.bullets
+        self.report, self.anchor = Report(), Anchor(first)
+        blocks = tuple(self._blocks())
+        lines = tuple(self.lines[first : self.at])
+        return Piece(before, lines, blocks, tuple(self.report.found), self.anchor, first, self.bullets - counted)
+
     def _blocks(self) -> Iterator[Block]:
-        while self.at < self.end:
-            line = self.lines[self.at]
-            if found := _FENCE.fullmatch(line):
-                yield self._fence(found)
-            elif "<!--" in line and BULLET.match(line) is None:
-                yield self._comment()
-            elif found := _HEADING.fullmatch(line):
-                yield self._heading(found)
-            elif self.in_spec and (found := BULLET.match(line)):
-                yield from self._bullet(found)
-            elif self.in_examples and line.lstrip().startswith("|"):
-                yield from self._table()
-            else:
-                self._near_miss(line)
-                self.at += 1
-                yield Prose((line,))
+        """What begins at this line."""
+        line = self.lines[self.at]
+        if found := _FENCE.fullmatch(line):
+            yield self._fence(found)
+        elif "<!--" in line and BULLET.match(line) is None:
+            yield self._comment()
+        elif found := _HEADING.fullmatch(line):
+            yield self._heading(found)
+        elif self.state.in_spec and (found := BULLET.match(line)):
+            yield from self._bullet(found)
+        elif self.state.in_examples and line.lstrip().startswith("|"):
+            yield from self._table()
+        else:
+            self._near_miss(line)
+            self.at += 1
+            yield Prose((line,))
 
     def _fence(self, found: re.Match[str]) -> Prose:
         opened = self.at
@@ -177,7 +184,7 @@ class _Reader:
                 self.place(opened),
                 help="take the fence away, or name its language `text`",
             )
-        self.at = self._close(found[1], opened) + 1
+        self.at = min(self._close(found[1], opened) + 1, self.end)
         return Prose(tuple(self.lines[opened : self.at]))
 
     def _comment(self) -> Prose:
@@ -196,7 +203,7 @@ class _Reader:
                 rest, inside = rest + before, bool(begun)
             if not inside:
                 rest = rest.strip()
-                if _CLAUSE.match(rest) or _HEADING.fullmatch(rest) or (self.in_examples and rest.startswith("|")):
+                if _CLAUSE.match(rest) or _HEADING.fullmatch(rest) or (self.state.in_examples and rest.startswith("|")):
                     self._misplaced(opened, "a comment shares its line with what looks like a part of a spec")
                 return Prose(tuple(self.lines[opened : self.at]))
         self.report.error("TIKI-107", "this comment is never closed", self.place(opened), help="close it with `-->`")
@@ -208,11 +215,11 @@ class _Reader:
         words = text.split()
         spec = level == 2 and _begins_spec(words)
         if level <= 2:
-            self.in_spec, self.in_examples, self.mistitled = spec, False, False
+            self.state = State(spec)
         if spec:
             return Heading(level, text, place, words[0], " ".join(words[:-1]))
         if _nearly_begins_spec(words):
-            self.mistitled = True
+            self.state = self.state._replace(mistitled=True)
             self.report.error(
                 "TIKI-104",
                 "this heading nearly begins a spec",
@@ -220,9 +227,9 @@ class _Reader:
                 help="a spec begins with a level-2 heading: `## MANAGER Title Spec`",
                 suggestion=f"## {' '.join(words[:-1])} Spec" if len(words) > 2 else None,
             )
-        elif self.in_spec and level > 2:
-            self.in_examples = level == 3 and text == "Examples"
-            if not self.in_examples and closest(text, ["examples"]):
+        elif self.state.in_spec and level > 2:
+            self.state = self.state._replace(in_examples=level == 3 and text == "Examples")
+            if not self.state.in_examples and closest(text, ["examples"]):
                 self.report.error("TIKI-104", "this heading nearly begins examples", place, suggestion="### Examples")
         return Heading(level, text, place)
 
@@ -232,6 +239,10 @@ class _Reader:
         while self.at < self.end and self._continues(self.lines[self.at]):
             self.at += 1
         lines = tuple(self.lines[first : self.at])
+        known = self.before.loose.take(lines)
+        if known is not None:
+            self.anchor = known.place.anchor
+            self.anchor.line = first
         place = self.place(first, len(found[1]) + 1)
         if self.at < self.end and self._runs_on(self.lines[self.at]):
             self._misplaced(
@@ -248,6 +259,9 @@ class _Reader:
             return
         if found[1]:
             self._misplaced(first, "a bullet of a spec stands at the margin, not under another one")
+        if known is not None:
+            yield known
+            return
         comments: list[str] = []
 
         def blank(comment: re.Match[str]) -> str:
@@ -265,7 +279,7 @@ class _Reader:
         if not text.strip():
             yield Prose(lines)
             return
-        parsed = self.parse(text, self.path, first + 1, lines)
+        parsed = parse_statement(text, self.path, self.anchor, lines)
         self.report.take(parsed.found)
         yield Bullet(parsed.statement, tuple(comments), place)
 
@@ -311,17 +325,18 @@ class _Reader:
         seen = _WIDE.sub(" ", _UNSEEN.sub("", line))
         heading = _HEADING.fullmatch(seen)
         if seen != line and (
-            (self.in_spec and (heading or BULLET.match(seen))) or (heading and _nearly_begins_spec(heading[2].split()))
+            (self.state.in_spec and (heading or BULLET.match(seen)))
+            or (heading and _nearly_begins_spec(heading[2].split()))
         ):
-            self.mistitled = not self.in_spec
+            self.state = self.state._replace(mistitled=not self.state.in_spec)
             self.report.error(
-                "TIKI-106" if self.in_spec else "TIKI-104",
+                "TIKI-106" if self.state.in_spec else "TIKI-104",
                 "this line nearly is a part of a spec: it holds a space that is not the plain one",
                 self.place(self.at),
                 help="write it anew, with plain spaces",
             )
         elif _TIGHT_HEADING.fullmatch(line):
-            self.mistitled = True
+            self.state = self.state._replace(mistitled=True)
             self.report.error(
                 "TIKI-104", "this heading nearly begins a spec", self.place(self.at), help="put a space after `#`"
             )
@@ -329,21 +344,21 @@ class _Reader:
             self.report.error(
                 "TIKI-104", "this heading nearly begins a spec", self.place(self.at), suggestion=f"## {line.strip()}"
             )
-        elif self.in_spec and _TIGHT_BULLET.fullmatch(line):
+        elif self.state.in_spec and _TIGHT_BULLET.fullmatch(line):
             self._misplaced(self.at, "this line nearly is a bullet", "write `- ` before it")
-        elif self.in_spec and _TIGHT_BULLET.match(line) is None and re.match(r"[-*+][a-z][a-z0-9_]*:", line):
+        elif self.state.in_spec and _TIGHT_BULLET.match(line) is None and re.match(r"[-*+][a-z][a-z0-9_]*:", line):
             self._misplaced(self.at, "this line nearly is a bullet", "put a space after the bullet's mark")
         elif found := _NUMBERED.fullmatch(line):
-            if _CLAUSE.match(found[1]) or (self.in_spec and re.match(r"[a-z][a-z0-9_]*: ", found[1])):
+            if _CLAUSE.match(found[1]) or (self.state.in_spec and re.match(r"[a-z][a-z0-9_]*: ", found[1])):
                 self._misplaced(self.at, "a numbered item is not a clause", "write `- ` before it")
         elif (
-            not self.in_spec
-            and not self.mistitled
+            not self.state.in_spec
+            and not self.state.mistitled
             and (bullet := BULLET.match(line))
             and _CLAUSE.match(line[bullet.end() :])
         ):
             self._misplaced(self.at, "this clause stands in no spec", "put it under a heading `## MANAGER Title Spec`")
-        elif _CLAUSE.match(line.strip()) and self.in_spec:
+        elif _CLAUSE.match(line.strip()) and self.state.in_spec:
             self._misplaced(self.at, "this line looks like a clause and is no bullet", "write `- ` before it")
 
     def _is_underlined(self, line: str) -> bool:

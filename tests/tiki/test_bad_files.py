@@ -14,7 +14,7 @@ import pytest
 import tiki
 from managers.uim.cli.app import main
 from tiki import Invalid, Source
-from tiki.read import LARGEST
+from tiki.limits import LARGEST
 
 SPEC = b"## URM Admission Spec\n- decides: urm.admission\n- fallback: hold\n- otherwise: wait\n"
 

@@ -6,18 +6,17 @@ points by its specs. A keystroke costs the lines of one file and the clauses of 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from operator import is_
 
 from tiki.bundle import in_order, misplaced
 from tiki.diagnostics import Diagnostic, Report, Source
-from tiki.document import Document, Spec
-from tiki.editor.moving import moved
+from tiki.document import Document, Examples, Heading, Spec
 from tiki.findings import quick, sound
 from tiki.groups import Checked, Group, check_group, groups
 from tiki.merge import Merged, Placed, place
-from tiki.parse import Parsed, parse_statement
-from tiki.read import read
+from tiki.pieces import Reading
+from tiki.read import read_again
 from tiki.schema import Point
+from tiki.syntax import Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,52 +37,32 @@ class Analysis:
 
 
 class Reader:
-    """Reads files. A file that did not change is not read again, a bullet that only moved not parsed again.
-
-    What a file had when it was last read is kept, and nothing older: memory grows with the texts alone.
-    """
+    """Reads files. Of a file that was read before, only what has changed is read again."""
 
     def __init__(self) -> None:
-        self._documents: dict[str, Document] = {}
-        self._bullets: dict[str, dict[tuple[int, str], Parsed]] = {}
+        self._readings: dict[str, Reading] = {}
 
     def read(self, source: Source) -> Document:
-        before = self._documents.get(source.path)
-        if before is not None and before.source.text == source.text:
-            return before
-        known = self._bullets.get(source.path, {})
-        by_text = {text: (line, parsed) for (line, text), parsed in known.items()}
-        now: dict[tuple[int, str], Parsed] = {}
-
-        def parse(text: str, path: str, line: int, lines: tuple[str, ...]) -> Parsed:
-            written = "\n".join(lines)  # `text` has its comments blanked, and an excerpt shows them
-            parsed = known.get((line, written))
-            if parsed is None and written in by_text:
-                old_line, old = by_text[written]
-                parsed = moved(old, line - old_line)
-            elif parsed is None:
-                parsed = parse_statement(text, path, line, lines)
-            now[line, written] = parsed
-            return parsed
-
-        document = read(source, parse)
-        self._documents[source.path], self._bullets[source.path] = document, now
-        return document
-
-    def forget(self, paths: set[str]) -> None:
-        """Drops what is known of files other than these."""
-        for path in self._documents.keys() - paths:
-            del self._documents[path], self._bullets[path]
+        before = self._readings.get(source.path)
+        if before is None or before.document.source.text != source.text:
+            before = self._readings[source.path] = read_again(source, before)
+        return before.document
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What was made of a group. clean: those of its points that no error was about; doubts: about these."""
+    """What was made of a group. clean: those of its points that no error was about; doubts: about these. lines: where
+    its parts stood then, which holds for findings alone: all else moves with its text."""
 
     group: Group
     checked: Checked
     clean: frozenset[str]
     doubts: tuple[Diagnostic, ...]
+    lines: tuple[int, ...]
+
+    def holds(self, group: Group, found: Sequence[Diagnostic]) -> bool:
+        """Whether the group still says the same, and the same is `found` at the same places."""
+        return _says(self.group) == _says(group) and (not found or self.lines == _lines(group))
 
 
 class Engine:
@@ -116,28 +95,23 @@ class Engine:
 
     def _check(self, group: Group) -> Checked:
         known = self._known.get(group.names)
-        return known.checked if known is not None and _same(known.group, group) else check_group(group)
+        return known.checked if known is not None and known.holds(group, known.checked.found) else check_group(group)
 
     def _doubt(self, group: Group, checked: Checked, clean: frozenset[str]) -> _Known:
         known = self._known.get(group.names)
-        if known is not None and known.checked is checked and known.clean == clean:
+        if known is not None and known.checked is checked and known.clean == clean and known.holds(group, known.doubts):
             return known
-        return _Known(group, checked, clean, tuple(quick(group, checked, clean)))
+        return _Known(group, checked, clean, tuple(quick(group, checked, clean)), _lines(group))
 
 
-def _same(before: Group, now: Group) -> bool:
-    return len(before.placed) == len(now.placed) and all(
-        old.overlay == new.overlay and old.points == new.points and _same_spec(old.spec, new.spec)
-        for old, new in zip(before.placed, now.placed, strict=True)
-    )
+def _says(group: Group) -> list[tuple[bool, tuple[str, ...], list[int]]]:
+    """The parts of a group's specs by their identity: the reader keeps what did not change."""
+    return [(one.overlay, one.points, [id(part) for part in _parts(one.spec)]) for one in group.placed]
 
 
-def _same_spec(before: Spec, now: Spec) -> bool:
-    """Whether two specs are the same, their places included."""
-    return (
-        before.heading.place == now.heading.place
-        and len(before.statements) == len(now.statements)
-        and all(map(is_, before.statements, now.statements))
-        and [row.place for table in before.examples for row in (table.header, *table.rows)]
-        == [row.place for table in now.examples for row in (table.header, *table.rows)]
-    )
+def _lines(group: Group) -> tuple[int, ...]:
+    return tuple(part.place.line for one in group.placed for part in _parts(one.spec))
+
+
+def _parts(spec: Spec) -> tuple[Heading | Statement | Examples, ...]:
+    return (spec.heading, *spec.statements, *spec.examples)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from tiki.diagnostics import Diagnostic, Place, Report, Source, Span
 from tiki.document import TESTS
 from tiki.front import FrontError, read_front
+from tiki.limits import unreadable
 from tiki.parse import LONGEST
-from tiki.read import unreadable
 from tiki.testing.parse import parse_line
 from tiki.testing.syntax import Decides, Given, Line, Load, Scenario, Setting
 from tiki.values import closest

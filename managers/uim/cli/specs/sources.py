@@ -166,7 +166,7 @@ def files(paths: list[Path]) -> list[Path]:
 def read_text(path: Path, newline: str | None = None) -> str:
     """newline: as `open` takes it; "" leaves the ends of lines as they are. Of a file that is larger than one of specs
     may be, so much is read that it still is."""
-    from tiki.read import LARGEST  # noqa: PLC0415
+    from tiki.limits import LARGEST  # noqa: PLC0415
 
     try:
         if str(path) == "-":
