@@ -1,0 +1,26 @@
+"""What went wrong in a simulated world: each failed operation once, whatever became of it."""
+
+from collections import Counter
+from typing import NamedTuple
+
+KINDS = ("node", "pressure", "job", "process", "message", "package", "rollout", "storm", "workflow")
+
+
+class Trouble(NamedTuple):
+    """at: seconds since the beginning. kind: one of KINDS."""
+
+    at: float
+    kind: str
+    subject: str
+    what: str
+
+
+class Troubles:
+    def __init__(self) -> None:
+        self.all: list[Trouble] = []
+
+    def add(self, at: float, kind: str, subject: str, what: str) -> None:
+        self.all.append(Trouble(at, kind, subject, what))
+
+    def by_kind(self) -> Counter[str]:
+        return Counter(trouble.kind for trouble in self.all)
