@@ -29,9 +29,23 @@ LANGUAGE = (
     Setting(name="on_timeout", type=Type.NAME, doc="The action that answers a case nobody answered in time."),
     Setting(name="timeout", type=Type.DURATION, doc="How long a case may wait.", default="1h"),
     Setting(name="max_error", type=Type.PERCENT, doc="The share of wrong decisions that a policy may make by itself."),
+    Setting(
+        name="explore",
+        type=Type.PERCENT,
+        doc="The share of the policy's answers that take another candidate than the best, one that can be taken back.",
+    ),
+    Setting(
+        name="explore_budget",
+        type=Type.RATE,
+        doc="How many answers may do so, counted over a day.",
+        default="10_per_day",
+    ),
     Setting(name="cooldown", type=Type.DURATION, doc="After how long a rule that is still in force fires again."),
 )
 """Settings that every point has."""
+
+EXPLORES = frozenset({"explore", "explore_budget"})
+"""Those of them that mean something only where a clause consults on an action that can be taken back."""
 
 _RESERVED = ("otherwise", "fallback", "unset")
 _MOST_RULES = 1000

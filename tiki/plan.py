@@ -138,6 +138,15 @@ class GuardPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Exploration:
+    """share: of the policy's answers (above 0, at most 1) that take another candidate than the best. daily: how many
+    may do so within 24 hours."""
+
+    share: float
+    daily: int
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything that the compiler needs to know of one point under one bundle.
     `last`: the verdict where no rule held."""
@@ -153,6 +162,7 @@ class Plan:
     on_timeout: str
     timeout: float
     max_error: float | None
+    explore: Exploration | None
     cooldown: float | None
 
 

@@ -39,6 +39,7 @@ class Program:
         "_samples",
         "decide",
         "explain",
+        "explore",
         "facts_from",
         "fallback",
         "guarded",
@@ -67,6 +68,7 @@ class Program:
         self.on_timeout = plan.on_timeout
         self.timeout = plan.timeout
         self.max_error = plan.max_error
+        self.explore = plan.explore
         self.python = compiled.python
         self.decide = compiled.decide
         self.explain = compiled.explain

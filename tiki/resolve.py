@@ -8,6 +8,7 @@ from tiki.merge import Merged, declared
 from tiki.plan import (
     AttributeTerm,
     Constant,
+    Exploration,
     FactTerm,
     Formula,
     GuardPlan,
@@ -145,20 +146,32 @@ class _Planner:
             fallback=fallback,
             on_timeout=self._on_timeout(),
             timeout=self._timeout(),
-            max_error=self._seconds("max_error"),
-            cooldown=self._seconds("cooldown"),
+            max_error=self._number("max_error"),
+            explore=self._explore(),
+            cooldown=self._number("cooldown"),
         )
 
-    def _seconds(self, name: str) -> float | None:
+    def _number(self, name: str) -> float | None:
         constant = self.settings[name]
         return None if constant is None else float(constant.value)  # type: ignore[arg-type]
 
     def _timeout(self) -> float:
-        seconds, given = self._seconds("timeout"), self.merged.settings.get("timeout")
+        seconds, given = self._number("timeout"), self.merged.settings.get("timeout")
         if seconds is not None and seconds <= 0 and given is not None:
             cure = "write how long a case may wait, such as `5m`; to wait for nobody, choose an action"
             self.report.error("TIKI-402", "a case waits for longer than 0s", given.place, help=cure)
         return 3600.0 if seconds is None else seconds
+
+    def _explore(self) -> Exploration | None:
+        percent, budget = self._number("explore"), self._number("explore_budget")
+        if percent is None or budget is None:
+            return None
+        given = self.merged.settings.get("explore")
+        if not 0 <= percent <= 100 and given is not None:
+            cure = "write a share from 0% to 100%, such as `2%`"
+            self.report.error("TIKI-402", f"`explore` is no share: {percent:g}%", given.place, help=cure)
+        daily = round(budget * 86400)
+        return Exploration(percent / 100, daily) if percent > 0 and daily > 0 else None
 
     def _fallback(self) -> Verdict:
         given = self.merged.settings.get("fallback")
@@ -203,7 +216,7 @@ class _Planner:
             window = self._window(name, condition, duration or 0.0, stay)
         unknown = Verdict("fallback", "fallback", fallback.action, tier=fallback.tier, index=index, reason="unknown")
         if cooldown is None:
-            cooldown = self._seconds("cooldown")
+            cooldown = self._number("cooldown")
         return RulePlan(name, condition, window, cooldown, verdict, unknown, rule.place)
 
     def _duration(self, operand: Operand | None, scope: Scope) -> float | None:

@@ -103,6 +103,10 @@ def ending(plan: Plan) -> tuple[str, ...]:
     elif plan.rules or not plan.last_place:
         unsure = "Where a rule that might decide cannot be told" + ("" if plan.last_place else ", or none holds")
         said.append(f"{unsure}: {choice(plan.fallback)}.")
+    if plan.explore is not None:
+        share, most = show(Type.PERCENT, 100 * plan.explore.share), plan.explore.daily
+        what = "another candidate than the best, one that can be taken back"
+        said.append(f"{share} of the policy's answers, at most {most} a day: {what}.")
     if plan.last.reason != "unset":
         said.append(f"A case that nobody answers within {_duration(plan.timeout)}: {plan.on_timeout}.")
     return tuple(said)

@@ -238,6 +238,8 @@ def test_a_fallback_takes_back_too() -> None:
         (("limit: 70%", "when load > limit: hold"), []),
         (("pace: 10s", "when load > 5%: hold"), []),
         (("timeout: 10s", "when load > 5%: hold"), []),
+        (("explore: 2%", "explore_budget: 5_per_day", "otherwise: consult [open, close]"), []),
+        (("explore: 2%", "otherwise: consult [close, hold]"), ["TIKI-711"]),
         (("limit: 70%",), []),
     ],
 )

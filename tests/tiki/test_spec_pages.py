@@ -87,6 +87,15 @@ def test_a_condition_is_put_in_words(condition: str, said: str) -> None:
                 "A case that nobody answers within 5m: scale_out.",
             ],
         ),
+        (
+            ["otherwise: consult [scale_out, hold]", "explore: 2%", "explore_budget: 1_per_hour"],
+            [
+                "Where no rule holds: ask which of scale_out, hold.",
+                "2% of the policy's answers, at most 24 a day: another candidate than the best, one that can be taken "
+                "back.",
+                "A case that nobody answers within 1h: hold.",
+            ],
+        ),
         (["memory_threshold: 5%"], ["No spec says anything about this: hold, always."]),
     ],
 )

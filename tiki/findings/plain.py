@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from tiki.diagnostics import Diagnostic, Edit, Fix, Note, Span
 from tiki.findings.doubts import At, Clauses, Doubt, actions_of, finding, place_of_action, verdicts
-from tiki.merge import LANGUAGE, Merged, Placed, names_used
+from tiki.merge import EXPLORES, LANGUAGE, Merged, Placed, names_used
 from tiki.plan import Constant, FactTerm, Plan, Test, tests
-from tiki.syntax import Assignment
+from tiki.syntax import Assignment, Consult, Otherwise, Rule
 from tiki.values import show
 
 
@@ -76,18 +76,30 @@ def unused_settings(merged: Mapping[str, Merged], sound: Collection[str]) -> Ite
         if any(setting in used[name] or not merged[name].clauses or name not in sound for name in names):
             continue
         about = " and ".join(names)
+        why, cure = f"no clause of {about} names it, and the manager does not read it", "name it in a clause"
+        if setting in EXPLORES:
+            why = f"no `consult` of {about} names an action that can be taken back"
+            cure = "have a clause consult on one that another action undoes"
         yield finding(
             "TIKI-711",
-            f"nothing uses `{setting}`: no clause of {about} names it, and the manager does not read it",
+            f"nothing uses `{setting}`: {why}",
             assignment.place,
-            help="remove it, or name it in a clause",
+            help=f"remove it, or {cure}",
             fix=_remove(assignment),
         )
 
 
 def _used(merged: Merged) -> set[str]:
     read = {setting.name for setting in merged.point.settings if setting.read_by_manager}
-    return {setting.name for setting in LANGUAGE} | read | names_used(merged)
+    idle = frozenset[str]() if _explores(merged) else EXPLORES
+    return {setting.name for setting in LANGUAGE} - idle | read | names_used(merged)
+
+
+def _explores(merged: Merged) -> bool:
+    """Whether some clause consults on an action that can be taken back."""
+    reversible = {action.name for action in merged.point.actions if action.undo is not None}
+    choices = (clause.choice for clause in merged.clauses if isinstance(clause, Rule | Otherwise))
+    return any(name.text in reversible for one in choices if isinstance(one, Consult) for name in one.actions)
 
 
 def _remove(assignment: Assignment) -> Fix | None:
