@@ -14,6 +14,7 @@ from federation.cases import Case
 from federation.counsel import Heard
 from federation.errors import Bug, Refused
 from federation.points import DecisionPoint
+from federation.policy.exploration import taken
 from federation.records import Answered, Asked, Effect, Event, Kind, Outcome, decode
 from federation.replies import Reply, answered_reply, waiting_reply
 
@@ -70,8 +71,7 @@ class Answering:
             answer = decide.undecided(program, asked.candidates, case.clause, scored.reason, modes, case.attempt)
             assert isinstance(answer, Answered)
             return self._close(case, asked, answer, now)
-        assert scored.choice is not None
-        chosen = asked.candidates[scored.choice]
+        chosen = asked.candidates[taken(scored)]
         objection = ""
         if chosen.action != point.terminal:
             objection = self._objection(point, asked.event, chosen.action, chosen.args, now)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import tiki
 from federation.clock import SECOND
+from federation.policy.exploration import taken
 from federation.records import Answered, Asked, Candidate, Scored
 from tiki import Latch
 
@@ -74,7 +75,7 @@ def find(candidates: Sequence[Candidate], action: str, args: dict[str, Any]) -> 
         if (
             candidate.action == action
             and candidate.forbidden is None
-            and all(candidate.args.get(k) == v for k, v in args.items())
+            and (not args or all(candidate.args.get(k) == v for k, v in args.items()))
         ):
             return index
     return None
@@ -114,12 +115,12 @@ def by_policy(
     clause: str,
 ) -> Answered:
     """The policy's answer, sure enough to be taken. `by` is its version."""
-    assert scored.choice is not None
-    candidate = candidates[scored.choice]
+    choice = taken(scored)
+    candidate = candidates[choice]
     mode = modes.get(candidate.action, "")
     reason, attempt = scored.reason, scored.attempt
     return Answered(
-        scored.choice, candidate.action, candidate.args, "policy", clause, reason, mode, attempt, scored.policy
+        choice, candidate.action, candidate.args, "policy", clause, reason, mode, attempt, scored.policy
     )
 
 

@@ -7,6 +7,7 @@ record that did not happen.
 
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -220,6 +221,10 @@ class Desk:
             self.counsel.fold_scored(entry, body)
             if body.tier == "operator":
                 self.cases.raise_to(entry.decision, body.tier, body.reason)
+        elif entry.kind == Kind.DRIFT:
+            self.counsel.fold_drift(entry, body)
+        elif entry.kind == Kind.CALIBRATION:
+            self.counsel.fold_calibration(entry, body)
         elif entry.kind == Kind.MODE:
             point, _, action = body.action.partition("/")
             if point in self.state.modes and action in self.state.modes[point]:
@@ -398,7 +403,7 @@ class Desk:
                     if isinstance(refused, Rejected):
                         raise Bug(f"{self.manager.name} raised an event that it refuses: {refused.message}")
             busy = False
-            for emission in self.manager.emit(now):
+            for emission in chain(self.counsel.emit(now), self.manager.emit(now)):
                 self.add(*emission)
                 busy = True
             busy = busy or bool(self._raised)

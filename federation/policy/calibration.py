@@ -7,12 +7,14 @@ federation/policy/fitting.py fits the one and tests the other; docs/policy/confi
 
 import math
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from federation.errors import Refused
-from federation.policy.question import Scores
+
+if TYPE_CHECKING:  # the records hold calibrations, and a question holds candidates of records
+    from federation.policy.question import Scores
 
 CONFIDENCE = 0.95
 """Of the promise: over all calibrations of one policy at one point together, at most 5 % of the time it is untrue."""
@@ -61,7 +63,7 @@ class PointCalibration(msgspec.Struct, frozen=True):
     times: int
     spent: float
 
-    def confidence(self, scores: Scores) -> float:
+    def confidence(self, scores: "Scores") -> float:
         """The probability that the best label is right: logistic in the `masses` at the temperature.
 
         Dirichlet calibration (Kull et al. 2019) of best, second and rest. The best probability alone would not do:
@@ -79,6 +81,18 @@ class PointCalibration(msgspec.Struct, frozen=True):
         """
         return min((step.threshold for step in self.steps if step.bound <= max_error), default=None)
 
+    def weigh(self, point: str, scores: "Scores", max_error: float) -> Weighed:
+        """At the point of this name. max_error: a share, as 0.05. Pure; of equal scores the first is the choice."""
+        choice = max(range(len(scores)), key=scores.__getitem__)
+        sure = self.confidence(scores)
+        threshold = self.threshold(max_error)
+        if threshold is None:
+            why = f"the policy may not decide alone: {self.tested_on} questions do not show that at most "
+            return Weighed(choice, sure, None, f"{why}{_percent(max_error)} of its answers at {point} would be wrong")
+        relation = "reaches" if sure >= threshold else "is below"
+        why = f"confidence {sure:.3f} {relation} {threshold:.3f}, from which at most {_percent(max_error)} are wrong"
+        return Weighed(choice, sure, threshold, why)
+
 
 class Calibration(msgspec.Struct, frozen=True):
     """Of one policy. policy: its version (`Engine.version`). data: digest of what made the questions."""
@@ -93,24 +107,8 @@ class Calibration(msgspec.Struct, frozen=True):
         known = self.points.get(point)
         return known is not None and known.version == version
 
-    def weigh(self, point: str, scores: Scores, max_error: float) -> Weighed:
-        """max_error: a share, as 0.05. Pure; of equal scores the first is the choice."""
-        choice = max(range(len(scores)), key=scores.__getitem__)
-        known = self.points.get(point)
-        if known is None:
-            why = f"the policy may not decide alone: it was never calibrated at {point}"
-            return Weighed(choice, math.exp(scores[choice]), None, why)
-        sure = known.confidence(scores)
-        threshold = known.threshold(max_error)
-        if threshold is None:
-            why = f"the policy may not decide alone: {known.tested_on} questions do not show that at most "
-            return Weighed(choice, sure, None, f"{why}{_percent(max_error)} of its answers at {point} would be wrong")
-        relation = "reaches" if sure >= threshold else "is below"
-        why = f"confidence {sure:.3f} {relation} {threshold:.3f}, from which at most {_percent(max_error)} are wrong"
-        return Weighed(choice, sure, threshold, why)
 
-
-def masses(scores: Scores) -> tuple[float, float, float]:
+def masses(scores: "Scores") -> tuple[float, float, float]:
     """Logarithms of the probability of the best label, of the second, and of all others together."""
     ordered = sorted(scores, reverse=True)
     rest = math.fsum(math.exp(score) for score in ordered[2:])
@@ -118,7 +116,7 @@ def masses(scores: Scores) -> tuple[float, float, float]:
     return max(ordered[0], floor), max(ordered[1], floor), math.log(max(rest, FLOOR))
 
 
-def tempered(scores: Scores, temperature: float) -> Scores:
+def tempered(scores: "Scores", temperature: float) -> "Scores":
     """Logarithms of the probabilities at a temperature; they sum to 1 again."""
     scaled = [score / temperature for score in scores]
     top = max(scaled)

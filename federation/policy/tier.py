@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+import msgspec
+
 import tiki
 from federation import decide
 from federation.policy import calibration, card
 from federation.policy.audit import Audit, resumed
-from federation.policy.calibration import Calibration
+from federation.policy.calibration import Calibration, PointCalibration
+from federation.policy.exploration import explorable, propensities, taken
 from federation.policy.question import Prompt, Question, Scores
 from federation.policy.rendering import render
 from federation.records import Asked, Scored
@@ -44,6 +47,23 @@ class Consult(NamedTuple):
     prompt: Prompt
     offered: list[int]
     at_once: Said | None = None
+
+
+class Draws(NamedTuple):
+    """Uniform in [0, 1). audit: whether an answer that would be taken is checked instead. explore: which candidate is
+    taken."""
+
+    audit: float = 1.0
+    explore: float = 1.0
+
+
+class Standing(NamedTuple):
+    """How a policy stands at a point. calibration: the one in force. watch: how checks of its answers came out.
+    explore: share of its answers that may explore now."""
+
+    calibration: PointCalibration | None
+    watch: Audit | None = None
+    explore: float = 0.0
 
 
 class Tier:
@@ -82,40 +102,47 @@ class Tier:
     def covers(self, program: tiki.Program) -> bool:
         return any(c.covers(program.point.name, program.point.version) for c in self._confidences.values())
 
+    def calibration(self, point: str, policy: str) -> PointCalibration | None:
+        """The one that came with this version of a policy."""
+        known = self._confidences.get(policy)
+        return None if known is None else known.points.get(point)
+
     def weigh(
         self,
         program: tiki.Program,
         asked: Asked,
         offered: Sequence[int],
         said: Said,
-        draw: float,
-        watch: Audit | None,
+        draws: Draws,
+        standing: Standing,
         at: int,
     ) -> Scored:
-        """draw: uniform in [0, 1), whether an answer that would be taken is checked instead. watch: how the checks at
-        this point have come out. at: ledger time (ns)."""
+        """at: ledger time (ns)."""
+        point = program.point
         max_error = self._max_error if program.max_error is None else program.max_error / 100
-        known = self._confidences.get(said.policy)
-        if known is None or not known.covers(program.point.name, program.point.version):
-            choice = max(range(len(offered)), key=said.scores.__getitem__)
-            confidence, threshold, times = 0.0, None, 0
+        scores = tuple(round(log, DIGITS) for log in said.scores)  # as on record: what follows, follows from there
+        known = standing.calibration
+        if known is None or known.version != point.version:
+            best, confidence, threshold, times = max(range(len(offered)), key=scores.__getitem__), 0.0, None, 0
             why = f"policy {said.policy[:12]} is not calibrated for this point, so it may not decide alone"
         else:
-            choice, confidence, threshold, why = known.weigh(program.point.name, said.scores, max_error)
-            times = known.points[program.point.name].times
-        watch = resumed(watch, said.policy, max_error, times)
+            best, confidence, threshold, why = known.weigh(point.name, scores, max_error)
+            times = known.times
+        watch = resumed(standing.watch, said.policy, max_error, times)
         if watch.broken:
             threshold = None
             why = f"the policy may not decide alone: {watch.wrong} of its {watch.checked} answers checked were wrong"
         sure = threshold is not None and confidence >= threshold
-        audit = sure and draw < self._audit
+        audit = sure and draws.audit < self._audit
         alone = sure and not audit
-        return Scored(
+        choice = offered[best]
+        others = [index for index in explorable(point, asked, offered) if index != choice and alone]
+        scored = Scored(
             policy=said.policy,
             engine=said.engine,
             offered=list(offered),
-            logs=[round(log, DIGITS) for log in said.scores],
-            choice=offered[choice],
+            logs=list(scores),
+            choice=choice,
             confidence=round(confidence, DIGITS),
             threshold=threshold,
             tier="policy" if alone else "operator",
@@ -125,8 +152,13 @@ class Tier:
             max_error=max_error,
             calibration=times,
             audit=audit,
-            propensities=[float(index == choice) for index in range(len(offered))] if alone else [],
+            propensities=propensities(offered, choice, others, standing.explore) if alone else [],
+            draw=draws.explore if others and standing.explore else 1.0,
         )
+        if taken(scored) == choice:
+            return scored
+        instead = f"{why}; explored: not `{asked.candidates[choice].action}`, the best, is taken"
+        return msgspec.structs.replace(scored, reason=instead)
 
     def consult(self, program: tiki.Program, asked: Asked) -> Consult:
         """What is asked about a decision, and what is known at once."""

@@ -52,6 +52,8 @@ class Consulting:
 
     async def told(self, replies: list[list[Reply] | Rejected]) -> list[list[Reply] | Rejected]:
         """The same, with the policy's word in place of what waits for it."""
+        if not self._asked:
+            return replies
         given = (reply for one in replies if isinstance(one, list) for reply in one)
         asked = {reply.id: self._asked[reply.id] for reply in given if reply.id in self._asked}
         if not asked:
@@ -86,5 +88,6 @@ class Consulting:
         heard = {}
         for decision, consult in consults.items():
             said = consult.at_once or next(answers, None)
-            heard[decision] = Heard(consult.offered, said, random(), problem)  # noqa: S311 - a sample, not a secret
+            audit, explore = random(), random()  # noqa: S311 - samples, not secrets
+            heard[decision] = Heard(consult.offered, said, audit, problem, explore)
         return heard

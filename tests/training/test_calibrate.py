@@ -127,7 +127,7 @@ def test_thresholds_follow_from_the_fitting_data_alone() -> None:
 def test_too_little_data_decides_nothing_alone_and_says_so(fitted_on: int, tested_on: int) -> None:
     random = np.random.default_rng(11)
     point = calibrate(scored(random, fitted_on, noise=0.01), scored(random, tested_on, noise=0.01), version=1)
-    weighed = Calibration("policy", "data", {"urm.pressure": point}).weigh("urm.pressure", (-0.001, -7.0), 0.05)
+    weighed = point.weigh("urm.pressure", (-0.001, -7.0), 0.05)
     assert weighed.threshold is None
     assert "may not decide alone" in weighed.why
 

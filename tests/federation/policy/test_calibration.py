@@ -26,8 +26,8 @@ def test_an_error_that_was_not_tested_for_takes_the_nearest_stricter_one(
 
 
 def test_a_question_above_the_threshold_is_decided_alone_and_one_below_is_not() -> None:
-    sure = CALIBRATION.weigh("urm.resource_pressure", logs(0.02, 0.9, 0.08), 0.05)
-    unsure = CALIBRATION.weigh("urm.resource_pressure", logs(0.3, 0.5, 0.2), 0.05)
+    sure = POINT.weigh("urm.resource_pressure", logs(0.02, 0.9, 0.08), 0.05)
+    unsure = POINT.weigh("urm.resource_pressure", logs(0.3, 0.5, 0.2), 0.05)
     assert (sure.choice, sure.threshold, unsure.threshold) == (1, 0.7, 0.7)
     assert sure.confidence == pytest.approx(0.9 / 0.98)
     assert unsure.confidence == pytest.approx(0.5 / 0.8)
@@ -36,15 +36,9 @@ def test_a_question_above_the_threshold_is_decided_alone_and_one_below_is_not() 
 
 
 def test_a_promise_that_the_data_does_not_show_is_not_made() -> None:
-    weighed = CALIBRATION.weigh("urm.resource_pressure", logs(0.999, 0.001), 0.005)
+    weighed = POINT.weigh("urm.resource_pressure", logs(0.999, 0.001), 0.005)
     assert weighed.threshold is None
     assert "1000 questions do not show that at most 0.5 %" in weighed.why
-
-
-def test_a_point_that_was_never_calibrated_goes_up() -> None:
-    weighed = CALIBRATION.weigh("uam.restart", logs(0.1, 0.9), 0.05)
-    assert (weighed.choice, weighed.threshold) == (1, None)
-    assert "never calibrated at uam.restart" in weighed.why
 
 
 def test_a_newer_version_of_a_point_is_not_covered() -> None:
@@ -55,7 +49,7 @@ def test_a_newer_version_of_a_point_is_not_covered() -> None:
 
 @pytest.mark.parametrize("scores", [logs(0.5, 0.5), logs(1 - 1e-9, 1e-9), (0.0, -800.0, -900.0)])
 def test_any_scores_give_a_probability(scores: tuple[float, ...]) -> None:
-    weighed = CALIBRATION.weigh("urm.resource_pressure", scores, 0.05)
+    weighed = POINT.weigh("urm.resource_pressure", scores, 0.05)
     assert weighed.choice == 0
     assert 0 < weighed.confidence < 1
 
