@@ -119,6 +119,7 @@ class Index:
         stamp = self._map[_STAMP_AT : _STAMP_AT + _STAMP.size]
         if self._map[: len(_MAGIC)] != _MAGIC or stamp not in (ours, _CLOSED):
             raise Unusable
+        self._seen = max((mark.size for mark in self.marks()), default=0)  # of the newest mark so far
         if write:
             self._stamp(ours)
 
@@ -184,6 +185,18 @@ class Index:
         """
         marks = self.marks()
         return mark in marks or (len(marks) == len(_MARKS_AT) and mark.size < min(marks).size)
+
+    def keeps_up(self) -> bool:
+        """Whether every record that is committed by now is indexed, given that all were when this was opened.
+
+        The appender enters records before it commits them. So nothing is missing unless another file took the place of
+        this one, an older copy was written over it, or it has grown past the tables that are mapped here; of the last
+        two the marks tell.
+        """
+        marks = self.marks()
+        newest = max(marks).size if len(marks) == len(_MARKS_AT) else -1
+        seen, self._seen = self._seen, max(newest, self._seen)
+        return newest >= seen and self.linked()
 
     def mark(self, new: Mark, committed: Mark) -> None:
         """Every record up to `new` is indexed. The mark at `committed`, which the database holds, stays beside it."""

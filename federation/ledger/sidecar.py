@@ -22,6 +22,7 @@ from federation.ledger.merkle import EMPTY
 CHUNK = 50_000
 """Records between two marks while missing ones are entered."""
 
+_ALL = 2**62  # past the last record there can be
 _AT_ONCE = 1000  # values in a statement; SQLite takes 32,766
 _key = itemgetter(0, 8, 5, 9)
 _log = logging.getLogger("elias.ledger")
@@ -33,7 +34,7 @@ class Sidecar:
     def __init__(self, engine: Engine, database: Path) -> None:
         self._engine = engine
         self._path = database.with_name(f"{database.name}-index")
-        self._reading: Index | None = None
+        self._reading: Index | None = None  # one that held every record when it was opened
         self._writing: Index | None = None
 
     # Looking up
@@ -51,38 +52,41 @@ class Sidecar:
 
     def _candidates(self, ids: Sequence[str], columns: str, condition: str) -> Iterator[Sequence[Any]]:
         """Every record of the ids up to the head of now that meets the condition, in order, and maybe some others."""
-        with self._engine.connect() as connection:
-            head = _head(connection)
-        index, covered = self._covering(head)
+        index, covered, head = self._covering()
         found = [seq for seq in index.find(ids) if seq <= covered] if index else []
-        if not found and covered == head.size:
+        if not found and covered == head:
             return
         select = f"SELECT {columns} FROM records WHERE {condition} AND"  # noqa: S608
         with self._engine.connect() as connection:
             for part in _parts(found):
                 yield from connection.exec_driver_sql(f"{select} seq IN ({_marks(part)}) ORDER BY seq", tuple(part))
-            if covered < head.size:
+            if covered < head:
                 beyond = f"{select} seq > ? AND seq <= ? AND decision IN"
                 for names in _parts(ids):
-                    values = (covered, head.size, *names)
+                    values = (covered, head, *names)
                     yield from connection.exec_driver_sql(f"{beyond} ({_marks(names)}) ORDER BY seq", values)
 
-    def _covering(self, head: Mark) -> tuple[Index | None, int]:
-        """An index of this ledger, and the seq up to which every record is in it."""
+    def _covering(self) -> tuple[Index | None, int, int]:
+        """An index of this ledger, the seq up to which every record is in it, and the size of the ledger."""
         index = self._reading
-        if index is not None and index.covers(head):
-            return index, head.size
+        if index is not None and index.keeps_up():
+            return index, _ALL, _ALL  # the database need not be asked: that is most of the cost of an id that is new
+        self._reading = None
+        with self._engine.connect() as connection:
+            head = _head(connection)
         try:
             index = Index(self._path, write=False)
         except Unusable:
-            return None, 0
+            return None, 0, head.size
         marks = index.marks()  # before the ledger is asked for them: the older one at least is committed by then
         with self._engine.connect() as connection:
             reached = _reached(connection, marks)
         if reached is None:
-            return None, 0
+            return None, 0, head.size
+        if not index.covers(head):
+            return index, min(reached.size, head.size), head.size
         self._reading = index
-        return index, head.size if index.covers(head) else min(reached.size, head.size)
+        return index, head.size, head.size
 
     # Entering
 

@@ -48,12 +48,9 @@ def _refuge(node: Node) -> Refuge:
 
 def relief(node: str, jobs: Iterable[Job], places: Refuges, *, cordoned: bool) -> list[Candidate]:
     """What takes load off a node, at most 9 and only what is possible now. jobs: those that run there."""
+    scaling = [] if cordoned or not places.first else _scaling(node, places)
     here = sorted(jobs, key=lambda job: job.rank, reverse=True)
-    return [
-        *_shedding(node, here),
-        *([] if cordoned else _scaling(node, places)),
-        *_moving(node, here, places.nodes),
-    ]
+    return [*_shedding(node, here), *scaling, *_moving(node, here, places.nodes)] if here else scaling
 
 
 def undoing(node: str, stopped: Sequence[Stopped], *, cordoned: bool) -> list[Candidate]:
@@ -64,8 +61,6 @@ def undoing(node: str, stopped: Sequence[Stopped], *, cordoned: bool) -> list[Ca
 
 
 def _shedding(node: str, here: Sequence[Job]) -> list[Candidate]:
-    if not here:
-        return []
     chosen = [(which, _VICTIM[which](here)) for which in VICTIMS]
     return [
         Candidate("shed_load", {"which": which, "job": job.id, "node": node}, _of_job(job.request))
@@ -93,7 +88,7 @@ def _pressed(node: Node, options: Mapping[str, Any]) -> bool:
 
 def _moving(node: str, here: Sequence[Job], nodes: Sequence[Node]) -> list[Candidate]:
     """Each restartable job with the least loaded node that has room for it; where none has, the candidate says so."""
-    others = [other for other in nodes if other.name != node] if here else []
+    others = [other for other in nodes if other.name != node]
     if not others:
         return []
     moves = []

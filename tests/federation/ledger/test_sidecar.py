@@ -11,7 +11,7 @@ import pytest
 
 from federation.clock import VirtualClock
 from federation.errors import Bug, Fenced, Temporary
-from federation.ledger import engines, index, sidecar
+from federation.ledger import engines, sidecar
 from federation.ledger.appender import Appender, Receipt
 from federation.ledger.index import Index
 from federation.ledger.store import Store
@@ -68,8 +68,8 @@ def scans(path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], bool]:
     used: list[bool] = []
     covering = sidecar.Sidecar._covering
 
-    def watched(self: sidecar.Sidecar, head: index.Mark) -> tuple[Index | None, int]:
-        found = covering(self, head)
+    def watched(self: sidecar.Sidecar) -> tuple[Index | None, int, int]:
+        found = covering(self)
         used.append(found[0] is not None)
         return found
 
@@ -162,6 +162,18 @@ def test_deleted_under_a_running_appender_it_is_made_anew_with_the_next_commit(
     answers(reader)
     assert reader.known(["after"])
     assert not scanned()
+
+
+def test_a_reader_notices_that_an_older_copy_was_written_over_the_index(
+    filled: Store, writer: Writer, beside: Path, open_store: Callable[..., Store]
+) -> None:
+    older = beside.read_bytes()
+    writer.write(*decided("later"))
+    reader = open_store(read_only=True)
+    assert reader.known(["later"])
+    with beside.open("r+b") as file:
+        file.write(older)
+    assert reader.known(["later"])
 
 
 def test_a_copy_of_the_database_alone_reads_right(filled: Store, tmp_path: Path) -> None:
