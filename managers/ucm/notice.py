@@ -6,7 +6,8 @@ import msgspec
 
 from federation.errors import Refused
 
-LONGEST = 2000  # characters of a text; chat and mail are no place for more
+LONGEST = 2000  # characters of a text or an address; chat and mail are no place for more
+SHORT = 200  # of everything else
 FIELDS = 10  # Slack shows no more in one section
 
 
@@ -37,12 +38,14 @@ class Notice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return notice
 
     def _wrong(self) -> str:
-        if not self.title.strip():
+        if not one_line(self.title):
             return "the title is empty"
         if len(self.fields) > FIELDS:
             return f"{len(self.fields)} fields, at most {FIELDS} go"
-        if max(map(len, (self.title, self.text, self.link, self.label, *self.fields, *self.fields.values()))) > LONGEST:
-            return f"a text has more than {LONGEST} characters"
+        if max(len(self.text), len(self.link)) > LONGEST:
+            return f"`text` or `link` has more than {LONGEST} characters"
+        if max(map(len, (self.title, self.label, *self.fields, *self.fields.values()))) > SHORT:
+            return f"the title, the label or a field has more than {SHORT} characters"
         if self.link and not self.link.startswith(("/", "https://", "http://")):
             return "`link` is neither a path of the page nor an address"
         return ""

@@ -1,8 +1,9 @@
-"""messages: what waits for targets, and dead letters sent again."""
+"""messages: what waits for targets, a test of one, and dead letters sent again."""
 
 import getpass
 import uuid
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -26,6 +27,8 @@ def messages(context: typer.Context, json_: Json = False) -> None:
 
         elias messages
 
+        elias messages test pager
+
         elias messages resend 3f9a1c0b5d2e4f60718293a4b5c6d7e8
     """
     if context.invoked_subcommand is not None:
@@ -47,6 +50,33 @@ def messages(context: typer.Context, json_: Json = False) -> None:
 def _dead(one: dict[str, Any]) -> list[str]:
     why = f"{one['failure']}, status {one['status']}" if one["status"] else one["failure"]
     return [one["id"], one["target"], one["subject"], one["priority"], str(one["attempts"]), why]
+
+
+@app.command("test")
+def send_test(
+    context: typer.Context,
+    target: Annotated[str, typer.Argument(help="A name below `targets` in elias.yaml.", show_default=False)],
+    json_: Json = False,
+) -> None:
+    """Send a test message to a target, past quiet hours, and say what came of it.
+
+    The exit code is 1 unless it was delivered.
+
+    Examples:
+
+        elias messages test team
+
+        elias messages test team --json
+    """
+    found = Api(settings_of(context)).post(f"/v1/messages/targets/{quote(target, safe='')}/test", None)
+    if json_:
+        emit(found)
+    else:
+        print(f"{target}: {found['status']}" + (f" ({found['detail']})" if found["detail"] else ""))
+    if found["status"] == "delivered":
+        return
+    say("it is tried again like every message; `elias messages` shows what waits and what was given up")
+    raise typer.Exit(1)
 
 
 @app.command()

@@ -35,11 +35,15 @@ class Got(NamedTuple):
 
 
 class Server:
-    """Answers with the next of `answers` (a status, a status and headers, "hang", "drop"), else with 200."""
+    """Answers with the next of `answers` (a status, a status and headers with the body as one of them, "hang", "drop"),
+    else as `judge` says."""
 
     def __init__(self) -> None:
         self.got: list[Got] = []
         self.answers: deque[int | str | tuple[int, dict[str, str]]] = deque()
+
+    def judge(self, got: "Got") -> int | tuple[int, dict[str, str]]:
+        return 200
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator["Server"]:
@@ -60,16 +64,18 @@ class Server:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         headers = dict(line.lower().split(": ", 1) if ": " in line else (line, "") for line in head.split("\r\n")[1:-2])
         raw = {line.split(": ", 1)[0].lower(): line.split(": ", 1)[1] for line in head.split("\r\n")[1:-2]}
-        self.got.append(Got(raw, await reader.readexactly(int(headers["content-length"]))))
-        answer = self.answers.popleft() if self.answers else 200
+        got = Got(raw, await reader.readexactly(int(headers["content-length"])))
+        self.got.append(got)
+        answer = self.answers.popleft() if self.answers else self.judge(got)
         if answer == "hang":
             await reader.read()
             return False
         if answer == "drop":
             return False
         status, more = answer if isinstance(answer, tuple) else (answer, {})
-        lines = [f"HTTP/1.1 {status} X", "content-length: 0", *(f"{k}: {v}" for k, v in more.items())]
-        writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+        body = more.pop("body", "")
+        lines = [f"HTTP/1.1 {status} X", f"content-length: {len(body)}", *(f"{k}: {v}" for k, v in more.items())]
+        writer.write(("\r\n".join(lines) + "\r\n\r\n" + body).encode())
         await writer.drain()
         return True
 
