@@ -92,7 +92,7 @@ class Advisor:
             raise Failure(_told(error), ill=True, spent=Spent()) from None
         except exceptions.ModelAPIError as error:
             raise Failure(_told(error), again=True, after=error.retry_after, ill=True, spent=Spent()) from None
-        except exceptions.AgentRunError:
+        except Exception:  # what a client trips over where a body is none of its protocol is of any type
             raise Failure("its answer is none of this protocol", again=True, ill=True, spent=Spent()) from None
         return self._said(brief, response)
 

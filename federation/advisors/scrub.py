@@ -19,8 +19,8 @@ _SECRETS = (
     r"credentials?|cookie|session(?:[ _-]?id)?|client[ _-]?secret"
 )
 _ASSIGNED = (
-    rf"\b\w*(?:{_SECRETS})[\"']?(?:\s*(?:[:=]|\bis\b)\s*[\"']?(?:(?:bearer|basic|token)\s+)?(?P<assigned>[^\s\"'<>]+)|"
-    r"\s+[\"']?(?P<stated>(?=\S*\d)[^\s\"'<>]{6,}))"
+    rf"\b\w*(?:{_SECRETS})[\"']?(?:\s*(?:[:=]|\bis\b)[ \t]*[\"']?(?:(?:bearer|basic|token)\s+)?"
+    r"(?P<assigned>[^\s\"'<>]+)|\s+[\"']?(?P<stated>(?=\S*\d)[^\s\"'<>]{6,}))"
 )
 _PREFIXED = (
     r"\b(?:(?:sk|pk|rk|whsec|xai|gsk|hf|npm|pypi|shpat|lin|dop_v1|rpa|r8|nvapi|glpat|gh[pousr]|github_pat|xox[a-z]+)"
