@@ -12,11 +12,13 @@ from typing import Any, Literal, Self, get_args
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from federation import strictyaml
+from federation.advisors.settings import NOBODY, AdvisorSettings
+from federation.access import AccessSettings
 from federation.errors import Refused
 from federation.escalation import Escalation
 from federation.sections import DAYS, Day, Duration, Zone
 from federation.sections import Section as _Section
-from federation.targets import AnyTarget, located
+from federation.targets import Alertmanager, AnyTarget, located
 
 
 class Listen(_Section):
@@ -31,10 +33,38 @@ class Listen(_Section):
     url: str = Field("", pattern="^(https?://.+)?$")
     """Address under which people reach the page, for links in notifications; empty: made of `host` and `port`."""
 
+    tls: bool = False
+    """Serve HTTPS; `elias up --tls` does so too. Without `cert` a certificate is made in the state folder."""
+    cert: Path | None = None
+    """Certificate chain in PEM; relative to the settings file."""
+    key: Path | None = None
+    """Private key of `cert` in PEM, without a passphrase; relative to the settings file."""
+    behind_proxy: bool = False
+    """A proxy in front ends TLS, and alone can reach this port: its last `X-Forwarded-For` says who asks."""
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if (self.cert is None) is not (self.key is None):
+            raise ValueError("`cert` and `key` belong together")
+        if self.cert is not None and not self.tls:
+            raise ValueError("a certificate is of no use without `tls: true`")
+        return self
+
+    @property
+    def loopback(self) -> bool:
+        """Whether this machine alone can reach it."""
+        return self.host in ("localhost", "::1") or self.host.startswith("127.")
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers speak HTTPS with it."""
+        return self.tls or self.behind_proxy
+
     @property
     def page(self) -> str:
         """The address of the page, without a slash at its end."""
-        return self.url.rstrip("/") or f"http://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.url.rstrip("/") or f"{'https' if self.tls else 'http'}://{host}:{self.port}"
 
 
 class LedgerSettings(_Section):
@@ -197,8 +227,11 @@ class Settings(_Section):
     telemetry: Telemetry = Telemetry()
     bundles: BundleSettings = BundleSettings()
     policy: PolicySettings = PolicySettings()
+    advisors: AdvisorSettings = NOBODY
+    access: AccessSettings = AccessSettings()
     targets: dict[str, AnyTarget] = Field({})
     """Outbound targets by name: nothing else is sent to."""
+    alertmanager: Alertmanager = Alertmanager()
     escalation: Escalation = Escalation()
 
     @model_validator(mode="after")
@@ -241,13 +274,17 @@ def _absolute(settings: Settings, base: Path) -> Settings:
 
     policy = settings.policy
     files = {"folder": policy.folder, "calibration": policy.calibration, "key_file": policy.key_file}
+    pair = {"cert": there(settings.listen.cert), "key": there(settings.listen.key)}
     update = {
+        "listen": settings.listen.model_copy(update=pair),
         "bundles": settings.bundles.model_copy(update={"trust": there(settings.bundles.trust)}),
         "policy": policy.model_copy(update={name: there(path) for name, path in files.items()}),
+        "advisors": settings.advisors.located(base),
         "state": there(settings.state),
         "specs": there(settings.specs),
         "apps": there(apps),
         "targets": {name: located(target, base) for name, target in settings.targets.items()},
+        "alertmanager": located(settings.alertmanager, base),
     }
     return settings.model_copy(update=update)
 

@@ -122,7 +122,8 @@ def sections(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, Fiel
         if not inner or not _is_model(field.annotation):
             yield f"{path}{name}", field
         for section in inner:
-            item = "" if _is_model(field.annotation) else ".<name>" if "dict" in str(field.annotation) else "[]"
+            optional = _is_model(field.annotation) or type(None) in get_args(field.annotation)
+            item = "" if optional else ".<name>" if "dict" in str(field.annotation) else "[]"
             yield from sections(section, f"{path}{name}{item}.")
 
 

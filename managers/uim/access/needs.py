@@ -1,4 +1,4 @@
-"""The one way in which a route says who may use it: `needs(Scope.CASES)`."""
+"""The one way in which a route says who may use it: `needs(Scope.CASES)`, or `needs()` for all who have signed in."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ from managers.uim.access.person import Person, Scope
 class Needs:
     """The dependency itself: the person of the request, or Refused where the scope is missing."""
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope | None) -> None:
         self.scope = scope
 
     def __call__(self, request: Request) -> Person:
         person = person_of(request)
-        if not person.may(self.scope):
+        if self.scope is not None and not person.may(self.scope):
             what = f"{person.name} ({person.role}, by {person.via}) lacks the scope `{self.scope}`"
             cure = "an administrator gives it by another role: `elias accounts role NAME ROLE`"
             if person.via == "token":
@@ -26,7 +26,7 @@ class Needs:
         return person
 
 
-def needs(scope: Scope) -> Any:
+def needs(scope: Scope | None = None) -> Any:
     """For `dependencies=[needs(...)]`, or `person: Annotated[Person, needs(...)]` where the name matters."""
     return Depends(Needs(scope))
 

@@ -38,13 +38,15 @@ _SCOPES = {
 class Person:
     """Who sends a request. via: `session`, `token`, or `first-day token`, that of the state folder.
 
-    scopes: those of the role, or the fewer ones of a token.
+    scopes: those of the role, or the fewer ones of a token. account: empty for the owner of the state folder, who has
+    none and goes by the name of their user on that machine.
     """
 
     name: str
     role: Role
     scopes: frozenset[Scope]
     via: str
+    account: str = ""
 
     def may(self, scope: Scope) -> bool:
         return scope in self.scopes

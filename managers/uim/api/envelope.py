@@ -1,6 +1,7 @@
 """The one shape of every error: `{"error": {"code", "message", "place", "cure", "details"}}`."""
 
 import logging
+import math
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -14,6 +15,7 @@ from starlette.responses import Response
 
 from federation.errors import Conflict, Corrupt, EliasError, Refused, Temporary
 from federation.replies import Rejected
+from managers.uim.access.throttle import TooSoon
 
 RETRY_AFTER = "1"  # seconds
 STATUS = {
@@ -28,8 +30,15 @@ STATUS = {
     "no-bundle": 404,
     "no-bundle-before": 404,
     "already-answered": 409,
+    "no-account": 404,
+    "no-token-id": 404,
+    "no-session": 404,
+    "account-exists": 409,
     "token": 401,
+    "sign-in": 401,
     "forbidden": 403,
+    "disabled": 403,
+    "csrf": 403,
     "host": 403,
     "origin": 403,
     "blocked": 403,
@@ -89,7 +98,9 @@ def of_rejected(rejected: Rejected) -> Json:
 def of_elias(problem: EliasError) -> Json:
     if isinstance(problem, Refused):
         status = 409 if isinstance(problem, Conflict) else STATUS.get(problem.code, 422)
-        headers = {"WWW-Authenticate": 'Bearer realm="elias"'} if status == 401 else None
+        headers = {"WWW-Authenticate": 'Bearer realm="elias"'} if status == 401 else {}
+        if isinstance(problem, TooSoon):
+            status, headers = 429, {"Retry-After": str(math.ceil(problem.wait))}
         return error(status, problem.code, problem.message, place=problem.place, cure=problem.cure, headers=headers)
     if isinstance(problem, Temporary):
         return error(503, "unavailable", str(problem), cure="send it again in a moment")
@@ -111,10 +122,13 @@ async def _elias(_: Request, problem: Exception) -> Response:
 
 async def _http(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, HTTPException)
+    return of_http(problem, request.url.path)
+
+
+def of_http(problem: HTTPException, path: str) -> Json:
     cure = "`GET /v1/openapi.json` lists what there is" if problem.status_code in (404, 405) else ""
     code = HTTPStatus(problem.status_code).phrase.lower().replace(" ", "-")
-    place, headers = request.url.path, problem.headers
-    return error(problem.status_code, code, str(problem.detail), place=place, cure=cure, headers=headers)
+    return error(problem.status_code, code, str(problem.detail), place=path, cure=cure, headers=problem.headers)
 
 
 async def _invalid(_: Request, problem: Exception) -> Response:

@@ -1,10 +1,12 @@
 """A federation without Ray behind the real application, served by a real uvicorn on a free port."""
 
 import asyncio
+import re
 import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from federation.settings import Listen, Settings, shipped_specs
 from managers.uim import tokens
 from managers.uim.api import app
 from managers.uim.api.context import Context
+from managers.uim.cases.claims import Saying
 from managers.uim.manager import Uim
 
 _events = msgspec.msgpack.Decoder(list[Event])
@@ -114,8 +117,10 @@ class LocalLink:
         self.loads.append(len(events))
         return msgspec.msgpack.encode(self.federation.post(events))
 
-    def on_cases(self, child: str) -> bytes:
-        return encode(list(self.federation.desks[child].state.cases.values()))
+    def on_say(self, child: str, raw: bytes) -> None:
+        uim = self.federation.desks[child].manager
+        assert isinstance(uim, Uim)
+        self.federation.note(uim.say(msgspec.json.decode(raw, type=Saying), self.federation.clock.now()), child)
 
     def on_modes(self, child: str) -> dict[str, dict[str, str]]:
         return self.federation.desks[child].state.modes
@@ -204,6 +209,20 @@ class House:
     def client(self, **options: Any) -> httpx.Client:
         headers = {"Authorization": f"Bearer {self.token}"} | options.pop("headers", {})
         return httpx.Client(base_url=self.url, headers=headers, **options)
+
+    @contextmanager
+    def browser(self, name: str = "", password: str = "") -> Iterator[httpx.Client]:
+        """A browser that is signed in: by name, or without one as the owner of the state folder."""
+        given = {"name": name, "password": password} if name else {"token": self.token}
+        with httpx.Client(base_url=self.url, headers={"accept": "text/html", "origin": self.url}) as made:
+            assert made.post("/login", data=given).status_code == 303
+            yield made
+
+    def csrf(self, browser: httpx.Client) -> str:
+        """What the forms of this browser's session carry."""
+        found = re.search(r'name="csrf" value="([0-9a-f]{64})"', browser.get("/account").text)
+        assert found
+        return found[1]
 
     def close(self) -> None:
         self.server.should_exit = True
