@@ -1,4 +1,4 @@
-"""Answers to decisions that wait: a person's, the policy's, and the one for which nobody came in time.
+"""Answers to decisions that wait: a person's, the policy's, an advisor's, and the one for which nobody came in time.
 
 The world has gone on since such a decision was asked. So a choice is checked against the guards and candidates of now,
 and asked again if it no longer holds.
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from federation import decide
+from federation.advisors.question import Advice, Question
 from federation.cases import Case
 from federation.counsel import Heard
 from federation.errors import Bug, Refused
 from federation.points import DecisionPoint
-from federation.policy.exploration import taken
 from federation.records import Answered, Asked, Effect, Event, Kind, Outcome, decode
 from federation.replies import Reply, answered_reply, waiting_reply
 
@@ -60,24 +60,36 @@ class Answering:
         """What the policy said goes on record, and with it the answer, or who is to give one."""
         desk = self._desk
         point, program, asked = desk.points[case.point], desk.programs[case.point], self.asked(case)
-        scored = desk.counsel.weigh(program, asked, heard, now)
+        scored = desk.counsel.weigh(point, program, asked, heard, now)
         desk.add(Kind.SCORED, case.point, case.subject, case.decision, scored)
         if scored.confidence is not None:
             desk.figures.sure(case.point, scored.confidence)
         modes = desk.state.modes[case.point]
-        if scored.tier == "operator":
+        if scored.tier in ("advisor", "operator"):
             return waiting_reply(case)
         if scored.tier == "fallback":
             answer = decide.undecided(program, asked.candidates, case.clause, scored.reason, modes, case.attempt)
             assert isinstance(answer, Answered)
             return self._close(case, asked, answer, now)
-        chosen = asked.candidates[taken(scored)]
-        objection = ""
-        if chosen.action != point.terminal:
-            objection = self._objection(point, asked.event, chosen.action, chosen.args, now)
-        if objection:
-            return self._again(case, asked, now, objection)
-        return self._close(case, asked, decide.by_policy(asked.candidates, scored, modes, case.clause), now)
+        answered = decide.by_policy(asked.candidates, scored, modes, case.clause)
+        return self._close_if_it_holds(case, asked, answered, now)
+
+    def by_advisor(self, question: Question, advice: Advice, now: int) -> Reply | None:
+        """What an advisor said goes on record, and with it the answer, unless a person is to give one. None: the
+        decision was answered, or asked again, before this came; it changes nothing."""
+        desk = self._desk
+        point, asked = desk.points[question.point], question.asked
+        case = desk.cases.advising.get(question.decision)
+        if case is not None and case.attempt != asked.attempt:
+            case = None
+        advised = desk.counsel.heed(point, question, advice, case is None, now)
+        desk.add(Kind.ADVISED, question.point, question.subject, question.decision, advised)
+        if case is None:
+            return None
+        if advised.tier == "operator":
+            return waiting_reply(case)
+        answered = decide.by_advisor(asked.candidates, advised, desk.state.modes[point.name], case.clause)
+        return self._close_if_it_holds(case, asked, answered, now)
 
     def in_time_by_nobody(self, case: Case, now: int) -> None:
         """The spec's `on_timeout` answers."""
@@ -114,6 +126,16 @@ class Answering:
                 return asked
         raise Bug(f"the open case {case.decision} has no asked record")
 
+    def _close_if_it_holds(self, case: Case, asked: Asked, answered: Answered, now: int) -> Reply:
+        """The answer of a model, or the question anew if the state of now speaks against it."""
+        point = self._desk.points[case.point]
+        objection = ""
+        if answered.action != point.terminal:
+            objection = self._objection(point, asked.event, answered.action, answered.args, now)
+        if objection:
+            return self._again(case, asked, now, objection)
+        return self._close(case, asked, answered, now)
+
     def _close(self, case: Case, asked: Asked, answered: Answered, now: int) -> Reply:
         desk = self._desk
         desk.add(Kind.ANSWERED, case.point, case.subject, case.decision, answered)
@@ -139,7 +161,8 @@ class Answering:
         reason = f"asked again: {why}"
         closing = Answered(None, point.terminal, {}, "fallback", case.clause, reason, "", attempt)
         desk.add(Kind.ANSWERED, case.point, case.subject, case.decision, closing)
-        waits = decide.Waits(case.tier, case.clause, reason, tuple(before.offers))
+        tier = case.tier if case.tier == "operator" else before.waits  # where it began, with what is known now
+        waits = decide.Waits(tier, case.clause, reason, tuple(before.offers))
         reply = desk.record(point, case.decision, asked, waits)
         desk.recent.pop(case.decision, None)
         return reply

@@ -1,4 +1,4 @@
-"""Asked decisions that wait for the policy or for a person, and when each is due."""
+"""Asked decisions that wait for the policy, an advisor or a person, and when each is due."""
 
 import heapq
 from collections.abc import Iterator
@@ -7,8 +7,9 @@ import msgspec
 
 
 class Case(msgspec.Struct, gc=False):
-    """An asked decision that waits. The evidence is in its asked record. tier: whom it waits for, policy or operator;
-    what waits for the policy does so for milliseconds and is shown to nobody."""
+    """An asked decision that waits. The evidence is in its asked record. tier: whom it waits for: policy, advisor
+    or operator. What waits for the policy does so for milliseconds and is shown to nobody; what waits for an advisor
+    does so for seconds, and a person may answer it before."""
 
     decision: str
     point: str
@@ -27,24 +28,32 @@ class Cases:
     def __init__(self, open_: dict[str, Case]) -> None:
         self.open = open_
         self.consulting = {case.decision: case for case in open_.values() if case.tier == "policy"}
+        self.advising = {case.decision: case for case in open_.values() if case.tier == "advisor"}
         self._deadlines = [(case.until, case.decision) for case in open_.values()]
         heapq.heapify(self._deadlines)
 
     def add(self, case: Case) -> None:
         self.open[case.decision] = case
-        if case.tier == "policy":
-            self.consulting[case.decision] = case
+        self._awaited(case)
         heapq.heappush(self._deadlines, (case.until, case.decision))
 
     def close(self, decision: str) -> None:
         self.open.pop(decision, None)
         self.consulting.pop(decision, None)
+        self.advising.pop(decision, None)
 
     def raise_to(self, decision: str, tier: str, reason: str) -> None:
-        """The policy does not answer it: somebody else is to."""
-        case = self.consulting.pop(decision, None)
+        """The policy, or the advisor, does not answer it: the next tier is to."""
+        case = self.consulting.pop(decision, None) or self.advising.pop(decision, None)
         if case is not None:
             case.tier, case.reason = tier, reason
+            self._awaited(case)
+
+    def _awaited(self, case: Case) -> None:
+        if case.tier == "policy":
+            self.consulting[case.decision] = case
+        elif case.tier == "advisor":
+            self.advising[case.decision] = case
 
     def overdue(self, now: int) -> Iterator[Case]:
         """Cases whose deadline has passed, each once."""

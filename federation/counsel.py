@@ -1,5 +1,5 @@
-"""The dealings of a desk with the policy: where it is asked, what was heard, how checks of its answers came out, and by
-which calibration it may answer.
+"""The dealings of a desk with the policy and the advisors: where they are asked, what was heard, how checks of the
+policy's answers came out, and by which calibration it may answer.
 """
 
 from collections.abc import Iterator
@@ -9,15 +9,15 @@ import msgspec
 
 import tiki
 from federation import decide
+from federation.advisors.question import Advice, Question
+from federation.advisors.settings import AdvisorSettings
 from federation.manager import Emission
+from federation.points import DecisionPoint
 from federation.policy import exploration
-from federation.policy.audit import Audit, resumed, step
+from federation.policy.audit import ABOVE, Audit, resumed, step
 from federation.policy.calibration import PointCalibration
 from federation.policy.tier import Consult, Draws, Said, Standing, Tier, consult, unscored
-from federation.records import Answered, Asked, Drift, Entry, Kind, Recalibrated, Scored
-
-ABOVE = ("advisor", "operator")
-"""The tiers above the policy, whose answers tell whether it was right."""
+from federation.records import Advised, Answered, Asked, Drift, Entry, Kind, Recalibrated, Scored
 
 
 class Heard(NamedTuple):
@@ -34,7 +34,8 @@ class Heard(NamedTuple):
 class CounselState(msgspec.Struct):
     """checks, drifts, calibrations: by point and version of the policy: how its answers stood up to checks, the newest
     promise that was broken, and the newest calibration on record. audited: by decision, what waits for a check.
-    explored: by point, when (ledger time, ns) something was explored within the last day.
+    explored: by point, when (ledger time, ns) something was explored within the last day. opinions: by decision, what
+    the policy said to what waits for an advisor.
     """
 
     checks: dict[str, dict[str, Audit]] = {}
@@ -42,39 +43,105 @@ class CounselState(msgspec.Struct):
     drifts: dict[str, dict[str, Drift]] = {}
     calibrations: dict[str, dict[str, PointCalibration]] = {}
     explored: dict[str, list[int]] = {}
+    opinions: dict[str, Scored] = {}
 
 
 class Counsel:
-    """tier: the policy; without one what a spec leaves open waits for a person at once. asked: the decisions that wait
-    for the policy, since this desk was made."""
+    """tier: the policy. advisors: who is asked next; without both what a spec leaves open waits for a person at once.
+    asked: the decisions that wait for one of them, since this desk was made."""
 
-    def __init__(self, tier: Tier | None, state: CounselState) -> None:
+    def __init__(self, tier: Tier | None, state: CounselState, advisors: AdvisorSettings) -> None:
         self.tier = tier
+        self.advisors = advisors
         self.state = state
         self.asked: dict[str, Asked] = {}
 
-    def first(self, program: tiki.Program, asked: Asked, verdict: decide.Waits) -> str:
-        """The tier that is awaited. The policy is asked where it knows the point and there is something to choose."""
-        if verdict.tier != "policy":
-            return verdict.tier
+    def first(self, point: DecisionPoint, program: tiki.Program, asked: Asked, verdict: decide.Waits) -> str:
+        """The tier that is awaited. The policy and advisors are asked where there is something to choose, the policy
+        where it knows the point."""
+        if verdict.tier == "operator" or len(decide.offered(asked, point.terminal)) < 2:
+            return "operator"
         known = self.tier is not None and self.tier.covers(program)
-        return "policy" if known and len(decide.offered(asked, program.point.terminal)) > 1 else "operator"
+        return "policy" if verdict.tier == "policy" and known else self.above(point)
+
+    def above(self, point: DecisionPoint) -> str:
+        """Who is asked where the policy has nothing to say. At a critical point an advisor alone does not decide."""
+        return "advisor" if self.advisors.asks(point.name) and not point.critical else "operator"
 
     def consult(self, program: tiki.Program, asked: Asked) -> Consult:
         """What is asked about a decision."""
         return consult(program, asked) if self.tier is None else self.tier.consult(program, asked)
 
-    def weigh(self, program: tiki.Program, asked: Asked, heard: Heard, now: int) -> Scored:
+    def weigh(self, at: DecisionPoint, program: tiki.Program, asked: Asked, heard: Heard, now: int) -> Scored:
         """Who answers, given what was heard."""
         if heard.said is None or self.tier is None or not self.tier.covers(program):
-            tier = "operator" if program.fallback.action is None else "fallback"
+            tier = "fallback"
+            if program.fallback.action is None:
+                tier = self.above(at) if program.fallback.tier == "advisor" else "operator"
             return unscored(asked, heard.problem or "there is no policy for this point", tier, now)
-        point, policy = program.point.name, heard.said.policy
+        point, policy = at.name, heard.said.policy
         watch = self.state.checks.get(point, {}).get(policy)
         explore = exploration.left(program.explore, self.state.explored.get(point, ()), now)
         standing = Standing(self.calibration(point, policy), watch, explore)
         draws = Draws(heard.draw, heard.explore)
-        return self.tier.weigh(program, asked, heard.offered, heard.said, draws, standing, now)
+        scored = self.tier.weigh(program, asked, heard.offered, heard.said, draws, standing, now)
+        return self._passed_on(at, scored)
+
+    def _passed_on(self, point: DecisionPoint, scored: Scored) -> Scored:
+        """Who answers where the policy does not do so alone: it is not sure, its answer is drawn for a check, or the
+        point is critical. In the last two cases an advisor has to agree with it."""
+        reason = scored.reason
+        if scored.tier == "policy" and point.critical:
+            reason += "; the point is critical, so an advisor has to agree"
+            scored = msgspec.structs.replace(scored, tier="operator", propensities=[], draw=1.0)
+        elif scored.tier == "policy":
+            return scored
+        elif point.critical and not scored.audit:
+            return msgspec.structs.replace(scored, reason=f"{reason}; the point is critical, so a person decides")
+        if not self.advisors.asks(point.name):
+            return msgspec.structs.replace(scored, reason=f"{reason}; there is no advisor for this point")
+        return msgspec.structs.replace(scored, tier="advisor", reason=reason)
+
+    # -- advisors ----------------------------------------------------------------------------------------------------
+
+    def heed(self, point: DecisionPoint, question: Question, advice: Advice, late: bool, now: int) -> Advised:
+        """Who answers, given what an advisor said. late: somebody has answered before."""
+        scored, spent = question.scored, advice.spent
+        tier, reason = "operator", ""
+        if late:
+            tier, reason = "late", "it came after the answer"
+        elif advice.problem:
+            reason = f"no advisor answered: {advice.problem}"
+        elif advice.choice is None or advice.confidence is None:
+            reason = f"{advice.model} asks for a person"
+        elif advice.confidence < self.advisors.min_confidence:
+            least = self.advisors.min_confidence
+            reason = f"{advice.model} is sure to {advice.confidence:.2f}, which is below {least:.2f}"
+        elif scored is not None and (point.critical or scored.audit):
+            agreed = scored.choice == advice.choice
+            tier = "advisor" if agreed else "operator"
+            reason = f"the policy and {advice.model} {'agree' if agreed else 'do not agree'}"
+        else:
+            tier, reason = "advisor", f"{advice.model} is sure to {advice.confidence:.2f}"
+        return Advised(
+            provider=advice.provider,
+            model=advice.model,
+            offered=decide.offered(question.asked, point.terminal),
+            choice=advice.choice,
+            confidence=advice.confidence,
+            words=advice.words,
+            tier=tier,
+            reason=reason,
+            at=now,
+            attempt=question.asked.attempt,
+            brief=advice.brief,
+            calls=spent.calls,
+            input_tokens=spent.input_tokens,
+            cached_tokens=spent.cached_tokens,
+            output_tokens=spent.output_tokens,
+            cost=round(spent.cost, 6),
+            seconds=round(advice.seconds, 3),
+        )
 
     def calibration(self, point: str, policy: str) -> PointCalibration | None:
         """The one in force: the newest of the one that came with the policy and those on record."""
@@ -104,30 +171,45 @@ class Counsel:
     # -- folding -----------------------------------------------------------------------------------------------------
 
     def fold_asked(self, decision: str, asked: Asked) -> None:
-        if asked.waits == "policy":
+        if asked.waits in ("policy", "advisor"):
             self.asked[decision] = asked
 
     def fold_scored(self, entry: Entry, scored: Scored) -> None:
         if scored.tier == "operator":
             self.asked.pop(entry.decision, None)
+        if scored.tier == "advisor":
+            self.state.opinions[entry.decision] = scored
         if scored.audit:
             self.state.audited[entry.decision] = scored
         if scored.tier == "policy" and exploration.taken(scored) != scored.choice:
             times = exploration.spent(self.state.explored.get(entry.point, ()), scored.at)
             self.state.explored[entry.point] = [*times, scored.at]
 
+    def fold_advised(self, entry: Entry, advised: Advised) -> None:
+        if advised.tier != "late":
+            self.asked.pop(entry.decision, None)
+            self.state.opinions.pop(entry.decision, None)
+
     def fold_answered(self, entry: Entry, answered: Answered) -> None:
         """What the tier above answers in place of the policy says whether it was right."""
         self.asked.pop(entry.decision, None)
+        self.state.opinions.pop(entry.decision, None)
         scored = self.state.audited.pop(entry.decision, None)
-        if scored is not None and answered.tier in ABOVE:
-            checks = self.state.checks.setdefault(entry.point, {})
-            audit = resumed(checks.get(scored.policy), scored.policy, scored.max_error, scored.calibration)
+        if scored is None or answered.tier not in ABOVE:
+            return
+        checks = self.state.checks.setdefault(entry.point, {})
+        known = checks.get(scored.policy)
+        if known is None or scored.calibration >= known.times:  # else it was asked before the calibration in force
+            audit = resumed(known, scored.policy, scored.max_error, scored.calibration)
             checks[scored.policy] = step(audit, answered.choice != scored.choice)
 
     def fold_drift(self, entry: Entry, drift: Drift) -> None:
         self.state.drifts.setdefault(entry.point, {})[drift.policy] = drift
 
     def fold_calibration(self, entry: Entry, found: Recalibrated) -> None:
-        """In force from here on: what is asked after this record is weighed by it."""
+        """In force from here on: what is heard after this record is weighed by it, and checks begin anew."""
         self.state.calibrations.setdefault(entry.point, {})[found.policy] = found.calibration
+        checks = self.state.checks.get(entry.point, {})
+        known = checks.get(found.policy)
+        if known is not None:
+            checks[found.policy] = resumed(known, found.policy, known.max_error, found.calibration.times)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import tiki
 from federation.clock import SECOND
 from federation.policy.exploration import taken
-from federation.records import Answered, Asked, Candidate, Scored
+from federation.records import Advised, Answered, Asked, Candidate, Scored
 from tiki import Latch
 
 
@@ -119,9 +119,16 @@ def by_policy(
     candidate = candidates[choice]
     mode = modes.get(candidate.action, "")
     reason, attempt = scored.reason, scored.attempt
-    return Answered(
-        choice, candidate.action, candidate.args, "policy", clause, reason, mode, attempt, scored.policy
-    )
+    return Answered(choice, candidate.action, candidate.args, "policy", clause, reason, mode, attempt, scored.policy)
+
+
+def by_advisor(candidates: Sequence[Candidate], advised: Advised, modes: Mapping[str, str], clause: str) -> Answered:
+    """An advisor's answer, taken. `by` is its model, `words` its reason."""
+    assert advised.choice is not None, "no advisor has chosen"
+    candidate = candidates[advised.choice]
+    mode = modes.get(candidate.action, "")
+    said = (advised.reason, mode, advised.attempt, advised.model, advised.words)
+    return Answered(advised.choice, candidate.action, candidate.args, "advisor", clause, *said)
 
 
 def by_person(
@@ -148,7 +155,8 @@ def undecided(
     """Neither a rule nor, where one was consulted, any engine has decided: the spec's `fallback`."""
     fallback = program.fallback
     if fallback.action is None:
-        return Waits("operator", clause, f"{reason}; the spec falls back to the tier {fallback.tier}")
+        tier = fallback.tier or "operator"
+        return Waits(tier, clause, f"{reason}; the spec falls back to the tier {tier}")
     choice = find(candidates, fallback.action, fallback.args)
     if fallback.action == program.point.terminal or choice is None:
         return _terminal(candidates, program.point.terminal, clause, reason, attempt, tier="fallback")

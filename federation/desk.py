@@ -14,6 +14,8 @@ import msgspec
 
 import tiki
 from federation import decide
+from federation.advisors.question import Advice, Question, spec_of
+from federation.advisors.settings import NOBODY, AdvisorSettings
 from federation.answering import Answering
 from federation.cases import Case, Cases
 from federation.clock import SECOND
@@ -84,8 +86,10 @@ class Desk:
         ledger: Ledger,
         tier: Tier | None = None,
         figures: Figures | None = None,
+        advisors: AdvisorSettings = NOBODY,
     ) -> None:
-        """tier: the policy; without one what a spec leaves open waits for a person at once."""
+        """tier: the policy; advisors: who is asked after it. Without both what a spec leaves open waits for a person at
+        once."""
         self.manager = manager
         self.ledger = ledger
         self.figures = figures or Figures()
@@ -96,7 +100,7 @@ class Desk:
                 self.by_type[kind] = (*self.by_type.get(kind, ()), point)
         self.state = DeskState(modes={p.name: {a: d.mode.value for a, d in p.effects.items()} for p in manager.points})
         self.cases = Cases(self.state.cases)
-        self.counsel = Counsel(tier, self.state.counsel)
+        self.counsel = Counsel(tier, self.state.counsel, advisors)
         self.recent: OrderedDict[str, tuple[Event, Reply]] = OrderedDict()
         self.situations = Situations(manager)
         self._answering = Answering(self)
@@ -186,6 +190,24 @@ class Desk:
         replies = {d: self._answering.by_policy(waiting[d], heard, now) for d, heard in said.items() if d in waiting}
         return self._taken(), replies
 
+    # -- advisors ----------------------------------------------------------------------------------------------------
+
+    @property
+    def advising(self) -> list[str]:
+        """The decisions that wait for an advisor, in the order in which they came to wait for one."""
+        return list(self.cases.advising)
+
+    def question(self, decision: str) -> Question:
+        """What an advisor is asked. Its decision is one of `advising`."""
+        case = self.cases.advising[decision]
+        asked, scored = self._answering.asked(case), self.state.counsel.opinions.get(decision)
+        return Question(decision, case.point, case.subject, asked, scored, spec_of(self.bundle, case.point))
+
+    def advise(self, question: Question, advice: Advice, now: int) -> tuple[list[Entry], Reply | None]:
+        """Take what an advisor said: its answer, or who is to give one. None: it came too late, which is on record."""
+        reply = self._answering.by_advisor(question, advice, now)
+        return self._taken(), reply
+
     # -- folding -----------------------------------------------------------------------------------------------------
 
     def absorb(self, record: Record) -> None:
@@ -209,7 +231,7 @@ class Desk:
         self.state, state = msgspec.json.decode(body, type=tuple[DeskState, self.manager.State])  # type: ignore[name-defined]
         self.manager.load(state)
         self.cases = Cases(self.state.cases)
-        self.counsel = Counsel(self.counsel.tier, self.state.counsel)
+        self.counsel = Counsel(self.counsel.tier, self.state.counsel, self.counsel.advisors)
 
     def _fold(self, entry: Entry, body: Any) -> None:
         if entry.kind == Kind.ASKED and entry.point in self.points:
@@ -219,6 +241,10 @@ class Desk:
             self.counsel.fold_answered(entry, body)
         elif entry.kind == Kind.SCORED:
             self.counsel.fold_scored(entry, body)
+            if body.tier in ("advisor", "operator"):
+                self.cases.raise_to(entry.decision, body.tier, body.reason)
+        elif entry.kind == Kind.ADVISED:
+            self.counsel.fold_advised(entry, body)
             if body.tier == "operator":
                 self.cases.raise_to(entry.decision, body.tier, body.reason)
         elif entry.kind == Kind.DRIFT:
@@ -349,7 +375,7 @@ class Desk:
                 reason=verdict.reason,
                 offers=list(verdict.offers),
             )
-            asked = msgspec.structs.replace(asked, waits=self.counsel.first(program, asked, verdict))
+            asked = msgspec.structs.replace(asked, waits=self.counsel.first(point, program, asked, verdict))
             self.add(Kind.ASKED, point.name, subject, decision, asked)
             return waiting_reply(self.cases.open[decision])
         self.add(Kind.ASKED, point.name, subject, decision, asked)

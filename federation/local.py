@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import tiki
+from federation.advisors.question import Advice, Question
 from federation.clock import Clock
 from federation.counsel import Heard
 from federation.desk import Desk
@@ -41,13 +42,14 @@ class LocalFederation:
         executors: Mapping[str, Executor] | None = None,
         tier: Tier | None = None,
     ) -> None:
+        """The advisors of the settings are asked by whoever carries `questions`."""
         self.clock, self.store, self.settings = clock, store, settings
         self.executors: Mapping[str, Executor] = executors if executors is not None else {}
         self.appender = Appender(store, clock, "local")
         self.epoch = self.appender.open(force=True)
         self.gate = Gate(settings)
         everyone: list[Manager] = [*managers, self.gate]
-        self.desks = {m.name: Desk(m, bundle, store, tier) for m in everyone}
+        self.desks = {m.name: Desk(m, bundle, store, tier, advisors=settings.advisors) for m in everyone}
         self._incarnations = {name: self.appender.register(name, {}) for name in self.desks}
         self._numbers = dict.fromkeys(self.desks, 0)
         self.gate.epoch, self.gate.incarnation = self.epoch, self._incarnations["gate"]
@@ -101,6 +103,18 @@ class LocalFederation:
             replies |= heard
         self.settle()
         return replies
+
+    def questions(self) -> dict[str, Question]:
+        """What waits for an advisor, by decision."""
+        return {d: desk.question(d) for desk in self.desks.values() for d in desk.advising}
+
+    def advise(self, question: Question, advice: Advice) -> Reply | None:
+        """Take an advisor's word on one of `questions`. None: it came too late."""
+        name = question.point.partition(".")[0]
+        entries, reply = self.desks[name].advise(question, advice, self.clock.now())
+        self._commit(name, entries)
+        self.settle()
+        return reply
 
     def note(self, emission: Emission, writer: str = "gate") -> None:
         """Put a person's word (mode, freeze; a word on cases through UIM) on the log."""

@@ -1,9 +1,9 @@
 """Replays the ledger: every decision is computed again from its asked record, and must come out byte for byte.
 
-A rule's answer is judged anew under the bundle that was in force; the policy's follows from the scores on record; a
-person's or a time-out's is checked for what it may be: taken from what was asked, under that bundle or one that was put
-in force while the case waited. `federation.rescore` is the other question: what an engine would say today. Needs
-the decision points of the versions that the ledger names, and nothing else.
+A rule's answer is judged anew under the bundle that was in force; the policy's follows from the scores on record, an
+advisor's from its word there; a person's or a time-out's is checked for what it may be: taken from what was asked,
+under that bundle or one put in force while the case waited. `federation.rescore` is the other question: what an
+engine would say today. Needs the decision points of the versions that the ledger names, and nothing else.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from federation import decide
 from federation.errors import Corrupt, Refused
 from federation.ledger.store import Store
 from federation.points import DecisionPoint, schemas, versions
-from federation.records import Answered, Asked, BundleText, Kind, Record, Scored, decode, encode
+from federation.records import Advised, Answered, Asked, BundleText, Kind, Record, Scored, decode, encode
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -52,7 +52,8 @@ def replay(
     bundles: list[tuple[str, tiki.Bundle]] = []
     open_: dict[tuple[str, int], _Asked] = {}
     scored: dict[tuple[str, int], Scored] = {}
-    for record in store.read(kinds=[Kind.BUNDLE, Kind.ASKED, Kind.SCORED, Kind.ANSWERED]):
+    advised: dict[tuple[str, int], Advised] = {}
+    for record in store.read(kinds=[Kind.BUNDLE, Kind.ASKED, Kind.SCORED, Kind.ADVISED, Kind.ANSWERED]):
         header = record.header
         body = _decoded(record)
         if header.kind == Kind.BUNDLE:
@@ -65,12 +66,16 @@ def replay(
             open_[header.decision, header.attempt] = _Asked(body, bundle, len(bundles))
         elif header.kind == Kind.SCORED:
             scored[header.decision, header.attempt] = body
+        elif header.kind == Kind.ADVISED:
+            if body.tier != "late":
+                advised[header.decision, header.attempt] = body
         else:
             asked = open_.pop((header.decision, header.attempt), None)
             if asked is None:
                 raise _not_whole(header.seq, "answers what was not asked")
             later = [bundle for _, bundle in bundles[asked.position :]]
-            said = scored.pop((header.decision, header.attempt), None)
+            key = (header.decision, header.attempt)
+            said = _Said(scored.pop(key, None), advised.pop(key, None))
             _compare(record, body, asked.body, said, [asked.bundle, *later], found)
         if header.seq % 1000 == 0:
             progress(header.seq, total)
@@ -85,6 +90,13 @@ class _Asked(NamedTuple):
     body: Asked
     bundle: tiki.Bundle
     position: int
+
+
+class _Said(NamedTuple):
+    """What was said before the answer."""
+
+    scored: Scored | None
+    advised: Advised | None
 
 
 def _decoded(record: Record) -> Any:
@@ -115,7 +127,7 @@ def _compare(
     record: Record,
     answered: Answered,
     asked: Asked,
-    scored: Scored | None,
+    said: _Said,
     bundles: list[tiki.Bundle],
     found: Replayed,
 ) -> None:
@@ -123,7 +135,7 @@ def _compare(
     programs = [bundle.programs[record.header.point] for bundle in bundles]
     if asked.waits:
         found.by_others += 1
-        possible = [_by_others(program, asked, scored, answered) for program in programs]
+        possible = [_by_others(program, asked, said, answered) for program in programs]
     else:
         found.by_rule += 1
         possible = [_by_rule(programs[0], asked)]
@@ -139,10 +151,11 @@ def _by_rule(program: tiki.Program, asked: Asked) -> bytes:
     return encode(judged.answer) if isinstance(judged.answer, Answered) else b"waits"
 
 
-def _by_others(program: tiki.Program, asked: Asked, scored: Scored | None, answered: Answered) -> bytes:
+def _by_others(program: tiki.Program, asked: Asked, said: _Said, answered: Answered) -> bytes:
     """The answer as it may have been given: mode and words are the recorded ones, everything else follows from what was
     asked, scored and chosen.
     """
+    scored, advised = said
     candidates, terminal = asked.candidates, program.point.terminal
     modes = {action: answered.mode for action in asked.modes if action == answered.action}
     if answered.tier == "timeout":
@@ -158,5 +171,10 @@ def _by_others(program: tiki.Program, asked: Asked, scored: Scored | None, answe
     if answered.tier == "policy":
         sure = scored is not None and scored.tier == "policy"
         return encode(decide.by_policy(candidates, scored, modes, asked.clause)) if scored and sure else b"not sure"
+    if answered.tier == "advisor":
+        taken = advised is not None and advised.tier == "advisor"
+        return (
+            encode(decide.by_advisor(candidates, advised, modes, asked.clause)) if advised and taken else b"not taken"
+        )
     by, words = answered.by, answered.words
     return encode(decide.by_person(candidates, answered.choice, modes, asked.clause, asked.attempt, by, words))

@@ -2,6 +2,7 @@
 
 import msgspec
 
+import tiki
 from federation.records import Asked, Scored
 
 ASK = "ask a person"
@@ -56,3 +57,11 @@ class Advice(msgspec.Struct, frozen=True):
     brief: str = ""
     spent: Spent = Spent()
     seconds: float = 0.0
+
+
+def spec_of(bundle: tiki.Bundle, point: str) -> str:
+    """The files of the bundle that set or rule something at the point, whole: their prose says why."""
+    merged = bundle.merged[point]
+    places = [one.place for one in (*merged.settings.values(), *merged.clauses)]
+    texts = bundle.texts
+    return "\n\n".join(texts[path] for path in dict.fromkeys(place.path for place in places) if path in texts)

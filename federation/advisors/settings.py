@@ -84,7 +84,7 @@ class AdvisorSettings(Section):
     providers: tuple[Provider, ...] = ()
     """In the order in which they are asked: the next one where one does not answer."""
     points: tuple[str, ...] = ()
-    """Decision points at which they are asked; none: all but those whose answer only a person may give."""
+    """Decision points at which they are asked; none: all of them."""
     min_confidence: float = Field(0.7, ge=0, le=1)
     """An answer that the advisor is less sure of goes to a person, who reads it."""
     deadline: Duration = 30.0
@@ -105,3 +105,18 @@ class AdvisorSettings(Section):
     """US dollars that a day may bring at each decision point."""
     withhold: tuple[str, ...] = ()
     """Further words that are never sent, such as the name of your company; what is recognised by its form never is."""
+
+    def located(self, base: Path) -> Self:
+        """The same with files that stand relative to this folder."""
+        found = [
+            one.model_copy(update={"key_file": base / one.key_file.expanduser() if one.key_file else None})
+            for one in self.providers
+        ]
+        return self.model_copy(update={"providers": tuple(found)})
+
+    def asks(self, point: str) -> bool:
+        """Whether advisors are asked at this decision point."""
+        return bool(self.providers) and (not self.points or point in self.points)
+
+
+NOBODY = AdvisorSettings()

@@ -17,6 +17,9 @@ import msgspec
 ALPHA = 0.05
 """Of all points that keep their promise for ever, at most this share is ever taken off."""
 
+ABOVE = ("advisor", "operator")
+"""The tiers above the policy, whose answers are taken for right."""
+
 _BLOCK = 50
 """Audits between two fresh beginnings: a world that breaks after years of honesty is then noticed as soon as another,
 but for the logarithm of its age. More frequent ones would have to weigh less."""
