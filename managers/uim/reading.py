@@ -98,7 +98,8 @@ class Opinion(BaseModel):
 
 class Explanation(BaseModel):
     """Recomputed from the asked record and the bundle in force then. trace: the rules tried, with every comparison.
-    forbidden: what a guard took out. opinion: of the policy, as recorded. same: it comes out as it is on record."""
+    forbidden: what a guard took out. opinion: of the policy, as recorded. on_timeout: the action that answers if nobody
+    else does in time. same: it comes out as it is on record."""
 
     id: str
     point: str
@@ -107,6 +108,7 @@ class Explanation(BaseModel):
     text: str
     forbidden: list[dict[str, Any]]
     opinion: Opinion | None
+    on_timeout: str
     same: bool
 
 
@@ -213,6 +215,7 @@ class Reader:
                 {"action": c.action, "args": c.args, "guard": c.forbidden} for c in asked.candidates if c.forbidden
             ],
             opinion=_opinion(asked, life.scored) if life.scored else None,
+            on_timeout=program.on_timeout,
             same=isinstance(judged.answer, decide.Waits) if asked.waits else judged.answer == life.answered,
         )
 

@@ -1,5 +1,7 @@
 """The HTTP server of UIM, and what it is given to answer with."""
 
+import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 
 import uvicorn
@@ -39,7 +41,8 @@ def server(
         blocked=blocked,
         audit=audit,
     )
-    return uvicorn.Server(
+    return Server(
+        context,
         uvicorn.Config(
             app.create(context),
             http="httptools",
@@ -50,5 +53,24 @@ def server(
             server_header=False,
             proxy_headers=False,
             timeout_graceful_shutdown=5,
-        )
+        ),
     )
+
+
+class Server(uvicorn.Server):
+    """Samples the load of the nodes while it serves, and ends the streams before it waits for requests to end."""
+
+    def __init__(self, context: Context, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._context = context
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        sampling = asyncio.get_running_loop().create_task(self._context.trends.follow())
+        try:
+            await super().serve(sockets)
+        finally:
+            sampling.cancel()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._context.feed.close()
+        await super().shutdown(sockets)

@@ -13,7 +13,9 @@ from federation.records import Access
 from federation.runtime.link import Link
 from federation.settings import Settings
 from managers.uim.access.entrance import Entrance
+from managers.uim.api.feed import Feed
 from managers.uim.api.lanes import Lanes
+from managers.uim.api.load import Trends
 from managers.uim.cases.book import Book
 from managers.uim.reading import Reader
 
@@ -39,6 +41,8 @@ class Context:
     access: Entrance = field(init=False)
     lanes: Lanes = field(init=False)
     reader: Reader = field(init=False)
+    feed: Feed = field(init=False)
+    trends: Trends = field(init=False)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
 
     def __post_init__(self) -> None:
@@ -46,6 +50,8 @@ class Context:
         # What the gate asks, it asks itself: from outside it would be a way around it.
         self.lanes = Lanes(self.link, [p for p in self.points.values() if p.schema.manager != "gate"])
         self.reader = Reader(self.store, self.points)
+        self.feed = Feed(self.store)
+        self.trends = Trends(self.link)
 
     @property
     def managers(self) -> tuple[str, ...]:

@@ -1,0 +1,157 @@
+"""What people do with cases by the forms of the pages: one at a time, or all groups that are ticked."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from federation.clock import SECOND
+from federation.errors import EliasError, Refused
+from managers.uim.access import Person, Scope, needs
+from managers.uim.api import context
+from managers.uim.api.context import Context
+from managers.uim.cases import handling
+from managers.uim.cases.case import Group
+from managers.uim.cases.claims import Saying
+from managers.uim.cases.handling import Result
+from managers.uim.web import render
+from managers.uim.web.render import Form
+
+router = APIRouter(include_in_schema=False)
+MOST = 500  # cases of a group that one form answers
+HOUR = 3600  # seconds that a snooze lasts unless the form says otherwise
+_SAID = {
+    "acknowledge": "acknowledged",
+    "release": "released",
+    "snooze": "snoozed",
+    "assign": "assigned",
+    "delegate": "delegated",
+    "comment": "commented",
+}
+_TOLD = {
+    "acknowledged": "is yours",
+    "released": "is free again",
+    "snoozed": "sleeps",
+    "assigned": "is assigned",
+    "delegated": "is handed on",
+    "commented": "has your comment",
+}
+
+Answerer = Annotated[Person, needs(Scope.CASES)]
+
+
+@router.post("/cases")
+async def bulk(request: Request, person: Answerer) -> Response:
+    """The ticked groups: approve what was proposed for each case of theirs, or say the same of each group."""
+    here, form = context.of(request), await render.form(request)
+    do, ids = form.one("do", 16), form.all("group")
+    try:
+        if not ids:
+            raise Refused("bad-form", "no group is ticked", cure="tick some, then choose what to do with them")
+        if do == "approve":
+            results = [r for id in ids for r in await _approve_group(here, id, person, form)]
+            return render.back(request, told(results))
+        told_of = [await _one(here, id, do, person, form) for id in ids]
+    except EliasError as error:
+        return render.message(request, error)
+    refused = [sentence for done, sentence in told_of if not done]
+    number = len(told_of) - len(refused)
+    first = (
+        f"{number} {'group' if number == 1 else 'groups'} {_TOLD[_SAID[do]].replace('is', 'are')}." if number else ""
+    )
+    return render.back(request, " ".join(filter(None, (first, *refused[:3]))))
+
+
+@router.post("/cases/{id}/answer")
+async def answer(request: Request, id: str, person: Answerer) -> Response:
+    here, form = context.of(request), await render.form(request)
+    number, words = form.one("candidate", 4), form.one("words")
+    try:
+        chosen = _candidate(here, id, number)
+        if form.one("all"):
+            group = handling.group_of(here.book(), id)
+            ids = [case.id for case in here.book().cases(group, limit=MOST)[0]]
+            results = await handling.bulk(here, group, ids, chosen[0], {}, person.name, words)
+            return render.back(request, told(results), to="/cases")
+        reply = await handling.answer(here, id, *chosen, person.name, words)
+    except EliasError as error:
+        return render.message(request, error)
+    sentence = f"{reply.subject}: you answered {chosen[0]}."
+    return render.back(request, sentence, to="/cases", link=f"/decisions/{id}")
+
+
+@router.post("/cases/{id}/approve")
+async def approve(request: Request, id: str, person: Answerer, one: bool = False) -> Response:
+    """What was proposed, for every case of the group; one: for this case alone."""
+    here, form = context.of(request), await render.form(request)
+    try:
+        if not one:
+            return render.back(request, told(await _approve_group(here, id, person, form)), to="/cases")
+        reply = await handling.approve(here, id, person.name, form.one("words"))
+    except EliasError as error:
+        return render.message(request, error)
+    sentence = f"{reply.subject}: you approved {reply.action}."
+    return render.back(request, sentence, to="/cases", link=f"/decisions/{id}")
+
+
+@router.post("/cases/{id}/{do}")
+async def say(request: Request, id: str, do: str, person: Answerer) -> Response:
+    """Acknowledge, release, snooze, assign, delegate, comment."""
+    here, form = context.of(request), await render.form(request)
+    try:
+        done, sentence = await _one(here, id, do, person, form)
+        if not done:
+            raise Refused("taken", sentence, place=id, cure="ask for it, or comment; this page shows how it stands")
+    except EliasError as error:
+        return render.message(request, error)
+    return render.back(request, sentence)
+
+
+def told(results: Sequence[Result]) -> str:
+    """What became of many answers, in a sentence or two."""
+    done = Counter(r.action for r in results if r.status == "answered")
+    again = sum(r.status == "waiting" for r in results)
+    refused = Counter(r.message for r in results if r.status == "refused")
+    parts = [f"{number} answered {action}" for action, number in done.most_common()]
+    parts += [f"{again} no longer held and wait again"] if again else []
+    parts += [f"{number} left: {why}" for why, number in refused.most_common(3)]
+    return "; ".join(parts) + "." if parts else "Nothing was open any more."
+
+
+async def _approve_group(here: Context, id: str, person: Person, form: Form) -> list[Result]:
+    group = handling.group_of(here.book(), id)
+    ids = [case.id for case in here.book().cases(group, limit=MOST)[0]]
+    return await handling.bulk(here, group, ids, "", {}, person.name, form.one("words"))
+
+
+async def _one(here: Context, id: str, do: str, person: Person, form: Form) -> tuple[bool, str]:
+    """Whether it was done, and what to tell. Raises Temporary, or Refused where the form is wrong."""
+    if do not in _SAID:
+        raise Refused("bad-form", f"`{do[:20]}` is nothing to do with a case", cure="use the buttons of the page")
+    name = _name(handling.group_of(here.book(), id))
+    until = here.clock.now() + _seconds(form.one("for", 8)) * SECOND if do == "snooze" else 0
+    words, to = form.one("words"), form.one("to", 64)
+    try:
+        await handling.say(here, Saying(_SAID[do], id, person.name, to=to, until=until, words=words))
+    except Refused as error:
+        return False, f"{name}: {error.message}."
+    return True, f"{name} {_TOLD[_SAID[do]]}."
+
+
+def _name(group: Group) -> str:
+    return f"{group.point} ({len(group.cases)})" if len(group.cases) > 1 else group.point
+
+
+def _seconds(text: str) -> int:
+    return int(text) if text.isdecimal() and text.isascii() else HOUR
+
+
+def _candidate(here: Context, id: str, number: str) -> tuple[str, dict[str, object]]:
+    """Action and arguments of a candidate, by its number in the record. Raises Refused."""
+    found = here.reader.decision(id).candidates
+    if not (number.isdecimal() and number.isascii() and int(number) < len(found)):
+        raise Refused("bad-form", "no answer was chosen", cure="choose one of the answers")
+    one = found[int(number)]
+    return str(one["action"]), dict(one.get("args", {}))
