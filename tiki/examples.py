@@ -1,13 +1,13 @@
 """The examples under a spec: each row is a decision on its own, checked against the rules in force."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from tiki.compile import convert_fact
 from tiki.diagnostics import Diagnostic, Place, Report, errors
 from tiki.document import Cell, Examples
-from tiki.merge import Merged, declared
+from tiki.merge import Merged, declared, names_in
 from tiki.plan import Plan, Verdict
 from tiki.program import Program
 from tiki.resolve import TIERS, plan_of, setting_values, unreadable
@@ -129,9 +129,11 @@ def _expectation(cell: Cell, merged: Merged, report: Report) -> bool:
 
 def broken_by(merged: Merged, settings: Mapping[str, Value]) -> Diagnostic | None:
     """An error that the specs of a point have under these settings and do not have without them."""
+    naming = [clause for clause in merged.clauses if not settings.keys().isdisjoint(names_in(clause))]
+    touched = replace(merged, clauses=naming)
     with_, without = Report(), Report()
-    plan_of(merged, with_, settings)
-    plan_of(merged, without)
+    plan_of(touched, with_, settings)
+    plan_of(touched, without)
     return next((error for error in errors(with_.found) if error not in without.found), None)
 
 

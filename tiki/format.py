@@ -5,7 +5,7 @@ from functools import singledispatch
 
 from tiki.diagnostics import Invalid, Report, Source, errors
 from tiki.document import TESTS, Block, Bullet, Examples, Front, Heading, Prose
-from tiki.limits import unreadable
+from tiki.limits import lines_of
 from tiki.read import read
 from tiki.syntax import (
     And,
@@ -58,7 +58,7 @@ def as_file(lines: Iterable[str], text: str, path: str) -> str:
         ruled = whole.startswith("\n") and inside.partition("\n")[0].rstrip() == "---"  # above all it is front matter
         whole = "\n" * ruled + inside + "\n"
     whole = whole.replace("\n", end_of_line(text))
-    return text if unreadable(Source(path, whole), Report()) else whole
+    return text if lines_of(Source(path, whole), Report()) is None else whole
 
 
 def end_of_line(text: str) -> str:

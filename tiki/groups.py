@@ -12,6 +12,7 @@ from tiki.merge import Merged, Placed, gather
 from tiki.plan import Plan
 from tiki.resolve import plan_of
 from tiki.schema import Point
+from tiki.terms import Memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +52,12 @@ def groups(placed: Sequence[Placed], points: Mapping[str, Point]) -> list[Group]
     return [Group(_chosen(points, whole), tuple(about[key])) for key, whole in wholes.items()]
 
 
-def check_group(group: Group) -> Checked:
+def check_group(group: Group, memories: Mapping[str, Memory] | None = None) -> Checked:
+    """memories: by point, of the check before."""
+    known = memories or {}
     report = Report()
     merged = gather(group.placed, group.points, report)
-    plans = {name: plan_of(one, report) for name, one in merged.items()}
+    plans = {name: plan_of(one, report, memory=known.get(name)) for name, one in merged.items()}
     examples = tuple(example for one in merged.values() for example in examples_of(one, report))
     return Checked(merged, plans, examples, tuple(report.found))
 

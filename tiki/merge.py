@@ -11,16 +11,14 @@ from tiki.syntax import (
     Assignment,
     Call,
     Clause,
-    Comparison,
     Guard,
-    Holds,
-    IsAbsent,
-    Listing,
     Name,
     Operand,
     Otherwise,
     Rule,
+    compared,
     comparisons,
+    names_of,
 )
 from tiki.values import closest
 
@@ -322,26 +320,18 @@ def declared(point: Point) -> dict[str, Setting]:
 
 def names_used(target: Merged) -> set[str]:
     """The bare names that the clauses of a point use as operands."""
-    used: set[str] = set()
-    for clause in target.clauses:
-        for operand in _operands(clause):
-            used |= {
-                item.text
-                for item in (operand.items if isinstance(operand, Listing) else (operand,))
-                if isinstance(item, Name)
-            }
-    return used
+    return {name for clause in target.clauses for name in names_in(clause)}
+
+
+def names_in(clause: Clause) -> Iterator[str]:
+    """The bare names that a clause uses as operands."""
+    for operand in _operands(clause):
+        yield from names_of(operand)
 
 
 def _operands(clause: Clause) -> Iterator[Operand]:
     if isinstance(clause, Rule | Guard):
-        for test in comparisons(clause.condition):
-            match test:
-                case Comparison():
-                    yield test.left
-                    yield test.right
-                case IsAbsent() | Holds():
-                    yield test.operand
+        yield from compared(clause.condition)
     if isinstance(clause, Rule):
         yield from (operand for operand in (clause.duration, clause.clear, clause.cooldown) if operand is not None)
     if isinstance(clause, Rule | Otherwise) and isinstance(clause.choice, Call):

@@ -79,7 +79,7 @@ class Reading:
 class Kept:
     """The pieces of a stretch that may stand in its text of now, `lines`, the first of which is line `begin` (from 0).
 
-    above: those that the change cannot have reached. state: behind them.
+    above: those that the change cannot have reached. state: behind them, at `line`.
     """
 
     def __init__(self, pieces: Sequence[Piece], lines: Sequence[str], begin: int, loose: Loose) -> None:
@@ -87,12 +87,14 @@ class Kept:
         same = _alike(old, lines)
         tail = min(_alike(reversed(old), reversed(lines)), len(old) - same, len(lines) - same)
         self.above: list[Piece] = []
+        self.line = begin
         self._below: deque[tuple[int, Piece]] = deque()
         self._loose = loose
         at, shift = 0, begin + len(lines) - len(old)
         for piece in pieces:
             if at + len(piece.lines) < same:
                 self.above.append(piece)
+                self.line += len(piece.lines)
             elif at >= len(old) - tail:
                 self._below.append((at + shift, piece))
             else:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tiki.diagnostics import Anchor, Place, Report, Source, Span
 from tiki.document import Block, Bullet, Cell, Document, Examples, Front, Heading, Prose, Row
 from tiki.front import FrontError, read_front
-from tiki.limits import unreadable
+from tiki.limits import lines_of
 from tiki.parse import LONGEST, parse_statement
 from tiki.pieces import Kept, Piece, Reading, State
 from tiki.values import closest
@@ -45,9 +45,9 @@ def read_again(source: Source, before: Reading | None = None) -> Reading:
     """
     known = before or Reading(Document(source, ()))
     report = Report()
-    if unreadable(source, report):
+    lines = lines_of(source, report)
+    if lines is None:
         return Reading(Document(source, (), tuple(report.found)), known.stretches, known.loose)
-    lines = source.text.replace("\r\n", "\n").split("\n")
     reader = _Reader(source.path, lines, report, known)
     blocks = tuple(reader.fences() if source.path.endswith(".md") else reader.file())
     stretches = reader.stretches
@@ -134,9 +134,8 @@ class _Reader:
             known[number] if number < len(known) else (), self.lines[begin : self.end], begin, self.before.loose
         )
         pieces = kept.above
-        self.at += sum(len(piece.lines) for piece in pieces)
+        self.at, self.state = kept.line, kept.state
         self.bullets += sum(piece.bullets for piece in pieces)
-        self.state = kept.state
         while not (rest := kept.rest(self.at, self.state)) and self.at < self.end:
             pieces.append(self._piece())
         self.bullets += sum(piece.bullets for piece in rest)

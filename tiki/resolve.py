@@ -22,7 +22,7 @@ from tiki.plan import (
 )
 from tiki.schema import Action, Type
 from tiki.syntax import Assignment, Call, Consult, Guard, Listing, Literal, Name, Operand, Operator, Otherwise, Rule
-from tiki.terms import Scope, allowed, lookup, resolve, value_as
+from tiki.terms import Memory, Scope, allowed, lookup, resolve, value_as
 from tiki.values import Mark, Value, canonical, closest, comparable
 
 TIERS = {"request_claude_supervision": "advisor", "request_operator": "operator"}
@@ -32,10 +32,12 @@ _FALLING: Mapping[str, Operator] = {">": ">", ">=": ">", "<": "<", "<=": "<"}
 _MIRRORED: Mapping[str, Operator] = {">": "<", ">=": "<=", "<": ">", "<=": ">="}
 
 
-def plan_of(merged: Merged, report: Report, overrides: Mapping[str, Value] | None = None) -> Plan:
-    """The plan of one point. overrides: settings as an example sets them.
+def plan_of(
+    merged: Merged, report: Report, overrides: Mapping[str, Value] | None = None, memory: Memory | None = None
+) -> Plan:
+    """The plan of one point. overrides: settings as an example sets them. memory: of the check before.
     With errors in `report`, clauses that failed are left out."""
-    return _Planner(merged, report, overrides or {}).plan()
+    return _Planner(merged, report, overrides or {}, memory).plan()
 
 
 def setting_values(merged: Merged, report: Report) -> dict[str, Constant | None]:
@@ -92,7 +94,7 @@ def _given(given: Assignment, type_: Type, values: tuple[str, ...], report: Repo
 
 
 class _Planner:
-    def __init__(self, merged: Merged, report: Report, overrides: Mapping[str, Value]) -> None:
+    def __init__(self, merged: Merged, report: Report, overrides: Mapping[str, Value], memory: Memory | None) -> None:
         self.merged, self.report, self.point = merged, report, merged.point
         self.actions = {action.name: action for action in self.point.actions}
         self.settings, self.overrides = setting_values(merged, report), overrides
@@ -100,8 +102,12 @@ class _Planner:
             known = self.settings[name]
             type_ = known.type if known is not None else declared(self.point)[name].type
             self.settings[name] = Constant(type_, value, name)
+        if memory is not None:
+            memory.begin(self.settings)
+        self.resolve = resolve if memory is None else memory.resolve
         self.unreadable = unreadable(merged, self.settings)
         self.facts = {fact.name: FactTerm(fact, index) for index, fact in enumerate(self.point.facts)}
+        self.rule_scope = self.scope()
         self.windows: list[Window] = []
         self.alike: Counter[str] = Counter()
 
@@ -203,9 +209,9 @@ class _Planner:
         return None
 
     def _rule(self, name: str, rule: Rule, index: int, fallback: Verdict) -> RulePlan | None:
-        scope = self.scope()
+        scope = self.rule_scope
         verdict = self._choice(rule.choice, name, index, "rule")
-        condition = resolve(rule.condition, scope, self.report)
+        condition = self.resolve(rule.condition, scope, self.report)
         duration = self._duration(rule.duration, scope)
         cooldown = self._duration(rule.cooldown, scope)
         if condition is None or verdict is None:
@@ -276,7 +282,7 @@ class _Planner:
 
     def _guard(self, name: str, guard: Guard) -> GuardPlan | None:
         action = self._action(guard.action)
-        condition = resolve(guard.condition, self.scope(guard.action.text), self.report)
+        condition = self.resolve(guard.condition, self.scope(guard.action.text), self.report)
         if action is not None and action.name == self.point.terminal:
             self.report.error(
                 "TIKI-503",

@@ -143,3 +143,21 @@ def comparisons(condition: Condition) -> Iterator[Comparison | IsAbsent | Holds]
             yield from comparisons(item)
         case _:
             yield condition
+
+
+def compared(condition: Condition) -> Iterator[Operand]:
+    """What the comparisons of a condition compare, from left to right."""
+    for test in comparisons(condition):
+        if isinstance(test, Comparison):
+            yield test.left
+            yield test.right
+        else:
+            yield test.operand
+
+
+def names_of(operand: Operand) -> Iterator[str]:
+    """The bare names in an operand."""
+    if isinstance(operand, Name):
+        yield operand.text
+    elif isinstance(operand, Listing):
+        yield from (item.text for item in operand.items if isinstance(item, Name))

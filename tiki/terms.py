@@ -8,7 +8,21 @@ from tiki.diagnostics import Place, Report
 from tiki.format import print_condition
 from tiki.plan import Any_, AttributeTerm, Constant, Every, FactTerm, Formula, Negation, Term, Test
 from tiki.schema import Attribute, Fact, Type
-from tiki.syntax import And, Comparison, Condition, Holds, IsAbsent, Listing, Literal, Name, Not, Operand, Or
+from tiki.syntax import (
+    And,
+    Comparison,
+    Condition,
+    Holds,
+    IsAbsent,
+    Listing,
+    Literal,
+    Name,
+    Not,
+    Operand,
+    Or,
+    compared,
+    names_of,
+)
 from tiki.values import HOW_TO_WRITE, Value, closest, comparable, fits
 
 _ORDERED = {Type.PERCENT, Type.COUNT, Type.NUMBER, Type.DURATION, Type.BYTES, Type.RATE}
@@ -29,6 +43,47 @@ class Scope:
 
     def names(self) -> list[str]:
         return [*self.facts, *self.settings, *self.attributes]
+
+
+class Memory:
+    """The conditions of one point that its last check resolved, for an editor's next one: a condition is resolved again
+    only where a setting that it names is not what it was. They are told apart by identity."""
+
+    def __init__(self) -> None:
+        self._settings: Mapping[str, Constant | None] = {}
+        self._before: dict[int, _Resolved] = {}
+        self._now: dict[int, _Resolved] = {}
+
+    def begin(self, settings: Mapping[str, Constant | None]) -> None:
+        """Begins a check under these settings. What the last one did not come by is forgotten."""
+        old = self._settings
+        changed = {name for name in old.keys() | settings.keys() if old.get(name, _UNSET) != settings.get(name, _UNSET)}
+        self._before = {key: known for key, known in self._now.items() if known.names.isdisjoint(changed)}
+        self._settings, self._now = dict(settings), {}
+
+    def resolve(self, condition: Condition, scope: Scope, report: Report) -> Formula | None:
+        """What `resolve` gives."""
+        known = self._before.get(id(condition))
+        if known is None:
+            formula = resolve(condition, scope, report)
+            if formula is None:
+                return None
+            names = frozenset(name for operand in compared(condition) for name in names_of(operand))
+            known = _Resolved(condition, names, formula)
+        self._now[id(condition)] = known
+        return known.formula
+
+
+@dataclass(frozen=True, slots=True)
+class _Resolved:
+    """condition: kept, so that no other takes its identity. names: those that may be settings."""
+
+    condition: Condition
+    names: frozenset[str]
+    formula: Formula
+
+
+_UNSET = object()
 
 
 def resolve(condition: Condition, scope: Scope, report: Report) -> Formula | None:

@@ -80,6 +80,7 @@ def test_after_any_edits_the_findings_are_those_of_a_check_from_scratch(
         for name in POINTS:
             assert found.merged(name) == fresh.merged(name)
             assert places(found.merged(name).clauses) == places(fresh.merged(name).clauses)
+            assert found.groups[name].plans == fresh.groups[name].plans
 
 
 def places(clauses: list[Clause]) -> list[Place]:
@@ -130,6 +131,30 @@ def test_the_corpus_gives_the_findings_of_a_check() -> None:
     for path in files:
         source = Source("a.tiki", path.read_text(encoding="utf-8", errors="replace"))
         assert list(engine.check([source]).found) == tiki.check([source], points, budget=0), path.name
+
+
+@pytest.mark.parametrize("limit", ["5s", "[5%, 6%]", "memory", "5%", ""])
+def test_a_setting_that_changes_is_seen_by_every_clause_that_names_it(limit: str) -> None:
+    engine = Engine(lab.POINTS)
+    for value in ("5%", limit, "5%"):
+        clauses = ["hot: when memory > limit: shed_load", "never migrate when memory > limit"]
+        source = Source("a.tiki", lab.spec(*([f"limit: {value}"] if value else []), *clauses, "otherwise: hold"))
+        assert list(engine.check([source]).found) == tiki.check([source], lab.POINTS, budget=0)
+
+
+def test_findings_below_a_line_that_is_inserted_or_deleted_move_with_their_notes_and_fixes() -> None:
+    engine = Engine(lab.POINTS)
+    spec = lab.spec("unused: 5%", "hot: when busy: shed_load", "hot: when busy: hold", "when memry > 5%: hold")
+    for above in ("", "\n", "A line.\n\nAnother one.\n", "\n", "<!-- a comment\n\n-->\n", ""):
+        source = Source("a.tiki", above + spec)
+        found = engine.check([source]).found
+        assert list(found) == tiki.check([source], lab.POINTS, budget=0)
+        lines = source.text.split("\n")
+        assert all(lines[one.line - 1] == one.excerpt for one in found)
+        first = above.count("\n") + 3
+        assert [one.message for one in found if one.code == "TIKI-502"] == [
+            f"a clause is named `hot` already, at a.tiki:{first}"
+        ]
 
 
 def test_a_file_that_goes_away_is_forgotten() -> None:

@@ -38,6 +38,8 @@ class Text:
     @cached_property
     def starts(self) -> list[int]:
         """The offset at which each line of the protocol starts."""
+        if "\r" not in self.text:
+            return self._line_starts
         return [0, *(found.end() for found in _BREAK.finditer(self.text))]
 
     @cached_property
@@ -48,8 +50,6 @@ class Text:
     @cached_property
     def _line_starts(self) -> list[int]:
         """The offset at which each line of TIKI starts."""
-        if "\r" not in self.text:
-            return self.starts
         return [0, *accumulate(len(line) + 1 for line in self.text.split("\n")[:-1])]
 
     def offset(self, position: Position) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tiki.diagnostics import Diagnostic, Place, Report, Source, Span
 from tiki.document import TESTS
 from tiki.front import FrontError, read_front
-from tiki.limits import unreadable
+from tiki.limits import lines_of
 from tiki.parse import LONGEST
 from tiki.testing.parse import parse_line
 from tiki.testing.syntax import Decides, Given, Line, Load, Scenario, Setting
@@ -67,9 +67,9 @@ class Scenarios:
 def read(source: Source) -> Scenarios:
     """Never raises: what is wrong stands in `diagnostics`."""
     report = Report()
-    if unreadable(source, report):
+    lines = lines_of(source, report)
+    if lines is None:
         return Scenarios(source, (), (), tuple(report.found))
-    lines = source.text.replace("\r\n", "\n").split("\n")
     blocks = tuple(_Reader(source.path, lines, report).blocks())
     return Scenarios(source, blocks, tuple(_scenarios(blocks, report)), tuple(report.found))
 
