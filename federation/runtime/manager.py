@@ -25,6 +25,7 @@ from federation.policy.tier import Tier
 from federation.records import Entry, Event, Kind, Record, encode, of_case
 from federation.replies import Rejected, Reply
 from federation.runtime import direct
+from federation.runtime.advising import Advising
 from federation.runtime.consulting import Consulting
 from federation.runtime.link import RayLink
 from federation.runtime.pipeline import ROUND, Pipeline, Work
@@ -59,6 +60,7 @@ class ManagerService(Service):
         self.desk: Desk
         self._pipeline = Pipeline(self, self.clock)
         self._consulting = Consulting(self, RayLink(), 2 * settings.policy.deadline)
+        self._advising = Advising(self, RayLink(), settings.advisors.deadline)
         self.tier = Tier.of(settings.policy)
         self._figures = Figures()
         self._handle: Any = None
@@ -112,7 +114,7 @@ class ManagerService(Service):
 
     def _rebuild(self, bundle: tiki.Bundle) -> None:
         """The desk from the last snapshot and the records after it."""
-        self.desk = Desk(self.make(), bundle, self.store, self.tier, self._figures)
+        self.desk = Desk(self.make(), bundle, self.store, self.tier, self._figures, self.settings.advisors)
         self._own = self._followed = 0
         saved = self.store.snapshot_load(self.name)
         if saved is not None:
@@ -338,6 +340,7 @@ class ManagerService(Service):
     def committed(self) -> None:
         """Called after each commit."""
         self._consulting.send()
+        self._advising.send()
 
     def followed_anew(self) -> None:
         """Called when an appender, the first or its replacement, carries records to this manager."""

@@ -15,6 +15,7 @@ from federation.errors import EliasError, Refused, Temporary
 from federation.points import schemas
 from federation.runtime.cluster import Cluster
 from federation.settings import Settings
+from managers.uim import tls
 
 if TYPE_CHECKING:
     from federation.bundles.acceptance import Acceptance
@@ -32,11 +33,13 @@ def up(settings: Settings, say: Say, fleet: "ActorSpec | None" = None) -> Callab
 
     fleet: an actor that stands for all node agents; none: each Ray node has its own.
 
-    Raises Refused when the specs are not sound or a port is taken, Corrupt or Temporary when the ledger cannot be used.
+    Raises Refused when the specs are not sound, a port is taken or would be served in the clear to other machines, Corrupt or Temporary when the ledger cannot be used.
     """
     os.umask(0o077)
+    tls.check(settings.listen)
     _check_rules(settings, say)
     settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    tls.serving(settings)
     os.environ["ELIAS_LOGS"] = str(settings.state.resolve() / "logs")
     cluster = Cluster.attach(settings.state)
     if cluster is None:
@@ -86,6 +89,9 @@ def tree(settings: Settings, fleet: "ActorSpec | None" = None) -> tuple[Any, tup
         ),
     ]
     specs.append(ActorSpec("policy", "federation.runtime.policy:PolicyService", {"settings": settings}))
+    if settings.advisors.providers:
+        about = {"settings": settings, "roster": ROSTER}
+        specs.append(ActorSpec("advisor", "federation.runtime.advisor:AdvisorService", about))
     for name in roster.managers:
         target = roster.services.get(name, "federation.runtime.manager:ManagerService")
         specs.append(ActorSpec(name, target, {"name": name, "settings": settings, "roster": ROSTER}))

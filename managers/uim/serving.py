@@ -9,7 +9,7 @@ import uvicorn
 from federation.records import Access
 from federation.runtime.link import RayLink
 from federation.runtime.manager import ManagerService
-from managers.uim import logs, tokens
+from managers.uim import logs, tls, tokens
 from managers.uim.api import app
 from managers.uim.api.context import Context
 from managers.uim.cases.book import Book
@@ -27,10 +27,12 @@ def server(
     of each wrong token. audit: puts on record who came in, or changed something.
     """
     settings = service.settings
+    pair = tls.serving(settings)
+    advisor = ("advisor",) if settings.advisors.providers else ()
     context = Context(
         settings=settings,
         points=service.roster.points,
-        children=("appender", "gate", "policy", *service.roster.managers),
+        children=("appender", "gate", "policy", *advisor, *service.roster.managers),
         link=RayLink(),
         store=service.store,
         clock=service.clock,
@@ -53,6 +55,8 @@ def server(
             server_header=False,
             proxy_headers=False,
             timeout_graceful_shutdown=5,
+            ssl_certfile=pair.cert if pair else None,
+            ssl_keyfile=pair.key if pair else None,
         ),
     )
 
