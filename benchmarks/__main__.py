@@ -1,6 +1,7 @@
 """Runs the benchmarks one after the other, each as a process of its own.
 
     python -m benchmarks [--quick] [NAME ...]
+    python -m benchmarks NAME OPTIONS    the options of this one, such as --json
 
 `--quick` takes seconds instead of minutes each: enough to see that they work, too short for figures. Ends with status 1
 when one of them did.
@@ -25,6 +26,7 @@ QUICK = {
     "editor": ("--keys", "200"),
     "policy": ("--decisions", "400"),
     "cascade": ("--questions", "400", "--rounds", "2"),
+    "week": ("--days", "0.1"),
     "guarantee": ("--redraws", "50", "--questions", "200"),
 }
 """Each benchmark with its short cut, in the order in which they run."""
@@ -34,7 +36,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(QUICK)}; all by default")
     parser.add_argument("--quick", action="store_true")
-    options = parser.parse_args()
+    options, further = parser.parse_known_args()
+    if further and len(options.names) != 1:
+        parser.error(f"`{further[0]}` is an option of one benchmark: name it")
     unknown = [name for name in options.names if name not in QUICK]
     if unknown:
         parser.error(f"there is no benchmark `{unknown[0]}`; there are {', '.join(QUICK)}")
@@ -46,7 +50,7 @@ def main() -> int:
             continue
         print(f"\n== {name}", flush=True)
         arguments = QUICK[name] if options.quick else ()
-        if subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *arguments], check=False).returncode:
+        if subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *arguments, *further], check=False).returncode:
             failed.append(name)
     if failed:
         print(f"\nfailed: {', '.join(failed)}")

@@ -183,9 +183,8 @@ class Run:
                 self.federation.outcome(decision, Outcome("unknown", f"{effect.node} was not reached in time"))
             return
         if effect.disruptive:
-            self.tally.acted(
-                f"{wish.point}/{effect.action}", hindsight.trouble(self.world, order.action, order.subject)
-            )
+            called_for = hindsight.trouble(self.world, effect.action, wish.subject)
+            self.tally.effects[f"{wish.point}/{effect.action}", called_for] += 1
         self._tasks[decision] = asyncio.ensure_future(executor.perform(order))
 
     def _reached(self, node: str) -> bool:
@@ -206,6 +205,7 @@ class Run:
             matter = self.world.matters.open.get(subject)
             if matter is not None and matter.point == point and not matter.settled:
                 self.tally.answered(point, answered.tier, matter.is_right(answered.action, answered.args))
+                self.tally.verifications += answered.action == "verify"
                 self.world.answered(subject, answered.action, answered.args)
             else:
                 self.tally.answered(point, answered.tier)
@@ -252,7 +252,7 @@ class Run:
             self._expect(due.manager, case, self.person)
             return
         candidate = asked.candidates[choice.candidate]
-        self.tally.said(due.who.name, case.point, choice.is_right)
+        self.tally.words[due.who.name, case.point, choice.is_right] += 1
         try:
             reply = self.federation.answer(
                 due.manager, due.decision, candidate.action, due.who.name, "as it looks now", **candidate.args

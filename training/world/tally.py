@@ -1,7 +1,8 @@
 """What is counted while a simulated world is run: who decided, who was called, what was done for nothing."""
 
 from collections import Counter
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple, TypeVar
 
 GROUPED = 600.0  # seconds within which cases of one point are one page
 DRAIN = "ufm.node_health/drain"
@@ -33,8 +34,8 @@ class Page(NamedTuple):
 
 class Tally:
     """decided: by point and tier. right: of the answers that hindsight knows, by point and tier. words: of advisor and
-    person, by name and whether right. effects: disruptive ones that acted, by action and whether they were needed; observed: the same of those that
-    only said so."""
+    person, by name and whether right. effects: disruptive ones that acted, by action and whether they were needed;
+    observed: the same of those that only said so. verifications: packages that were given to a person to verify."""
 
     def __init__(self) -> None:
         self.decided: Counter[tuple[str, str]] = Counter()
@@ -44,17 +45,25 @@ class Tally:
         self.observed: Counter[tuple[str, bool]] = Counter()
         self.refused: Counter[str] = Counter()
         self.pages: list[Page] = []
+        self.verifications = 0
 
     def answered(self, point: str, tier: str, right: bool | None = None) -> None:
         self.decided[point, tier] += 1
         if right is not None:
             self.right[point, tier, right] += 1
 
-    def said(self, who: str, point: str, right: bool) -> None:
-        self.words[who, point, right] += 1
+    def said(self) -> dict[str, tuple[int, int]]:
+        """Of advisor and person: how often right, of how many answers."""
+        return _rights((name, right, n) for (name, _, right), n in self.words.items())
 
-    def acted(self, action: str, needed: bool) -> None:
-        self.effects[action, needed] += 1
+    def shares(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """By point and tier, of the answers that hindsight knows: how many were right, of how many."""
+        return _rights(((point, tier), right, n) for (point, tier, right), n in self.right.items())
+
+    def people(self) -> Counter[str]:
+        """Failed operations that needed a person, by kind: each once, however often somebody was called about it."""
+        called = {(page.kind, page.subject) for page in self.pages if page.kind}
+        return Counter(kind for kind, _ in called) + Counter({"package": self.verifications})
 
     def paged(self, point: str, at: float, subject: str) -> None:
         about = subject.partition("/")[0] if point == "gate.withheld" else point
@@ -69,3 +78,14 @@ class Tally:
                 began[page.point] = page.at
                 groups += 1
         return groups
+
+
+_K = TypeVar("_K")
+
+
+def _rights(counts: Iterable[tuple[_K, bool, int]]) -> dict[_K, tuple[int, int]]:
+    found: dict[_K, tuple[int, int]] = {}
+    for key, right, count in counts:
+        good, all_ = found.get(key, (0, 0))
+        found[key] = (good + count * right, all_ + count)
+    return found
