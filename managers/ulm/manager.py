@@ -1,18 +1,22 @@
-"""The learning manager: watches figures and decisions, compares components, and suggests. It changes nothing."""
+"""The learning manager: watches figures and decisions, compares components, and suggests. All that it changes is how
+sure a policy has to be, where that no longer kept its promise.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
 from federation.errors import Refused
-from federation.manager import Manager
+from federation.manager import Emission, Follow, Manager, Target
 from federation.points import DecisionPoint
-from federation.records import Answered, Candidate, Entry, Event, Kind, Outcome, Record
+from federation.policy.evidence import Evidence, Records
+from federation.records import Answered, Asked, Candidate, Entry, Event, Kind, Outcome, Recalibrated, Record
 from federation.settings import Settings
+from managers.ulm.calibration import Collected, Lapse, candidate, facts, lapse_of, subject_of
 from managers.ulm.comparison import compare
-from managers.ulm.points import ADVICE, OPTIMISATION, PATTERNS, POINTS, SUGGESTION
+from managers.ulm.points import ADVICE, CALIBRATION, OPTIMISATION, PATTERNS, POINTS, SUGGESTION
 from managers.ulm.profile import profile_changes, profile_facts
 from managers.ulm.series import STEP, Finding, Watch
 
@@ -25,9 +29,6 @@ ENOUGH = 20  # decisions of a point in a sample before its share means something
 KEPT = 50  # suggestions that a view shows
 MOST = 10_000  # timings of one side of a comparison
 
-Newest = Callable[[int, Kind], Sequence[Record]]
-"""The newest records of a kind, at most so many."""
-
 
 class Suggestion(msgspec.Struct, frozen=True):
     decision: str
@@ -38,7 +39,12 @@ class Suggestion(msgspec.Struct, frozen=True):
 
 
 class UlmState(msgspec.Struct):
+    """By subject: lapses, where a policy's promise is broken; fitted, calibrations not yet put in force, with the
+    decision that made each."""
+
     suggestions: list[Suggestion] = []
+    lapses: dict[str, Lapse] = {}
+    fitted: dict[str, tuple[str, Recalibrated]] = {}
 
 
 class Measured(msgspec.Struct, frozen=True):
@@ -53,16 +59,18 @@ class Measured(msgspec.Struct, frozen=True):
 
 
 class Ulm(Manager):
-    """newest: reads the ledger; without it the decisions are not watched."""
+    """store: reads the ledger; without it the decisions are not watched, and nothing is calibrated."""
 
     name = "ulm"
     points = POINTS
+    follows: ClassVar[tuple[Follow, ...]] = (Follow(Kind.DRIFT),)
     State = UlmState
     state: UlmState
 
-    def __init__(self, settings: Settings, newest: Newest | None = None) -> None:
+    def __init__(self, settings: Settings, store: Records | None = None) -> None:
         super().__init__(settings)
-        self.newest = newest
+        self.store = store
+        self.collected = None if store is None else Collected(store)
         self.watch = Watch()
         self._sampled = 0
 
@@ -76,12 +84,15 @@ class Ulm(Manager):
                 yield from (_event(found, now) for found in self.watch.add(node, kind, float(value), now))
 
     def due(self, now: int) -> Iterator[Event]:
-        """Once a minute, a look at the newest decisions and outcomes: at thousands a second a sample has to do."""
-        if self.newest is None or now - self._sampled < STEP:
+        """Once a minute, a look at the newest decisions and outcomes, for at thousands a second a sample has to do; and
+        at the points where a policy's promise is broken."""
+        if self.store is None or now - self._sampled < STEP:
             return
         self._sampled = now
-        undecided = _shares(self.newest(NEWEST, Kind.ANSWERED), _ANSWERED, lambda body: body.tier != "rule")
-        failed = _shares(self.newest(NEWEST, Kind.OUTCOME), _OUTCOME, lambda body: body.status != "done")
+        for subject in self.state.lapses:
+            yield Event(f"{subject} {now}", SOURCE, CALIBRATION.events[0], subject)
+        undecided = _shares(self.store.latest(NEWEST, kinds=[Kind.ANSWERED]), _ANSWERED, lambda a: a.tier != "rule")
+        failed = _shares(self.store.latest(NEWEST, kinds=[Kind.OUTCOME]), _OUTCOME, lambda body: body.status != "done")
         for kind, shares in (("undecided", undecided), ("failed", failed)):
             for point, share in shares.items():
                 yield from (_event(found, now) for found in self.watch.add(point, kind, share, now))
@@ -89,11 +100,16 @@ class Ulm(Manager):
     # -- facts and candidates ----------------------------------------------------------------------------------------
 
     def facts(self, point: DecisionPoint, event: Event, now: int) -> Mapping[str, Any]:
+        if point is CALIBRATION:
+            lapse = lapse_of(self.state.lapses, event)
+            return facts(lapse, self._evidence(lapse), now)
         if point is OPTIMISATION:
             return profile_facts(event)
         return _measured_facts(event) if event.type == MEASURED else event.data
 
     def propose(self, point: DecisionPoint, event: Event, facts: Mapping[str, Any]) -> list[Candidate]:
+        if point is CALIBRATION:
+            return [candidate(lapse_of(self.state.lapses, event)), Candidate("hold")]
         if point is OPTIMISATION:
             return [*profile_changes(event), Candidate("hold")]
         return [
@@ -104,6 +120,16 @@ class Ulm(Manager):
             Candidate("hold"),
         ]
 
+    def target(self, point: DecisionPoint, asked: Asked, answered: Answered) -> Target:
+        """ULM does it itself, on the records that the decision was made on."""
+        evidence = self._evidence(self.state.lapses[asked.event.subject])
+        return Target("@ulm", [], {"after": evidence.after, "upto": evidence.upto})
+
+    def _evidence(self, lapse: Lapse) -> Evidence:
+        if self.collected is None:
+            raise Refused("no-ledger", "the ledger cannot be read here", cure="ask a cluster that runs")
+        return self.collected.of(lapse)
+
     # -- state and view ----------------------------------------------------------------------------------------------
 
     def fold(self, entry: Entry, body: Any) -> None:
@@ -111,13 +137,38 @@ class Ulm(Manager):
             args = body.args
             made = Suggestion(entry.decision, entry.subject, args["what"], args["text"], args["confidence"])
             self.state.suggestions = [*self.state.suggestions[1 - KEPT :], made]
+        elif entry.kind == Kind.DRIFT:
+            lapse = Lapse(entry.point, body, body.calibration)
+            self.state.lapses[lapse.subject] = lapse
+        elif entry.kind == Kind.OUTCOME and entry.point == CALIBRATION.name and "calibration" in body.data:
+            found = msgspec.convert(body.data["calibration"], Recalibrated)
+            self.state.fitted[entry.subject] = entry.decision, found
+        elif entry.kind == Kind.CALIBRATION:
+            self._fold_calibration(subject_of(entry.point, body.policy), body)
+
+    def _fold_calibration(self, subject: str, found: Recalibrated) -> None:
+        self.state.fitted.pop(subject, None)
+        lapse = self.state.lapses.pop(subject, None)
+        if lapse is not None and not found.enough:
+            self.state.lapses[subject] = lapse.after(found)
+
+    def emit(self, now: int) -> Iterator[Emission]:
+        """A calibration that was made is put in force: from this record on every manager goes by it."""
+        for subject, (decision, found) in list(self.state.fitted.items()):
+            lapse = self.state.lapses.get(subject)
+            if lapse is None:
+                del self.state.fitted[subject]
+            else:
+                yield Emission(Kind.CALIBRATION, lapse.point, subject, decision, found)
 
     def view(self, now: int) -> dict[str, Any]:
-        """suggestions: the newest first, confidence in percent. series: watched now. left_out: samples without room."""
+        """suggestions: the newest first, confidence in percent. series: watched now. left_out: samples without room.
+        lapsed: where a policy decides nothing alone since its promise broke; used: answers in its last calibration."""
         return {
             "suggestions": [msgspec.to_builtins(made) for made in reversed(self.state.suggestions)],
             "series": len(self.watch),
             "left_out": self.watch.left_out,
+            "lapsed": [msgspec.to_builtins(lapse) for lapse in self.state.lapses.values()],
         }
 
 

@@ -1,6 +1,8 @@
-"""The decision points of the learning manager: what is worth a suggestion, and what is optimised first."""
+"""The decision points of the learning manager: what is worth a suggestion, what is optimised first, and when a policy
+is calibrated anew.
+"""
 
-from federation.points import DecisionPoint, Due
+from federation.points import DecisionPoint, Does, Due, Mode
 from tiki.schema import Action, Arg, Attribute, Fact, Point, Setting, Type
 
 FINDINGS = ("anomaly", "drift", "regression")
@@ -141,4 +143,46 @@ OPTIMISATION = DecisionPoint(
     outcome=Due(604800.0, "hours saved"),
 )
 
-POINTS = (SUGGESTION, OPTIMISATION)
+CALIBRATION = DecisionPoint(
+    Point(
+        name="ulm.calibration",
+        version=1,
+        doc="Checks have shown that a policy breaks its promise at a decision point; it decides nothing alone there. "
+        "Is it calibrated anew by what was answered since? Asked every minute of each such point and policy.",
+        facts=(
+            Fact(name="answers", type=Type.COUNT, doc="questions since then that the tier above the policy answered"),
+            Fact(name="fresh", type=Type.COUNT, doc="of these: since the last calibration"),
+            Fact(name="checked", type=Type.COUNT, doc="answers of the policy that were checked until it broke"),
+            Fact(name="wrong", type=Type.COUNT, doc="of these: wrong ones"),
+            Fact(
+                name="calibrations",
+                type=Type.COUNT,
+                doc="of this policy at this point so far; each further one has to be surer than the last",
+            ),
+            Fact(name="waited", type=Type.DURATION, doc="since the promise was taken for broken"),
+        ),
+        settings=(
+            Setting(
+                name="min_answers",
+                type=Type.COUNT,
+                doc="fresh answers that a calibration needs; half of them are fitted on, half tested on",
+                default="400",
+            ),
+        ),
+        actions=(
+            Action(
+                name="recalibrate",
+                doc="fit and test a calibration on the answers, and put it in force; the policy decides alone again "
+                "where they show that it may",
+            ),
+            Action(name="hold", doc="wait for more answers"),
+        ),
+        terminal="hold",
+        titles=("ULM Calibration",),
+    ),
+    events=("elias.policy.lapsed",),
+    effects={"recalibrate": Does("ulm.calibration", Mode.OBSERVE, expires=60, disruptive=False)},
+    outcome=Due(60.0, "done"),
+)
+
+POINTS = (SUGGESTION, OPTIMISATION, CALIBRATION)

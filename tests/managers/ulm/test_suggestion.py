@@ -30,7 +30,7 @@ class Room:
         points = {p.name: p for p in (*POINTS, APPROVAL, WITHHELD, SUPERVISION)}
         sources = [s for m in ("ulm", "gate") for s in tiki.read_directory(shipped_specs() / m, f"{m}/")]
         self.bundle = tiki.build(sources, schemas(points))
-        self.ulm = Ulm(Settings(state=folder), lambda limit, kind: self.store.latest(limit, kinds=[kind]))
+        self.ulm = Ulm(Settings(state=folder), self.store)
         self.federation = LocalFederation([self.ulm], self.bundle, self.store, self.clock, Settings(state=folder))
         self._events = 0
 
