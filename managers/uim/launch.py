@@ -33,7 +33,8 @@ def up(settings: Settings, say: Say, fleet: "ActorSpec | None" = None) -> Callab
 
     fleet: an actor that stands for all node agents; none: each Ray node has its own.
 
-    Raises Refused when the specs are not sound, a port is taken or would be served in the clear to other machines, Corrupt or Temporary when the ledger cannot be used.
+    Raises Refused when the specs are not sound, a port is taken or would be served in the clear to other machines;
+    Corrupt or Temporary when the ledger cannot be used.
     """
     os.umask(0o077)
     tls.check(settings.listen)

@@ -16,6 +16,7 @@ import typer
 
 from federation.errors import Corrupt, EliasError, Refused, Temporary
 from managers.uim.cli import (
+    access,
     apps,
     bundle,
     cases,
@@ -64,7 +65,8 @@ def options(
     context.obj = config
 
 
-for group in (federation, decide, job, cases, control, apps, messages, ledger, specs, bundle, policy, replay, setup):
+GROUPS = (federation, decide, job, cases, control, apps, messages, ledger, specs, bundle, policy, replay, access, setup)
+for group in GROUPS:
     group.add_to(app)
 plugins.add_to(app)
 

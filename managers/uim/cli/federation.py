@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from federation.errors import Refused, Temporary
-from managers.uim import tokens
-from managers.uim.cli.client import Api, Unreachable, settings_of, url_of
+from managers.uim.cli.client import Api, Unreachable, loaded, settings_of, url_of
 from managers.uim.cli.output import Json, emit, say, table
 
 if TYPE_CHECKING:
@@ -28,22 +27,31 @@ def up(
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Return once it serves, and leave it running.")
     ] = False,
+    tls_: Annotated[
+        bool, typer.Option("--tls", help="Serve HTTPS, by a certificate of its own unless `listen.cert` names one.")
+    ] = False,
 ) -> None:
     """Start ELIAS on this machine, or find it running.
 
-    It stays in the foreground until Ctrl-C, which drains it. A second `elias up` finds the first and ends.
+    It stays in the foreground until Ctrl-C, which drains it. A second `elias up` finds the first and ends. Until there
+    is an account it prints a link that signs one browser in, once and within a quarter of an hour.
 
     Examples:
 
         elias up
 
         elias --config /etc/elias/elias.yaml up --detach
+
+        elias up --tls
     """
-    from managers.uim import launch  # noqa: PLC0415 - what starts Ray
+    from managers.uim import launch, tls  # noqa: PLC0415 - what starts Ray
 
     settings = settings_of(context)
+    if launch.running(settings) is None:
+        settings = tls.flagged(loaded(context)) if tls_ else loaded(context)
+        tls.remember(settings, tls_)
     if detach:
-        _detached(context, settings)
+        _detached(context, settings, ["--tls"] if tls_ else [])
         return
     drain = launch.up(settings, say)
     if drain is None:
@@ -58,11 +66,11 @@ def up(
         drain()
 
 
-def _detached(context: typer.Context, settings: "Settings") -> None:
+def _detached(context: typer.Context, settings: "Settings", flags: list[str]) -> None:
     from managers.uim import launch  # noqa: PLC0415
 
     arguments = ["--config", str(context.obj.resolve())] if context.obj else []
-    process = launch.detach([*arguments, "up"], settings)
+    process = launch.detach([*arguments, "up", *flags], settings)
     deadline = time.monotonic() + START
     while not _ready(settings):
         code = process.poll()
@@ -85,7 +93,16 @@ def _ready(settings: "Settings") -> bool:
 
 
 def _greet(settings: "Settings", words: str) -> None:
-    print(f"{words}: {url_of(settings)}/login?token={tokens.read(settings.state)}", flush=True)
+    """Where the page is; while nobody has an account, as a link that signs its reader in."""
+    api = Api(settings, as_owner=True)
+    path = "" if api.get("/v1/accounts")["accounts"] else api.post("/v1/links", None)["path"]
+    print(f"{words}: {url_of(settings)}{path}", flush=True)
+    if settings.listen.tls:
+        from managers.uim import tls  # noqa: PLC0415
+
+        pair = tls.serving(settings)
+        assert pair is not None
+        say(f"SHA-256 fingerprint of the certificate: {tls.fingerprint(pair.cert.read_text())}")
 
 
 def down(context: typer.Context) -> None:
