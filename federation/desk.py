@@ -6,7 +6,7 @@ record that did not happen.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
@@ -26,14 +26,19 @@ from federation.manager import Manager
 from federation.points import DecisionPoint
 from federation.policy.tier import Consult, Tier
 from federation.records import (
+    Advised,
     Answered,
     Asked,
     Candidate,
+    Drift,
     Effect,
     Entry,
     Event,
     Kind,
+    Mode,
+    Recalibrated,
     Record,
+    Scored,
     decode,
     encode,
 )
@@ -104,6 +109,16 @@ class Desk:
         self.recent: OrderedDict[str, tuple[Event, Reply]] = OrderedDict()
         self.situations = Situations(manager)
         self._answering = Answering(self)
+        self._folds: Mapping[str, Callable[[Entry, Any], None]] = {
+            Kind.ASKED: self._fold_asked,
+            Kind.SCORED: self._fold_scored,
+            Kind.ADVISED: self._fold_advised,
+            Kind.ANSWERED: self._fold_answered,
+            Kind.DRIFT: self._fold_drift,
+            Kind.CALIBRATION: self._fold_calibration,
+            Kind.MODE: self._fold_mode,
+            Kind.EFFECT: self._fold_effect,
+        }
         self._entries: list[Entry] = []
         self._raised: deque[Event] = deque()
         self.use(bundle)
@@ -234,34 +249,17 @@ class Desk:
         self.counsel = Counsel(self.counsel.tier, self.state.counsel, self.counsel.advisors)
 
     def _fold(self, entry: Entry, body: Any) -> None:
-        if entry.kind == Kind.ASKED and entry.point in self.points:
-            self._fold_asked(entry, body)
-        elif entry.kind == Kind.ANSWERED:
-            self.cases.close(entry.decision)
-            self.counsel.fold_answered(entry, body)
-        elif entry.kind == Kind.SCORED:
-            self.counsel.fold_scored(entry, body)
-            if body.tier in ("advisor", "operator"):
-                self.cases.raise_to(entry.decision, body.tier, body.reason)
-        elif entry.kind == Kind.ADVISED:
-            self.counsel.fold_advised(entry, body)
-            if body.tier == "operator":
-                self.cases.raise_to(entry.decision, body.tier, body.reason)
-        elif entry.kind == Kind.DRIFT:
-            self.counsel.fold_drift(entry, body)
-        elif entry.kind == Kind.CALIBRATION:
-            self.counsel.fold_calibration(entry, body)
-        elif entry.kind == Kind.MODE:
-            point, _, action = body.action.partition("/")
-            if point in self.state.modes and action in self.state.modes[point]:
-                self.state.modes[point][action] = body.mode
-        elif entry.kind == Kind.EFFECT and body.verdict == "approved" and entry.point in self.points:
-            self._raised.append(_recheck_event(entry))
+        fold = self._folds.get(entry.kind)
+        if fold is not None:
+            fold(entry, body)
         self.manager.fold(entry, body)
         self._raised.extend(self.manager.react(entry, body))
 
     def _fold_asked(self, entry: Entry, body: Asked) -> None:
-        if self.points[entry.point].greets and body.event.source == f"elias/{self.manager.name}":
+        point = self.points.get(entry.point)
+        if point is None:
+            return
+        if point.greets and body.event.source == f"elias/{self.manager.name}":
             looked = self.state.looked.setdefault(entry.point, {})
             looked.setdefault(entry.subject, body.at)
             if len(looked) > SUBJECTS:
@@ -275,6 +273,35 @@ class Desk:
             fields = (body.attempt, body.at, body.until, body.clause, body.reason, body.waits)
             self.cases.add(Case(entry.decision, entry.point, entry.subject, *fields))
             self.counsel.fold_asked(entry.decision, body)
+
+    def _fold_answered(self, entry: Entry, body: Answered) -> None:
+        self.cases.close(entry.decision)
+        self.counsel.fold_answered(entry, body)
+
+    def _fold_scored(self, entry: Entry, body: Scored) -> None:
+        self.counsel.fold_scored(entry, body)
+        if body.tier in ("advisor", "operator"):
+            self.cases.raise_to(entry.decision, body.tier, body.reason)
+
+    def _fold_advised(self, entry: Entry, body: Advised) -> None:
+        self.counsel.fold_advised(entry, body)
+        if body.tier == "operator":
+            self.cases.raise_to(entry.decision, body.tier, body.reason)
+
+    def _fold_drift(self, entry: Entry, body: Drift) -> None:
+        self.counsel.fold_drift(entry, body)
+
+    def _fold_calibration(self, entry: Entry, body: Recalibrated) -> None:
+        self.counsel.fold_calibration(entry, body)
+
+    def _fold_mode(self, entry: Entry, body: Mode) -> None:
+        point, _, action = body.action.partition("/")
+        if action in self.state.modes.get(point, ()):
+            self.state.modes[point][action] = body.mode
+
+    def _fold_effect(self, entry: Entry, body: Effect) -> None:
+        if body.verdict == "approved" and entry.point in self.points:
+            self._raised.append(_recheck_event(entry))
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
