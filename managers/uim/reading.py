@@ -1,6 +1,5 @@
 """What people read of decisions: put together from their records, and explained anew by the very specs that decided."""
 
-import math
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -15,8 +14,10 @@ from federation.clock import SECOND
 from federation.errors import Refused
 from federation.ledger.store import Store
 from federation.points import DecisionPoint, schemas
+from federation.records import Advised as AdvisedRecord
 from federation.records import Answered, Asked, BundleText, Candidate, Effect, Kind, Outcome, Record, decode
 from federation.records import Scored as ScoredRecord
+from managers.uim.opinions import Advice, Opinion, advice_of, opinion_of
 
 PAGE = 500  # asked records read at a time
 SCANNED = 10_000  # asked records that one request looks through before it hands out a cursor
@@ -74,32 +75,10 @@ class Page(BaseModel):
     next: int | None = None
 
 
-class Scored(BaseModel):
-    """What the policy gave a candidate. probability: as it scored; they sum to 1 over the candidates offered."""
-
-    action: str
-    args: dict[str, Any]
-    probability: float
-    chosen: bool
-
-
-class Opinion(BaseModel):
-    """What the policy said. policy: its version; empty: no engine answered. confidence: calibrated probability that its
-    choice is right; threshold: from which it decides alone; null: it may not. tier: who answered therefore."""
-
-    policy: str
-    engine: str
-    tier: str
-    confidence: float | None
-    threshold: float | None
-    reason: str
-    candidates: list[Scored]
-
-
 class Explanation(BaseModel):
     """Recomputed from the asked record and the bundle in force then. trace: the rules tried, with every comparison.
-    forbidden: what a guard took out. opinion: of the policy, as recorded. on_timeout: the action that answers if nobody
-    else does in time. same: it comes out as it is on record."""
+    forbidden: what a guard took out. opinion: of the policy, advice: of an advisor, both as recorded. on_timeout: the
+    action that answers if nobody else does in time. same: it comes out as it is on record."""
 
     id: str
     point: str
@@ -108,6 +87,7 @@ class Explanation(BaseModel):
     text: str
     forbidden: list[dict[str, Any]]
     opinion: Opinion | None
+    advice: Advice | None = None
     on_timeout: str
     same: bool
 
@@ -128,6 +108,7 @@ class _Life(NamedTuple):
 
     asked: Asked
     scored: ScoredRecord | None
+    advised: AdvisedRecord | None
     answered: Answered | None
     effects: list[Effect]
     outcome: Outcome | None
@@ -214,7 +195,8 @@ class Reader:
             forbidden=[
                 {"action": c.action, "args": c.args, "guard": c.forbidden} for c in asked.candidates if c.forbidden
             ],
-            opinion=_opinion(asked, life.scored) if life.scored else None,
+            opinion=opinion_of(asked, life.scored) if life.scored else None,
+            advice=advice_of(asked, life.advised) if life.advised else None,
             on_timeout=program.on_timeout,
             same=isinstance(judged.answer, decide.Waits) if asked.waits else judged.answer == life.answered,
         )
@@ -248,6 +230,7 @@ class Reader:
 def _life(records: Sequence[Record]) -> _Life:
     asked: Asked | None = None
     scored: ScoredRecord | None = None
+    advised: AdvisedRecord | None = None
     answered: Answered | None = None
     outcome: Outcome | None = None
     effects: list[Effect] = []
@@ -255,9 +238,11 @@ def _life(records: Sequence[Record]) -> _Life:
         body = decode(record.header.kind, record.body)
         match body:
             case Asked():
-                asked, scored, answered = body, None, None
+                asked, scored, advised, answered = body, None, None, None
             case ScoredRecord():
                 scored = body
+            case AdvisedRecord() if body.tier != "late":
+                advised = body
             case Answered():
                 answered = body
             case Effect():
@@ -268,28 +253,7 @@ def _life(records: Sequence[Record]) -> _Life:
         raise Refused(
             "no-decision", f"`{records[0].header.decision}` was never asked", cure="see `elias ledger verify`"
         )
-    return _Life(asked, scored, answered, effects, outcome)
-
-
-def _opinion(asked: Asked, scored: ScoredRecord) -> Opinion:
-    candidates = [
-        Scored(
-            action=asked.candidates[index].action,
-            args=asked.candidates[index].args,
-            probability=math.exp(log),
-            chosen=index == scored.choice,
-        )
-        for index, log in zip(scored.offered, scored.logs, strict=True)
-    ]
-    return Opinion(
-        policy=scored.policy,
-        engine=scored.engine,
-        tier=scored.tier,
-        confidence=scored.confidence,
-        threshold=scored.threshold,
-        reason=scored.reason,
-        candidates=candidates,
-    )
+    return _Life(asked, scored, advised, answered, effects, outcome)
 
 
 def _summary(records: Sequence[Record], life: _Life) -> dict[str, Any]:
@@ -328,6 +292,10 @@ def _step(record: Record) -> Step:
         case ScoredRecord(policy=policy, engine=engine, tier=tier, reason=reason):
             what = f"scored by {engine}: {tier} answers" if policy else f"not scored: {tier} answers"
             detail = reason
+        case AdvisedRecord(model=model, tier=tier, reason=reason, words=words):
+            who = model or "nobody"
+            what = f"advised by {who}, too late" if tier == "late" else f"advised by {who}: {tier} answers"
+            detail = f"{reason}: {words}" if words else reason
         case Answered(action=action, tier=tier, reason=reason, by=by, words=words):
             who = f"policy {by[:12]}" if tier == "policy" else by or tier
             what, detail = f"{action}, by {who}", words or reason

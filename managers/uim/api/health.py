@@ -139,6 +139,7 @@ class _Federation(Collector):
         yield refused
         yield from self._answers()
         yield from self._engines()
+        yield from self._advisors()
         for key, (name, doc) in _NODE.items():
             family = GaugeMetricFamily(name, doc, labels=["node"])
             for node in self._nodes:
@@ -193,6 +194,30 @@ class _Federation(Collector):
         if "lost" in health:
             lost.add_metric([], health["lost"])
         yield lost
+
+    def _advisors(self) -> Iterator[Metric]:
+        health = self._healths.get("advisor")
+        if health is None:
+            return
+        today = health["today"]
+        for name, doc, value in (
+            ("calls", "calls to advisors on this day (UTC)", today["calls"]),
+            ("calls_most", "calls to advisors that a day may bring", today["calls_most"]),
+            ("dollars", "what advisors cost on this day (UTC)", today["cost"]),
+            ("dollars_most", "what advisors may cost a day", today["cost_most"]),
+            ("waiting", "questions to advisors under way", health["waiting"]),
+        ):
+            yield GaugeMetricFamily(f"elias_advisor_{name}", doc, value=value)
+        answered = CounterMetricFamily("elias_advisor_answered", "questions that it answered", labels=["model"])
+        failed = CounterMetricFamily("elias_advisor_failed", "calls that brought no answer", labels=["model"])
+        breaker = GaugeMetricFamily("elias_advisor_breaker_open", "1: the advisor is left alone", labels=["model"])
+        for one in health["advisors"]:
+            answered.add_metric([one["model"]], one["answered"])
+            failed.add_metric([one["model"]], one["failed"])
+            breaker.add_metric([one["model"]], float(one["state"] == "open"))
+        seconds = HistogramMetricFamily("elias_advisor_seconds", "until the advice", labels=[])
+        _add(seconds, [], health["seconds"])
+        yield from (answered, failed, breaker, seconds)
 
     def _component(self, key: str, family: Any) -> Any:
         for name, health in self._healths.items():

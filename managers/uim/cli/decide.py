@@ -70,6 +70,9 @@ def _events(file: Path) -> dict[str, Any] | list[dict[str, Any]]:
     return found if isinstance(read, list) else found[0]
 
 
+_MODELS = {"policy": "the policy", "advisor": "an advisor"}
+
+
 def line_of(decision: dict[str, Any]) -> str:
     """A decision on one line."""
     head = f"{decision['id']} {decision['point']} {decision['subject']}: ".replace("  ", " ")
@@ -79,7 +82,8 @@ def line_of(decision: dict[str, Any]) -> str:
     mode = decision.get("mode", "")
     would = {"observe": "would ", "approve": "asks to "}.get(mode, "")
     by = decision.get("clause") or decision.get("tier", "")
-    by = f"the policy, asked by {by}" if decision.get("tier") == "policy" else by
+    tier = decision.get("tier")
+    by = f"{_MODELS[tier]}, asked by {by}" if tier in _MODELS else by
     again = ", again" if decision.get("duplicate") else ""
     return f"{head}{would}{what} (by {by}{again})"
 
@@ -114,6 +118,8 @@ def explain(
         print(f"{out['guard']} forbade {arguments(out['action'], out['args'])}")
     if explanation["opinion"]:
         _tell(explanation["opinion"])
+    if explanation["advice"]:
+        _tell_advice(explanation["advice"])
     print()
     for step in decision["steps"]:
         print(f"{step['time']}  {step['what']}{': ' + step['detail'] if step['detail'] else ''}")
@@ -132,6 +138,18 @@ def _tell(opinion: dict[str, Any]) -> None:
         mark = "*" if one["chosen"] else " "
         print(f"  {mark} {one['probability']:6.1%}  {arguments(one['action'], one['args'])}")
     print(f"  {opinion['reason']}")
+
+
+def _tell_advice(advice: dict[str, Any]) -> None:
+    """What an advisor said, and what it took."""
+    if not advice["model"]:
+        print(f"\nadvisor: {advice['reason']}")
+        return
+    chose = arguments(advice["action"], advice["args"]) if advice["action"] else "ask a person"
+    sure = "" if advice["confidence"] is None else f", sure to {advice['confidence']:.0%}"
+    print(f"\nadvisor {advice['model']} ({advice['provider']}): {chose}{sure}")
+    print(f"  {advice['words']}")
+    print(f"  {advice['reason']}; {advice['seconds']:.1f} s, ${advice['cost']:.4f}")
 
 
 def _from_ledger(url: str, id: str) -> tuple[dict[str, Any], dict[str, Any]]:
