@@ -1,32 +1,40 @@
 """The policy through the whole cascade, beside the same engine driven directly.
 
-Questions of the simulated cluster that the shipped specs leave open. Directly: rendered prompts handed to the embedded
-engine in this process, 64 at a time. Through the cascade: the same questions as events over HTTP, in batches of 100
-from four clients; each is asked, scored, weighed and answered, and committed to the disk before it is acknowledged.
-Both choose, and every choice of the cascade is compared. The rounds take turns, so both sides have the same machine.
+Questions of the simulated cluster that the shipped specs leave open. Directly: rendered prompts handed to the engine,
+64 at a time: ONNX Runtime in this process, or a vLLM server of the same policy over HTTP, which is started for it.
+Through the cascade: the same questions as events over HTTP, in batches of 100 from four clients; each is asked, scored,
+weighed and answered, and committed to the disk before it is acknowledged. Both choose, and every choice of the cascade
+is compared. The rounds take turns, so both sides have the same machine.
 
-    python -m benchmarks.cascade [--questions 4000] [--rounds 5] [--json]
+    python -m benchmarks.cascade [--engine vllm] [--questions 4000] [--rounds 5] [--json]
 """
 
 import argparse
 import asyncio
+import contextlib
 import http.client
 import json
+import signal
+import socket
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+import urllib.request
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from benchmarks.machine import machine
 from benchmarks.running import Running
+from federation.policy import card
 from federation.policy.embedded import Embedded
-from federation.policy.question import LABELS, Prompt
+from federation.policy.question import LABELS, Prompt, Scores
 from federation.policy.rendering import render
 from federation.policy.tier import SHIPPED
+from federation.policy.vllm import Vllm
 from training.scenarios.generate import generate, scenario
 from training.scenarios.scenario import Example
 
@@ -38,26 +46,34 @@ DIRECT = 64
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--engine", choices=("embedded", "vllm"), default="embedded")
     parser.add_argument("--questions", type=int, default=4000, help="of each round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     examples = [e for point in POINTS for e in generate(point, "test", options.questions // len(POINTS), completions=1)]
     prompts = [render(scenario(e.question.point).point.schema, e.question) for e in examples]
-    engine = Embedded(SHIPPED)
-    choices = asyncio.run(_score(engine, prompts))
-    with tempfile.TemporaryDirectory(prefix="elias-cascade-") as folder, Running(Path(folder), _SETTINGS) as elias:
+    serving = _in_process() if options.engine == "embedded" else _over_http()
+    with (
+        tempfile.TemporaryDirectory(prefix="elias-cascade-") as folder,
+        serving as (engine, settings),
+        asyncio.Runner() as loop,
+        Running(Path(folder), _SETTINGS + settings) as elias,
+    ):
+        choices = loop.run(_score(engine, prompts))
         _through(elias, examples[: 4 * BATCH], choices, "warm")
         direct, cascade, alone = [], [], 0
         for number in range(options.rounds):
             begun = time.perf_counter()
-            asyncio.run(_score(engine, prompts))
+            loop.run(_score(engine, prompts))
             direct.append(len(prompts) / (time.perf_counter() - begun))
             rate, alone = _through(elias, examples, choices, str(number))
             cascade.append(rate)
+        loop.run(engine.close())
     share = statistics.median(c / d for c, d in zip(cascade, direct, strict=True))
     result = {
         "machine": machine(),
+        "engine": options.engine,
         "questions": len(prompts),
         "direct_per_s": _spread(direct),
         "cascade_per_s": _spread(cascade),
@@ -68,7 +84,9 @@ def main() -> None:
         print(json.dumps(result))
         return
     print(machine())
-    print(f"{len(prompts)} questions, {options.rounds} rounds in turn, decisions a second (median, least, most)")
+    print(
+        f"engine {options.engine}, {len(prompts)} questions, {options.rounds} rounds in turn, decisions a second (median, least, most)"
+    )
     for name, rates in (("directly", direct), ("through the cascade", cascade)):
         spread = _spread(rates)
         print(f"  {name:20} {spread['median']:>7,} {spread['min']:>7,} {spread['max']:>7,}")
@@ -79,7 +97,51 @@ _SETTINGS = "policy:\n  audit: 0\n  deadline: 10s\n"
 """No answer is held back for a check, and the queue of the benchmark's own making is not a failure."""
 
 
-async def _score(engine: Embedded, prompts: Sequence[Prompt]) -> list[int]:
+class Engine(Protocol):
+    """What is driven directly."""
+
+    async def score(self, prompts: Sequence[Prompt], deadline: float) -> list[Scores]: ...
+
+    async def close(self) -> None: ...
+
+
+@contextlib.contextmanager
+def _in_process() -> Iterator[tuple[Engine, str]]:
+    """The engine, and the settings by which a federation has the same one."""
+    yield Embedded(SHIPPED), ""
+
+
+@contextlib.contextmanager
+def _over_http() -> Iterator[tuple[Engine, str]]:
+    """The same for a server of the shipped policy, as `elias policy serve` keeps it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "managers.uim.cli", "policy", "serve", "--profile", "cpu", "--port", str(port)]
+    url, model = f"http://127.0.0.1:{port}", card.read(SHIPPED).version
+    with tempfile.TemporaryFile("w+") as said:
+        server = subprocess.Popen(command, stdout=said, stderr=said)
+        try:
+            while not _answers(url):
+                if server.poll() is not None:
+                    said.seek(0)
+                    sys.exit(f"vLLM did not start:\n{said.read()[-2000:]}")
+                time.sleep(0.5)
+            yield Vllm(url, model), f"  engine: vllm\n  replicas: [{url}]\n  model: {model}\n"
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.wait(60)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=5) as response:
+            return bool(response.status == http.HTTPStatus.OK)
+    except OSError:
+        return False
+
+
+async def _score(engine: Engine, prompts: Sequence[Prompt]) -> list[int]:
     """The most likely label of each."""
     chosen = []
     for start in range(0, len(prompts), DIRECT):
