@@ -84,9 +84,8 @@ def main() -> None:
         print(json.dumps(result))
         return
     print(machine())
-    print(
-        f"engine {options.engine}, {len(prompts)} questions, {options.rounds} rounds in turn, decisions a second (median, least, most)"
-    )
+    print(f"engine {options.engine}, {len(prompts)} questions, {options.rounds} rounds in turn")
+    print(f"  {'decisions a second':20} {'median':>7} {'least':>7} {'most':>7}")
     for name, rates in (("directly", direct), ("through the cascade", cascade)):
         spread = _spread(rates)
         print(f"  {name:20} {spread['median']:>7,} {spread['min']:>7,} {spread['max']:>7,}")
