@@ -300,10 +300,10 @@ class CaseWord(msgspec.Struct, frozen=True, gc=False):
     it.
 
     what: a person (`by`) acknowledged, released, assigned or delegated (to the person `to`, or to the chain `through`),
-    snoozed (until the ledger time `until`, ns), commented (`words`), or answered too late (`action`, `args`). ELIAS:
-    returned it, for who had it has forgotten it; woke it, for it slept long enough; raised it to the priority `to`, for
-    it waits too long; notified the person `to` through the outbound target `through`, as `step` of its chain says, or
-    could not (unsent; `words`: why not). at: ledger time (ns).
+    snoozed (until the ledger time `until`, ns), commented (`words`), or answered too late (`action`, `args`). ELIAS
+    returned it, for who had it (`to`) has forgotten it; woke it, for it slept long enough; raised it to the priority
+    `to`, for it waits too long; notified the person `to` through the outbound target `through`, as `step` of its chain
+    says, or could not (unsent; `words`: why not). at: ledger time (ns).
     """
 
     what: str

@@ -4,18 +4,24 @@ goes.
 
 import ipaddress
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import msgspec
 
 from federation.clock import SECOND
+from federation.errors import Refused
 from federation.gate import Gate
-from federation.manager import Follow, Manager, Target
+from federation.manager import Emission, Follow, Manager, Target
 from federation.points import DecisionPoint
-from federation.records import Answered, Asked, Candidate, Entry, Event, Kind
+from federation.records import Answered, Asked, Candidate, CaseWord, Entry, Event, Kind
 from federation.settings import Settings
+from managers.uim.cases import claims
 from managers.uim.cases.book import Book, BookState
+from managers.uim.cases.case import Group
+from managers.uim.cases.claims import Saying
+from managers.uim.cases.deadlines import Deadlines
+from managers.uim.cases.escalation import ELIAS, Call, next_call, next_remark, remark
 from managers.uim.points import ACCESS, POINTS, ROLLOUT
 from managers.uim.rollout import rollout_candidates
 from tiki.schema import Type
@@ -48,12 +54,18 @@ class Uim(Manager):
         """house: every decision point whose cases are looked after; none: those of UIM and of the gate."""
         super().__init__(settings)
         self.house = house or {point.name: point for point in (*POINTS, *Gate.points)}
-        self.book = Book(self.state.book, settings.escalation, self.house)
+        self._open_book()
         self.failures: OrderedDict[str, deque[int]] = OrderedDict()  # times (ns) of wrong tokens, in memory alone
 
     def load(self, state: UimState) -> None:
         super().load(state)
-        self.book = Book(state.book, self.settings.escalation, self.house)
+        self._open_book()
+
+    def _open_book(self) -> None:
+        self.book = Book(self.state.book, self.settings.escalation, self.house)
+        self._remarks, self.calls = Deadlines(), Deadlines()
+        for group in self.book.state.groups.values():
+            self._watch(group)
 
     def facts(self, point: DecisionPoint, event: Event, now: int) -> dict[str, Any]:
         if point is ROLLOUT:
@@ -87,7 +99,9 @@ class Uim(Manager):
             yield _event(address, now)
 
     def fold(self, entry: Entry, body: Any) -> None:
-        self.book.fold(entry, body)
+        group = self.book.fold(entry, body)
+        if group is not None:
+            self._watch(group)
         if entry.point != ACCESS.name:
             return
         if entry.kind == Kind.ANSWERED:
@@ -99,6 +113,53 @@ class Uim(Manager):
             if body.status == "done":
                 others = [a for a in self.state.blocked if a != entry.subject]
                 self.state.blocked = [*others, entry.subject] if action == "block" else others
+
+    # -- cases -------------------------------------------------------------------------------------------------------
+
+    def emit(self, now: int) -> Iterable[Emission]:
+        """What ELIAS itself has to say of cases by now."""
+        for id in self._remarks.pop(now):
+            group = self.book.state.groups[id]
+            due = next_remark(self.settings.escalation, group)
+            if due is not None:
+                yield _of_group(group, remark(group, due[1], now))
+
+    def wake(self) -> int | None:
+        return min((at for at in (self._remarks.next(), self.calls.next()) if at is not None), default=None)
+
+    def say(self, said: Saying, now: int) -> Emission:
+        """A person's word, for the record. Raises Refused, or Conflict where somebody else was first."""
+        group = self.book.group(said.case)
+        if said.what == "late":
+            word = CaseWord("late", said.by, now, words=said.words, action=said.action, args=said.args)
+            return Emission(Kind.CASE, group.point if group else "", "", said.case, word)
+        if group is None:
+            cure = "`elias cases` lists the open ones; it may have been answered or timed out"
+            raise Refused("no-case", f"no open case `{said.case}`", cure=cure)
+        return _of_group(group, claims.word(self.settings.escalation, group, said, now))
+
+    def called(self, group: Group, step: int, told: Sequence[Call], now: int) -> list[Emission]:
+        """The record of people having been told of a group, as that step of its escalation."""
+        return [
+            _of_group(
+                group,
+                CaseWord(
+                    "unsent" if call.problem else "notified",
+                    ELIAS,
+                    now,
+                    to=call.person,
+                    words=call.problem,
+                    through=call.through,
+                    step=step,
+                ),
+            )
+            for call in told
+        ]
+
+    def _watch(self, group: Group) -> None:
+        due = next_remark(self.settings.escalation, group)
+        self._remarks.set(group.id, due and due[0])
+        self.calls.set(group.id, next_call(self.settings.escalation, group))
 
     def target(self, point: DecisionPoint, asked: Asked, answered: Answered) -> Target:
         return Target("@uim", [f"address:{asked.event.subject}"])
@@ -114,6 +175,10 @@ class Uim(Manager):
 
 def _event(address: str, now: int) -> Event:
     return Event(f"{address} {now}", "elias/uim", ACCESS.events[0], address)
+
+
+def _of_group(group: Group, word: CaseWord) -> Emission:
+    return Emission(Kind.CASE, group.point, "", group.id, word)
 
 
 def is_loopback(address: str) -> bool:

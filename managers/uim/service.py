@@ -2,28 +2,35 @@
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from federation.effects import Executor, FreezeFlag, Order
 from federation.errors import EliasError, Refused
+from federation.manager import Emission
 from federation.records import Access, Entry, Kind, encode
+from federation.runtime.link import RayLink
 from federation.runtime.manager import ManagerService
 from federation.settings import Listen
 from managers.uim.blocks import Access as Blocks
+from managers.uim.cases.claims import Saying
+from managers.uim.cases.pager import Pager
 from managers.uim.manager import Uim
 
 if TYPE_CHECKING:
     import uvicorn
 
 _order = msgspec.msgpack.Decoder(Order)
+_saying = msgspec.json.Decoder(Saying)
 
 
 class UimService(ManagerService):
     _server: "uvicorn.Server"
 
     async def start(self) -> None:
+        self._pager = Pager(self, RayLink())
         await super().start()
         folder = self.settings.state / "uim"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -32,7 +39,9 @@ class UimService(ManagerService):
         # Here, because every process that holds a handle to this actor imports this module, and FastAPI is 40 MB.
         from managers.uim import serving  # noqa: PLC0415
 
-        self._server = serving.server(self, book=lambda: self._uim.book, refused=self._refused, blocked=self._blocked, audit=self._audit)
+        self._server = serving.server(
+            self, book=lambda: self.uim.book, refused=self._refused, blocked=self._blocked, audit=self._audit
+        )
         self._serving = self.spawn(self._server.serve([listening(self.settings.listen)]))
 
     def make(self) -> Uim:
@@ -49,14 +58,32 @@ class UimService(ManagerService):
         """Do a released effect of `uim.access`; msgpack Outcome."""
         return msgspec.msgpack.encode(await self._executor.perform(_order.decode(raw)))
 
+    async def tick(self, number: int, time: int, seq: int) -> None:
+        await super().tick(number, time, seq)
+        self._pager.look(max(self.clock.now(), time))
+
+    async def say(self, raw: bytes) -> None:
+        """Record a person's word on cases (JSON `Saying`), unless somebody else was first."""
+        said = _saying.decode(raw)
+        await self.note(lambda now: [self.uim.say(said, now)])
+
+    async def note(self, make: Callable[[int], list[Emission]]) -> None:
+        def work(now: int) -> tuple[list[Entry], Any]:
+            entries = [Entry(e.kind, e.point, e.subject, e.decision, encode(e.body)) for e in make(now)]
+            for entry in entries:
+                self.desk.take(entry)
+            return [*entries, *self.desk.settle(now)], None
+
+        await self.do(work)
+
     @property
-    def _uim(self) -> Uim:
+    def uim(self) -> Uim:
         manager = self.desk.manager
         assert isinstance(manager, Uim)
         return manager
 
     def _blocked(self, address: str) -> bool:
-        return address in self._uim.state.blocked
+        return address in self.uim.state.blocked
 
     async def _audit(self, word: Access) -> None:
         entry = Entry(Kind.ACCESS, "", "", "", encode(word))

@@ -1,115 +1,252 @@
-"""The cases: decisions that wait for a person, and the answers that they get."""
+"""The cases: decisions that wait for a person, who has them, and the answers that they get."""
 
-import asyncio
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from federation.cases import Case as OpenCase
-from federation.errors import Refused, Temporary
+from federation.clock import SECOND
+from federation.replies import Reply
 from managers.uim.access import Person, Scope, needs
 from managers.uim.api import context
-from managers.uim.api.context import Context
+from managers.uim.cases import handling
+from managers.uim.cases.book import Wanted
+from managers.uim.cases.claims import Saying
+from managers.uim.cases.schedules import on_call, shifts
+from managers.uim.cases.shown import Case, Cases, Counts, Duty, Group, Groups, OnCall, Shift, WholeGroup, Word
 from managers.uim.reading import Decision, iso
 
 router = APIRouter(prefix="/v1/cases", tags=["cases"])
+MOST = 500  # cases that one request answers
+DAY = 86_400 * SECOND
+
+Reader = Annotated[Person, needs(Scope.READ)]
 Answerer = Annotated[Person, needs(Scope.CASES)]
-_cases = msgspec.json.Decoder(list[OpenCase])
+Id = Annotated[str, Path(max_length=64)]
+GroupId = Annotated[str, Path(max_length=64, description="of a group, or of any of its cases")]
+Name = Annotated[str, Query(max_length=64)]
+Holder = Annotated[str, Query(max_length=64, description="who has them; `me` is you")]
+State = Annotated[str, Query(max_length=16, description="`open` or `snoozed`; empty for both")]
+Cursor = Annotated[str, Query(max_length=160, description="`next` of the page before")]
+Limit = Annotated[int, Query(ge=1, le=500)]
 
 
-class Option(BaseModel):
-    action: str
-    args: dict[str, Any] = {}
+# -- what is said ---------------------------------------------------------------------------------------------------
 
 
-class Case(BaseModel):
-    """A decision that waits. options: what may be answered. until: when `on_timeout` answers."""
-
-    id: str
-    point: str
-    subject: str
-    opened: str
-    until: str
-    clause: str
-    reason: str
-    options: list[Option]
-
-
-class Cases(BaseModel):
-    """Oldest first. away: managers that did not answer, whose cases are missing here."""
-
-    cases: list[Case]
-    away: list[str] = []
-
-
-class Answer(BaseModel):
-    """args tells candidates of the same action apart. words: why, for the record."""
-
+class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    action: str = Field(max_length=64)
-    args: dict[str, Any] = Field({}, max_length=16)
+
+class Reason(_Body):
+    """words: why, for the record."""
+
     words: str = Field("", max_length=2000)
+
+
+class Comment(_Body):
+    words: str = Field(min_length=1, max_length=2000)
+
+
+class Claim(Reason):
+    """take: also if somebody else has it."""
+
+    take: bool = False
+
+
+class Handing(Claim):
+    """to: the name of a person; for `delegate` also of a chain."""
+
+    to: str = Field(min_length=1, max_length=64)
+
+
+class Snooze(Claim):
+    """seconds: for how long nobody wants to hear of it; its time-out goes on."""
+
+    seconds: int = Field(ge=60, le=30 * 86_400)
+
+
+class Answer(Reason):
+    """args tells candidates of the same action apart."""
+
+    action: str = Field(min_length=1, max_length=64)
+    args: dict[str, Any] = Field({}, max_length=16)
+
+
+class Override(Answer):
+    """words: why not what was proposed."""
+
+    words: str = Field(min_length=1, max_length=2000)
+
+
+class Bulk(Reason):
+    """action: empty for what was proposed for each. cases: which of the group; empty: its oldest open ones, as many as
+    one request answers."""
+
+    action: str = Field("", max_length=64)
+    args: dict[str, Any] = Field({}, max_length=16)
+    cases: list[Annotated[str, Field(max_length=64)]] = Field([], max_length=MOST)
 
 
 class Answered(BaseModel):
     decisions: list[dict[str, Any]]
 
 
-@router.get("", summary="List open cases", dependencies=[needs(Scope.READ)])
-async def cases(request: Request) -> Cases:
-    return await all_cases(context.of(request))
+class Results(BaseModel):
+    """One for each case; left: how many of the group are open still."""
+
+    results: list[handling.Result]
+    left: int
 
 
-@router.get("/{id}", summary="A case, open or closed, as its decision", dependencies=[needs(Scope.READ)])
-def case(request: Request, id: str) -> Decision:
-    return context.of(request).reader.decision(id)
+# -- looking --------------------------------------------------------------------------------------------------------
 
 
-@router.post("/{id}/answer", summary="Answer a case")
-async def answer(request: Request, id: str, body: Answer, person: Answerer) -> Answered:
-    return await give(context.of(request), id, body, person)
+@router.get("", summary="List open cases")
+async def cases(
+    request: Request,
+    *,
+    manager: Name = "",
+    point: Name = "",
+    priority: Name = "",
+    holder: Holder = "",
+    state: State = "",
+    after: Cursor = "",
+    limit: Limit = 100,
+    person: Reader,
+) -> Cases:
+    book = context.of(request).book()
+    mine = person.name if holder == "me" else holder
+    found, following = book.flat(Wanted(manager, point, priority, mine, state, after, limit))
+    return Cases(cases=[Case.of(book, case) for case in found], next=following)
 
 
-async def all_cases(here: Context) -> Cases:
-    async def of(manager: str) -> list[OpenCase] | None:
-        try:
-            return _cases.decode(await here.link.call(manager, "cases", patience=2.0))
-        except Temporary:
-            return None
+@router.get("/groups", summary="List groups of alike cases")
+async def groups(
+    request: Request,
+    *,
+    manager: Name = "",
+    point: Name = "",
+    priority: Name = "",
+    holder: Holder = "",
+    state: State = "",
+    after: Cursor = "",
+    limit: Limit = 50,
+    person: Reader,
+) -> Groups:
+    here = context.of(request)
+    book, now = here.book(), here.clock.now()
+    mine = person.name if holder == "me" else holder
+    page = book.page(Wanted(manager, point, priority, mine, state, after, limit))
+    found = [Group.of(book, group, now) for group in page.groups]
+    return Groups(groups=found, next=page.next, counts=Counts(**book.counts(now)._asdict()))
 
-    names = (*here.managers, "gate") if "gate" not in here.managers else here.managers
-    lists = dict(zip(names, await asyncio.gather(*map(of, names)), strict=True))
-    found = sorted((c for some in lists.values() for c in some or ()), key=lambda c: c.opened)
-    shown = await asyncio.to_thread(lambda: [_case(here, c) for c in found])
-    return Cases(cases=shown, away=[name for name, some in lists.items() if some is None])
+
+@router.get("/groups/{id}", summary="A group, what was said of it, and its cases", dependencies=[needs(Scope.READ)])
+async def group(request: Request, id: GroupId, after: Cursor = "", limit: Limit = 50) -> WholeGroup:
+    here = context.of(request)
+    book = here.book()
+    found = handling.group_of(book, id)
+    open_, following = book.cases(found, after, limit)
+    cases, words = [Case.of(book, case) for case in open_], [Word.of(word) for word in found.words]
+    return WholeGroup.of(book, found, here.clock.now(), words=words, cases=cases, next=following)
 
 
-def _case(here: Context, case: OpenCase) -> Case:
-    return Case(
-        id=case.decision,
-        point=case.point,
-        subject=case.subject,
-        opened=iso(case.opened),
-        until=iso(case.until),
-        clause=case.clause,
-        reason=case.reason,
-        options=[Option(action=c.action, args=c.args) for c in here.reader.offered(case.decision)],
+@router.get("/on-call", summary="Who is on call", dependencies=[needs(Scope.READ)])
+async def who_is_on_call(request: Request, days: Annotated[int, Query(ge=1, le=90)] = 14) -> OnCall:
+    here = context.of(request)
+    now = here.clock.now()
+    return OnCall(
+        schedules=[
+            Duty(
+                schedule=name,
+                timezone=schedule.timezone,
+                person=on_call(schedule, now),
+                shifts=[
+                    Shift(starts=iso(shift.starts), ends=iso(shift.ends), person=shift.person)
+                    for shift in shifts(schedule, now, now + days * DAY)
+                ],
+            )
+            for name, schedule in here.settings.escalation.schedules.items()
+        ]
     )
 
 
-async def give(here: Context, id: str, body: Answer, person: Person) -> Answered:
-    """Hands a person's answer to the manager whose case it is. Refused: no such case, not offered, answered before."""
-    decision = await asyncio.to_thread(here.reader.decision, id)
-    manager = decision.point.partition(".")[0]
-    try:
-        raw = await here.link.call(manager, "answer", id, body.action, body.args, person.name, body.words)
-    except Refused as error:
-        now = await asyncio.to_thread(here.reader.decision, id)
-        if error.code == "no-case" and now.status == "answered":
-            what = f"`{now.action}` was answered by {now.by or now.tier} before"
-            raise Refused("already-answered", what, place=id, cure=f"`elias explain {id}` shows it") from None
-        raise
-    return Answered(decisions=[msgspec.json.decode(raw)])
+@router.get("/{id}", summary="A case, open or closed, as its decision", dependencies=[needs(Scope.READ)])
+def case(request: Request, id: Id) -> Decision:
+    return context.of(request).reader.decision(id)
+
+
+# -- answering ------------------------------------------------------------------------------------------------------
+
+
+@router.post("/{id}/answer", summary="Answer a case")
+async def answer(request: Request, id: Id, body: Answer, person: Answerer) -> Answered:
+    return _answered(await handling.answer(context.of(request), id, body.action, body.args, person.name, body.words))
+
+
+@router.post("/{id}/approve", summary="Answer with what was proposed")
+async def approve(request: Request, id: Id, body: Reason, person: Answerer) -> Answered:
+    return _answered(await handling.approve(context.of(request), id, person.name, body.words))
+
+
+@router.post("/{id}/override", summary="Answer with something else than was proposed, and why")
+async def override(request: Request, id: Id, body: Override, person: Answerer) -> Answered:
+    here = context.of(request)
+    return _answered(await handling.override(here, id, body.action, body.args, person.name, body.words))
+
+
+@router.post("/groups/{id}/answer", summary="Answer many cases of a group, each for itself")
+async def answer_many(request: Request, id: GroupId, body: Bulk, person: Answerer) -> Results:
+    here = context.of(request)
+    book = here.book()
+    found = handling.group_of(book, id)
+    ids = body.cases or [case.id for case in book.cases(found, limit=MOST)[0]]
+    results = await handling.bulk(here, found, ids, body.action, body.args, person.name, body.words)
+    now = here.book().group(found.id)
+    return Results(results=results, left=len(now.cases) if now else 0)
+
+
+# -- who has it -----------------------------------------------------------------------------------------------------
+
+
+@router.post("/{id}/acknowledge", summary="Take a group of cases")
+async def acknowledge(request: Request, id: GroupId, body: Claim, person: Answerer) -> Group:
+    return await _say(request, Saying("acknowledged", id, person.name, words=body.words, take=body.take))
+
+
+@router.post("/{id}/release", summary="Give it back to everybody")
+async def release(request: Request, id: GroupId, body: Claim, person: Answerer) -> Group:
+    return await _say(request, Saying("released", id, person.name, words=body.words, take=body.take))
+
+
+@router.post("/{id}/assign", summary="Give it to somebody, unless somebody else has it")
+async def assign(request: Request, id: GroupId, body: Handing, person: Answerer) -> Group:
+    return await _say(request, Saying("assigned", id, person.name, to=body.to, words=body.words, take=body.take))
+
+
+@router.post("/{id}/delegate", summary="Hand what you have on, to a person or a chain")
+async def delegate(request: Request, id: GroupId, body: Handing, person: Answerer) -> Group:
+    return await _say(request, Saying("delegated", id, person.name, to=body.to, words=body.words, take=body.take))
+
+
+@router.post("/{id}/snooze", summary="Hear nothing of it for a while")
+async def snooze(request: Request, id: GroupId, body: Snooze, person: Answerer) -> Group:
+    until = context.of(request).clock.now() + body.seconds * SECOND
+    return await _say(request, Saying("snoozed", id, person.name, until=until, words=body.words, take=body.take))
+
+
+@router.post("/{id}/comment", summary="Say something about it")
+async def comment(request: Request, id: GroupId, body: Comment, person: Answerer) -> Group:
+    return await _say(request, Saying("commented", id, person.name, words=body.words))
+
+
+async def _say(request: Request, said: Saying) -> Group:
+    here = context.of(request)
+    found = await handling.say(here, said)
+    return Group.of(here.book(), found, here.clock.now())
+
+
+def _answered(reply: Reply) -> Answered:
+    return Answered(decisions=[msgspec.to_builtins(reply)])

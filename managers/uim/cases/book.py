@@ -14,6 +14,7 @@ import msgspec
 
 from federation import decide
 from federation.clock import SECOND
+from federation.errors import Refused
 from federation.escalation import Escalation
 from federation.points import DecisionPoint
 from federation.records import Advised, Answered, Asked, CaseWord, Entry, Scored
@@ -97,13 +98,27 @@ class Book:
     def page(self, wanted: Wanted) -> Page:
         """Open groups. A cursor stays good while groups come and go."""
         found: list[Group] = []
-        for place in self._queue[self._start(wanted.after) :]:
-            group = self.state.groups[place[2]]
+        for at in range(bisect_right(self._queue, _place_of(wanted.after)) if wanted.after else 0, len(self._queue)):
+            group = self.state.groups[self._queue[at][2]]
             if wanted.fits(group):
                 if len(found) == wanted.limit:
                     return Page(found, _cursor(found[-1]))
                 found.append(group)
         return Page(found)
+
+    def flat(self, wanted: Wanted) -> tuple[list[Case], str]:
+        """The cases of the groups that fit, group by group, and the `after` of the next page; empty: there is none."""
+        place, _, inside = wanted.after.partition("/")
+        found: list[Case] = []
+        for at in range(bisect_left(self._queue, _place_of(place)) if place else 0, len(self._queue)):
+            group = self.state.groups[self._queue[at][2]]
+            if wanted.fits(group):
+                found += self.cases(group, inside if _cursor(group) == place else "", wanted.limit + 1 - len(found))[0]
+                if len(found) > wanted.limit:
+                    last = found[wanted.limit - 1]
+                    place = _cursor(self.state.groups[last.group])
+                    return found[: wanted.limit], f"{place}/{last.opened} {last.id}"
+        return found, ""
 
     def group(self, id: str) -> Group | None:
         """By its own id or that of any case of it, open or closed and not forgotten."""
@@ -143,16 +158,10 @@ class Book:
             by_manager=dict(sorted(by_manager.items())),
         )
 
-    def _start(self, after: str) -> int:
-        if not after:
-            return 0
-        rank, _, rest = after.partition(" ")
-        return bisect_right(self._queue, (int(rank), *_position(rest)))
-
     # -- folding -----------------------------------------------------------------------------------------------------
 
-    def fold(self, entry: Entry, body: Any) -> str | None:
-        """Take a record; the id of the group that it changed."""
+    def fold(self, entry: Entry, body: Any) -> Group | None:
+        """Take a record; the group that it changed."""
         match body:
             case Asked() if body.waits and entry.point in self.points:
                 return self._asked(entry, body)
@@ -164,7 +173,7 @@ class Book:
                 return self._said(entry.decision, body)
         return None
 
-    def _asked(self, entry: Entry, asked: Asked) -> str | None:
+    def _asked(self, entry: Entry, asked: Asked) -> Group | None:
         self.state.at = max(self.state.at, asked.at)
         case = self._case(entry, asked)
         if len(self.state.cases) >= OPEN_KEPT:
@@ -197,7 +206,7 @@ class Book:
             proposed=doing[0] if len(doing) == 1 else -1,
         )
 
-    def _proposed(self, decision: str, said: Scored | Advised) -> str | None:
+    def _proposed(self, decision: str, said: Scored | Advised) -> Group | None:
         self.state.at = max(self.state.at, said.at)
         case = self.state.consulting.get(decision) or self.state.cases.get(decision)
         if case is None:
@@ -214,7 +223,7 @@ class Book:
             return self._open(case)
         return None
 
-    def _answered(self, decision: str, answered: Answered) -> str | None:
+    def _answered(self, decision: str, answered: Answered) -> Group | None:
         self.state.consulting.pop(decision, None)
         case = self.state.cases.pop(decision, None)
         if case is None:
@@ -227,7 +236,7 @@ class Book:
         if not group.cases:
             self._leave(group)
         self._keep(case, answered)
-        return group.id
+        return group
 
     def _keep(self, case: Case, answered: Answered) -> None:
         """Remember how a case ended, and forget the one that ended first."""
@@ -251,7 +260,7 @@ class Book:
 
     # -- groups ------------------------------------------------------------------------------------------------------
 
-    def _open(self, case: Case) -> str:
+    def _open(self, case: Case) -> Group:
         state = self.state
         before = state.closed.get(case.id)
         group = state.groups.get(before.group if before else state.newest.get(case.alike, ""))
@@ -269,7 +278,7 @@ class Book:
         group.latest = max(group.latest, case.opened)
         state.cases[case.id] = case
         insort(self._queue, _place(group))
-        return group.id
+        return group
 
     def _found(self, case: Case) -> Group:
         """A new group."""
@@ -292,9 +301,9 @@ class Book:
 
     # -- what was said -----------------------------------------------------------------------------------------------
 
-    def _said(self, id: str, word: CaseWord) -> str | None:
+    def _said(self, id: str, word: CaseWord) -> Group | None:
         self.state.at = max(self.state.at, word.at)
-        group = self.state.groups.get(id)
+        group = self.group(id)
         if group is None:
             return None
         group.words = [*group.words[1 - WORDS :], word]
@@ -319,7 +328,7 @@ class Book:
                 self._raise(group, word)
             case "notified" | "unsent":
                 group.step = max(group.step, word.step + 1)
-        return group.id
+        return group
 
     def _raise(self, group: Group, word: CaseWord) -> None:
         self._leave(group)
@@ -338,6 +347,17 @@ def _cursor(group: Group) -> str:
     return " ".join(map(str, _place(group)))
 
 
+def _place_of(cursor: str) -> _Place:
+    rank, _, rest = cursor.partition(" ")
+    return _number(rank), *_position(rest)
+
+
 def _position(cursor: str) -> tuple[int, str]:
     opened, _, id = cursor.partition(" ")
-    return int(opened), id
+    return _number(opened), id
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or len(text) > 20:
+        raise Refused("bad-cursor", "this is no place in the queue", place="after", cure="send `next` as it came")
+    return int(text)

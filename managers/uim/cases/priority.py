@@ -31,15 +31,16 @@ def priority(
 ) -> Priority:
     """As the settings say, else by what the answer would do.
 
-    critical: a part of ELIAS itself is down. high: an offered action takes something away from the cluster. low: every
-    offered effect is only observed, so that the answer does nothing. normal: everything else.
+    critical: a mistake at the point cannot be undone, or a part of ELIAS itself is down. high: an offered action takes
+    something away from the cluster. low: every offered effect is only observed, so that the answer does nothing.
+    normal: everything else.
     """
     effect = wanted(point, asked)
     names = [effect] if effect else [f"{point}/{action}" for action in actions]
     said = _set(escalation.priorities, point, names)
     if said is not None:
         return said
-    if point == "gate.supervision":
+    if point == "gate.supervision" or any(_critical(points, name) for name in (point, *names)):
         return "critical"
     if any(_disruptive(points, name) and _acts(asked, name) for name in names):
         return "high"
@@ -55,6 +56,11 @@ def _set(set_: Mapping[str, Priority], point: str, names: Sequence[str]) -> Prio
     of_names = [name.partition("/")[0] for name in names]
     places = (*of_names, point, f"{point.partition('.')[0]}.*")
     return next((set_[place] for place in places if place in set_), None)
+
+
+def _critical(points: Mapping[str, DecisionPoint], name: str) -> bool:
+    point = name.partition("/")[0]
+    return point in points and points[point].critical
 
 
 def _disruptive(points: Mapping[str, DecisionPoint], name: str) -> bool:

@@ -1,0 +1,74 @@
+"""What a person may say about a group of cases, as it stands. Pure; whoever commits the word makes it atomic."""
+
+from typing import Any
+
+import msgspec
+
+from federation.clock import SECOND
+from federation.errors import Conflict, Refused
+from federation.escalation import Escalation
+from federation.records import CaseWord
+from managers.uim.cases.case import Group
+
+SHORTEST, LONGEST = 60 * SECOND, 30 * 86_400 * SECOND  # of a snooze
+
+
+class Saying(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A person (`by`) says of a case, or of its group, what `CaseWord.what` lists. take: also if somebody else has it.
+    until: ledger time, ns."""
+
+    what: str
+    case: str
+    by: str
+    to: str = ""
+    until: int = 0
+    words: str = ""
+    take: bool = False
+    action: str = ""
+    args: dict[str, Any] = {}
+
+
+def word(escalation: Escalation, group: Group, said: Saying, now: int) -> CaseWord:
+    """The word for the record. Raises Conflict where somebody else has the group or it is closed, else Refused."""
+    if not group.cases:
+        raise Conflict("closed", "all its cases are answered", place=group.id, cure="`elias cases` lists the open ones")
+    match said.what:
+        case "acknowledged":
+            _free(group, said)
+            return CaseWord("acknowledged", said.by, now, words=said.words)
+        case "assigned":
+            _free(group, said)
+            return CaseWord("assigned", said.by, now, to=said.to, words=said.words)
+        case "delegated":
+            _mine(group, said)
+            chain = said.to if said.to in escalation.chains else ""
+            return CaseWord("delegated", said.by, now, to="" if chain else said.to, through=chain, words=said.words)
+        case "released":
+            _mine(group, said)
+            return CaseWord("released", said.by, now, words=said.words)
+        case "snoozed":
+            _free(group, said)
+            if not SHORTEST <= said.until - now <= LONGEST:
+                cure = "a minute at least, 30 days at most"
+                raise Refused("bad-snooze", "that is no time to sleep until", place="until", cure=cure)
+            return CaseWord("snoozed", said.by, now, until=said.until, words=said.words)
+        case "commented":
+            return CaseWord("commented", said.by, now, words=said.words)
+    raise Refused("bad-word", f"nobody can have `{said.what}` a case", place="what")
+
+
+def _free(group: Group, said: Saying) -> None:
+    if group.holder not in ("", said.by) and not said.take:
+        raise Conflict(
+            "taken",
+            f"{group.holder} has it",
+            place=group.id,
+            cure=f"ask {group.holder} to release or delegate it, or say that you take it",
+        )
+
+
+def _mine(group: Group, said: Saying) -> None:
+    if not group.holder and not said.take:
+        cure = "acknowledge it first, or assign it to somebody"
+        raise Conflict("not-yours", "nobody has it", place=group.id, cure=cure)
+    _free(group, said)
