@@ -81,7 +81,7 @@ class Counsel:
             return unscored(asked, heard.problem or "there is no policy for this point", tier, now)
         point, policy = at.name, heard.said.policy
         watch = self.state.checks.get(point, {}).get(policy)
-        explore = exploration.left(program.explore, self.state.explored.get(point, ()), now)
+        explore = 0.0 if at.critical else exploration.left(program.explore, self.state.explored.get(point, ()), now)
         standing = Standing(self.calibration(point, policy), watch, explore)
         draws = Draws(heard.draw, heard.explore)
         scored = self.tier.weigh(program, asked, heard.offered, heard.said, draws, standing, now)
