@@ -1,4 +1,4 @@
-"""The outbound targets of `elias.yaml`: where messages may go, each by a name, and when one rests.
+"""The outbound targets of `elias.yaml`: where messages may go, each by a name, and when one rests; and Alertmanager.
 
 A secret is never a setting: what is written here is the name of an environment variable or of a file that holds it.
 """
@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from datetime import time
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -130,6 +130,33 @@ class Email(Target):
         return _secret(self.password_env, self.password_file)
 
 
+class Alertmanager(Section):
+    """Where alerts come from, for silencing them there; what they are sent to is `/v1/alertmanager`."""
+
+    url: str = Field("", pattern="^(https?://.+)?$")
+    """Address of its API, such as `http://127.0.0.1:9093`; empty: alerts are heard, and cannot be silenced."""
+    user: str = ""
+    """Name for basic authentication; empty: the secret is a bearer token."""
+    secret_env: str = ""
+    """Environment variable with the password or the token."""
+    secret_file: Path | None = None
+    """File with the password or the token instead; relative to the settings file."""
+    timeout: Duration = 10.0
+    """How long one request may take."""
+
+    @model_validator(mode="after")
+    def _login_is_whole(self) -> Self:
+        if self.secret_env and self.secret_file:
+            raise ValueError("write `secret_env` or `secret_file`, not both")
+        if self.user and not (self.secret_env or self.secret_file):
+            raise ValueError("a login is `user` with `secret_env` or `secret_file`")
+        return self
+
+    def secret(self) -> str:
+        """Empty: no authentication."""
+        return _secret(self.secret_env, self.secret_file)
+
+
 def _kind(value: Any) -> Any:
     return value.get("kind") if isinstance(value, Mapping) else getattr(value, "kind", None)
 
@@ -144,8 +171,11 @@ AnyTarget = Annotated[
 ]
 
 
-def located(target: Webhook | Slack | Email, base: Path) -> Webhook | Slack | Email:
-    """The target with its files relative to a folder."""
+_Located = TypeVar("_Located", bound=Section)
+
+
+def located(target: _Located, base: Path) -> _Located:
+    """The section with its files relative to a folder."""
     files = {
         n: getattr(target, n) for n in ("secret_file", "url_file", "ca_file", "password_file") if hasattr(target, n)
     }

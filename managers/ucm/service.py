@@ -20,13 +20,13 @@ _order = msgspec.msgpack.Decoder(Order)
 class UcmService(ManagerService):
     async def start(self) -> None:
         # Here, because every process that holds a handle to this actor imports this module, and httpx is 20 MB.
+        from managers.ucm import alertmanager  # noqa: PLC0415
         from managers.ucm.outbound import Outbound  # noqa: PLC0415
 
         self._outbound = Outbound(self.settings.targets, self._sent, self.clock, self.settings.listen.page)
         path = self.settings.state / "ucm" / "effects.db"
-        self._executor = Executor(
-            path, {"message.deliver": self._outbound}, self.clock, FreezeFlag(self.settings.state)
-        )
+        doers = {"message.deliver": self._outbound, **alertmanager.doers(self.settings.alertmanager, self.clock)}
+        self._executor = Executor(path, doers, self.clock, FreezeFlag(self.settings.state))
         self._moved = asyncio.Event()
         await super().start()
         self.spawn(self._look())

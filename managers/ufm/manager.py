@@ -13,6 +13,8 @@ from federation.manager import Emission, Follow, Manager, Target
 from federation.points import DecisionPoint
 from federation.records import Answered, Asked, Candidate, Entry, Event, Kind
 from federation.settings import Settings
+from managers.ufm.alert_point import ALERT
+from managers.ufm.alerts import Alerts, AlertsState
 from managers.ufm.dispatch import task_facts, task_nodes
 from managers.ufm.placement import Demand, Fleet, Free, Node, Proposer, Request, Typical
 from managers.ufm.placement.fleet import WHOLE, FleetState
@@ -40,6 +42,7 @@ class UfmState(msgspec.Struct):
     waiting: dict[str, Job] = {}
     running: dict[str, Job] = {}
     demand: Demand = msgspec.field(default_factory=Demand)
+    alerts: AlertsState = msgspec.field(default_factory=AlertsState)
 
 
 class Health(msgspec.Struct):
@@ -78,6 +81,7 @@ class Ufm(Manager):
         self.state = state
         self.fleet = Fleet.from_state(state.fleet)
         self.proposer = Proposer(self.fleet, state.demand.typical if self.typical is None else self.typical)
+        self.alerts = Alerts(state.alerts, self._status_of, usable=bool(self.settings.alertmanager.url))
 
     def dump(self) -> UfmState:
         self.state.fleet = self.fleet.to_state()
@@ -108,6 +112,7 @@ class Ufm(Manager):
     def emit(self, now: int) -> Iterable[Emission]:
         while self._news:
             yield self._news.popleft()
+        yield from self.alerts.emit()
 
     def due(self, now: int) -> Iterator[Event]:
         """One health check of each node whose turn it is, and placements for jobs that wait where room appeared."""
@@ -117,6 +122,7 @@ class Ufm(Manager):
             if now - health.checked >= interval:
                 self._check(health, interval, now)
                 yield Event(f"{name} {now}", "elias/ufm", NODE_HEALTH.events[0], name)
+        yield from self.alerts.due(now)
         if self._room:
             self._room = False
             for job in sorted(self.state.waiting.values(), key=_urgency)[:64]:
@@ -128,7 +134,8 @@ class Ufm(Manager):
         if self._room:
             return 1
         interval = round(self.options[NODE_HEALTH.name]["health_check_interval"] * SECOND)
-        return min((h.checked + interval for n, h in self.health.items() if n in self.fleet.nodes), default=None)
+        times = [h.checked + interval for n, h in self.health.items() if n in self.fleet.nodes]
+        return min((t for t in (*times, self.alerts.wake()) if t is not None), default=None)
 
     def _check(self, health: Health, interval: int, now: int) -> None:
         alive = now - health.reported < interval
@@ -146,6 +153,8 @@ class Ufm(Manager):
             return self._health_facts(event, now)
         if point is DISPATCH:
             return task_facts(event)
+        if point is ALERT:
+            return self.alerts.facts(event, now)
         request = request_of(event.data)
         room = self._fitting(request)
         if point is ROUTING:
@@ -172,6 +181,11 @@ class Ufm(Manager):
             }
         return {**known, **event.data}
 
+    def _status_of(self, node: str) -> str | None:
+        if node not in self.fleet.nodes:
+            return None
+        return "drained" if self.state.drained.get(node) else "up"
+
     def _fitting(self, request: Request) -> int:
         slots = np.arange(len(self.fleet.changed))
         return int(self.fleet.fits(request, slots).sum())
@@ -182,6 +196,8 @@ class Ufm(Manager):
             return [Candidate("drain", {}, {"fleet.up": up}), Candidate("readmit"), Candidate("hold")]
         if point is DISPATCH:
             return [*task_nodes(event), Candidate("hold")]
+        if point is ALERT:
+            return self.alerts.propose(event, facts)
         request = request_of(event.data)
         algorithm = self.options[point.name]["algorithm"]
         best = self.proposer.propose(request, algorithm, decision=event.id, subject=event.subject, limit=15)
@@ -198,6 +214,8 @@ class Ufm(Manager):
         return [*places, Candidate("hold")]
 
     def target(self, point: DecisionPoint, asked: Asked, answered: Answered) -> Target:
+        if point is ALERT:
+            return self.alerts.target(asked)
         if point is NODE_HEALTH:
             node = asked.event.subject
             return Target(self._nearest_agent(node), [f"node:{node}", *self.fleet.nodes[node].groups])
@@ -219,6 +237,8 @@ class Ufm(Manager):
     def fold(self, entry: Entry, body: Any) -> None:
         if entry.point == "urm.admission":
             self._fold_admission(entry, body)
+        elif entry.point == ALERT.name:
+            self.alerts.fold(entry, body)
         elif entry.point == PLACEMENT.name:
             self._fold_placement(entry, body)
         elif entry.point in (NODE_HEALTH.name, "urm.resource_pressure"):
@@ -317,7 +337,8 @@ class Ufm(Manager):
             for owner, job in self.state.running.items()
             if (a := self.fleet.allocations.get(owner)) is not None
         ]
-        return {"nodes": nodes, "jobs": {"running": running, "waiting": [j.id for j in self.state.waiting.values()]}}
+        jobs = {"running": running, "waiting": [j.id for j in self.state.waiting.values()]}
+        return {"nodes": nodes, "jobs": jobs, "alerts": self.alerts.view()}
 
 
 def request_of(data: Mapping[str, Any]) -> Request:

@@ -1,10 +1,11 @@
 """The decision points of the federation manager: where a job runs, where a request goes, whether a node is fit to
-work, and which node takes a task.
+work, and which node takes a task. That of alerts is in `alert_point`.
 """
 
 from math import inf
 
 from federation.points import DecisionPoint, Does, Due, Mode
+from managers.ufm.alert_point import ALERT
 from tiki.schema import Action, Arg, Attribute, Fact, Point, Setting, Type
 
 _ALGORITHMS = (
@@ -260,4 +261,4 @@ DISPATCH = DecisionPoint(
     outcome=Due(86400.0, "relative speed"),
 )
 
-POINTS = (PLACEMENT, ROUTING, NODE_HEALTH, DISPATCH)
+POINTS = (PLACEMENT, ROUTING, NODE_HEALTH, DISPATCH, ALERT)

@@ -7,7 +7,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp
 
 from managers.uim.access import Scope, needs
-from managers.uim.api import bundles, cases, cluster, decisions, envelope, events, health, jobs, messages
+from managers.uim.api import alertmanager, bundles, cases, cluster, decisions, envelope, events, health, jobs, messages
 from managers.uim.api.context import Context
 from managers.uim.api.guard import Guard
 from managers.uim.web import pages
@@ -24,7 +24,7 @@ def create(context: Context) -> ASGIApp:
     )
     app.state.context = context
     app.router.routes.append(events.ROUTE)
-    for part in (decisions, cases, cluster, bundles, jobs, messages, health, pages):
+    for part in (decisions, cases, cluster, bundles, jobs, messages, alertmanager, health, pages):
         app.include_router(part.router)
     envelope.install(app)
 
@@ -32,7 +32,7 @@ def create(context: Context) -> ASGIApp:
     def document() -> dict[str, Any]:
         return _document(app)
 
-    return health.Meter(Guard(app, context), context.registry)
+    return health.Meter(alertmanager.BasicAsBearer(Guard(app, context)), context.registry)
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
