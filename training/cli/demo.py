@@ -27,7 +27,7 @@ PATIENCE = 20.0  # seconds until it goes on although not every node was heard
 APPROVED = "urm.resource_pressure/migrate"  # cannot be taken back, so a person is asked before each
 
 
-@app.callback(invoke_without_command=True)
+@app.command("demo")
 def demo(
     seed: Annotated[int, typer.Option(min=0, help="Of everything that happens.")] = 1,
     nodes: Annotated[int, typer.Option(min=1, max=200, help="Simulated nodes.")] = 20,

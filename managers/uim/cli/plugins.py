@@ -1,6 +1,6 @@
 """Commands of packages that may not be imported here: they join the command line through the entry points
 `elias.commands`, each of which names a typer application. One whose name exists already adds its commands to that
-group."""
+group; one that is a single command of this name is that command."""
 
 from importlib.metadata import entry_points
 
@@ -14,7 +14,9 @@ def add_to(parent: typer.Typer) -> None:
 
 def mount(parent: typer.Typer, name: str, commands: typer.Typer) -> None:
     group = next((found.typer_instance for found in parent.registered_groups if found.name == name), None)
-    if group is None:
-        parent.add_typer(commands, name=name)
-    else:
+    if group is not None:
         group.registered_commands += commands.registered_commands
+    elif [one.name for one in commands.registered_commands] == [name]:
+        parent.registered_commands += commands.registered_commands
+    else:
+        parent.add_typer(commands, name=name)
