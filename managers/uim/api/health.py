@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from federation.clock import SECOND
 from federation.errors import EliasError, Temporary
 from managers.uim import access
-from managers.uim.api import cluster, context
+from managers.uim.api import case_figures, cluster, context
 from managers.uim.api.context import Context
 
 router = APIRouter(tags=["health"])
@@ -95,7 +95,7 @@ async def metrics(request: Request) -> Response:
     except EliasError:
         nodes = []
     registry = CollectorRegistry()
-    registry.register(_Federation(healths, nodes))
+    registry.register(_Federation(healths, nodes, list(case_figures.families(here.book(), here.clock.now()))))
     return Response(generate_latest(registry) + generate_latest(here.registry), media_type=_TYPE)
 
 
@@ -119,9 +119,12 @@ async def _pings(here: Context, child: str) -> bool:
 
 
 class _Federation(Collector):
-    def __init__(self, healths: dict[str, dict[str, Any] | None], nodes: list[dict[str, Any]]) -> None:
+    def __init__(
+        self, healths: dict[str, dict[str, Any] | None], nodes: list[dict[str, Any]], cases: list[Metric]
+    ) -> None:
         self._healths = healths
         self._nodes = nodes
+        self._cases = cases
 
     def collect(self) -> Iterator[Metric]:
         up = GaugeMetricFamily("elias_up", "whether the process answers", labels=["component"])
@@ -140,6 +143,7 @@ class _Federation(Collector):
         yield from self._answers()
         yield from self._engines()
         yield from self._advisors()
+        yield from self._cases
         for key, (name, doc) in _NODE.items():
             family = GaugeMetricFamily(name, doc, labels=["node"])
             for node in self._nodes:

@@ -56,6 +56,21 @@ def test_it_is_ready_while_all_answer_and_the_ledger_moves(client: httpx.Client,
     assert client.get("/readyz").status_code == 503
 
 
+def test_metrics_tell_what_waits_for_people(client: httpx.Client, house: House) -> None:
+    client.post("/v1/events", json=event("1", data={"load": 50, "gpu": 95}))
+    house.clock.advance(60)
+    figures = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(client.get("/metrics").text)
+        for sample in family.samples
+        if sample.name.startswith("elias_case")
+    }
+    (priority,) = [labels[0] for (name, *labels), value in figures.items() if name == "elias_cases_open" and value]
+    assert figures["elias_cases_open", priority] == 1
+    assert figures["elias_cases_oldest_seconds", priority] == 60
+    assert (figures["elias_case_groups", "all"], figures["elias_case_groups", "unclaimed"]) == (1, 1)
+
+
 def test_metrics_cover_every_process_and_the_requests(client: httpx.Client, house: House) -> None:
     client.post("/v1/events", json=event())
     house.link.away.add("gate")
