@@ -37,6 +37,7 @@ APPROVAL = DecisionPoint(
         trigger="every",
     ),
     events=("elias.effect.approval",),
+    critical=True,
 )
 
 WITHHELD = DecisionPoint(
@@ -64,6 +65,7 @@ WITHHELD = DecisionPoint(
         trigger="every",
     ),
     events=("elias.effect.withheld",),
+    critical=True,
 )
 
 SUPERVISION = DecisionPoint(
@@ -88,6 +90,7 @@ SUPERVISION = DecisionPoint(
         trigger="every",
     ),
     events=("elias.supervision.exceeded",),
+    critical=True,
     effects={"resume": Does("supervision.resume", Mode.ACT, disruptive=False)},
 )
 

@@ -34,7 +34,7 @@ def log_to_file(name: str) -> None:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         logging.getLogger().addHandler(handler)
         logging.getLogger().setLevel(logging.INFO)
-        for noisy in ("ray", "httpx", "httpcore", "asyncio"):
+        for noisy in ("ray", "httpx", "httpx2", "httpcore", "asyncio"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

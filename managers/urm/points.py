@@ -251,6 +251,7 @@ PACKAGE = DecisionPoint(
         trigger="every",
     ),
     events=("elias.package.requested",),
+    critical=True,
     outcome=Due(3600.0, "served requests"),
 )
 

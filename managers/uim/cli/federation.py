@@ -147,7 +147,7 @@ def status(context: typer.Context, json_: Json = False) -> None:
         return
     if frozen["frozen"]:
         print(f"FROZEN by {frozen['by'] or 'somebody'}: no effect acts; `elias unfreeze` ends it")
-    for line in _rules(found["bundle"], members):
+    for line in (*_rules(found["bundle"], members), *_advisors(members)):
         print(line)
     rows = [
         [m["name"], m["status"], m["pid"] or "", m["restarts"], _load(m)] for m in members if not _is_group(m, members)
@@ -180,6 +180,27 @@ def _rules(bundle: dict[str, Any] | None, members: list[dict[str, Any]]) -> Iter
     for member in members:
         if refused := member["health"].get("bundle_refused"):
             yield f"REFUSED by {member['name']}, which decides by older rules: {refused['why']}"
+
+
+def _advisors(members: list[dict[str, Any]]) -> Iterator[str]:
+    """Who is asked what the policy is not sure of, and what that has cost today."""
+    member = next((m for m in members if m["name"] == "advisor"), None)
+    if member is None:
+        yield "advisors: none, so what the policy is not sure of goes to a person; `advisors` in elias.yaml names them"
+        return
+    health = member["health"]
+    if not health:
+        yield "advisors: they do not answer now"
+        return
+    today = health["today"]
+    spent = (
+        f"{today['calls']} of {today['calls_most']} calls and ${today['cost']:.2f} of ${today['cost_most']:.2f} today"
+    )
+    for one in health["advisors"]:
+        state = "" if one["state"] == "closed" else f", left alone for now: {one['problem']}"
+        yield f"advisor: {one['model']} ({one['kind']}){state}"
+    yield from (f"advisor: {why}" for why in health["missing"])
+    yield f"advisors: {spent}" if health["advisors"] else "advisors: none can be used, so a person is asked"
 
 
 def _or_none(api: Api, path: str) -> Any:
