@@ -99,6 +99,7 @@ def page(request: Request, template: str, *, status: int = 200, **more: Any) -> 
     told, _, link = unquote(request.cookies.get(TOLD, "")).partition("\n")
     text = _environment.get_template(template).render(
         frozen=cluster.frozen(here),
+        notice=here.settings.notice,
         now=now,
         seq=here.feed.seq,
         open_cases=len(here.book().state.cases),
