@@ -85,9 +85,11 @@ class Feed:
     async def since(self, seq: int) -> Change:
         """What a client that has seen record `seq` missed; everything, where the ledger cannot be read now."""
         try:
-            return await asyncio.to_thread(self._read, seq)
+            change = await asyncio.to_thread(self._read, seq)
         except EliasError:
             return Change(self.seq, frozenset(), all=True)
+        self.seq = self.seq or change.seq
+        return change
 
     @contextmanager
     def client(self) -> Iterator[Client]:
@@ -111,15 +113,19 @@ class Feed:
     async def _follow(self) -> None:
         """While somebody listens."""
         while self._clients and not self.closed:
-            try:
-                change = await asyncio.to_thread(self._read, self.seq)
-            except EliasError:
-                change = Change(self.seq, frozenset())  # the pages say so themselves
-            if change.seq > self.seq:
-                self.seq = change.seq
-                for client in self._clients:
-                    client.tell(change)
             await asyncio.sleep(EVERY)
+            if self.seq:  # the first client has asked what it missed
+                await self._look()
+
+    async def _look(self) -> None:
+        try:
+            change = await asyncio.to_thread(self._read, self.seq)
+        except EliasError:
+            return  # the pages say so themselves
+        if change.seq > self.seq:
+            self.seq = change.seq
+            for client in self._clients:
+                client.tell(change)
 
     def _read(self, after: int) -> Change:
         head = self._store.head().size

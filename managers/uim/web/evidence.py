@@ -10,24 +10,27 @@ from typing import Any, NamedTuple
 from federation.records import Asked, Kind, decode
 from managers.uim.api.context import Context
 from managers.uim.reading import Decision, Explanation, Summary
+from managers.uim.web import words
 from tiki.schema import Fact, Type
 from tiki.values import show
 
 BEFORE = 300  # questions of the same point that are looked at
-SERIES = 40  # of the same subject that are drawn
+SERIES = 40  # that are drawn
+OWN = 3  # about the same subject from which its own are drawn
 ALIKE = 6  # decisions shown
 MOST_APART = 0.35  # mean distance of facts, of 1, up to which a decision counts as alike
 
 
 class Known(NamedTuple):
-    """A fact. text: with its unit, or absent, or unknown. series: its values at earlier questions about this subject,
-    oldest first, this one last; empty for what is no number."""
+    """A fact. text: with its unit, or absent, or unknown. series: its values at earlier questions, oldest first, this
+    one last; empty for what is no number. own: those were about the same subject, else about any of this point."""
 
     name: str
     doc: str
     text: str
     known: bool
     series: list[float | None]
+    own: bool
 
 
 class Option(NamedTuple):
@@ -55,14 +58,17 @@ class Alike(NamedTuple):
 def facts(here: Context, found: Decision) -> list[Known]:
     point = here.points.get(found.point)
     if point is None:
-        return [Known(name, "", str(value), True, []) for name, value in found.facts.items()]
-    before = [asked.facts for asked, _ in _asked(here, found, found.subject)][:SERIES][::-1]
+        return [Known(name, "", str(value), True, [], True) for name, value in found.facts.items()]
+    asked = list(_asked(here, found))
+    same = [one.facts for one, (_, _, subject) in asked if subject == found.subject]
+    own = len(same) >= OWN
+    before = (same if own else [one.facts for one, _ in asked])[:SERIES][::-1]
     rows = []
     for fact in point.schema.facts:
         known = fact.name in found.facts
         text = _text(fact, found.facts[fact.name]) if known else "unknown"
         values = [_number(facts.get(fact.name)) for facts in (*before, found.facts)]
-        rows.append(Known(fact.name, fact.doc, text, known, values if any(v is not None for v in values) else []))
+        rows.append(Known(fact.name, fact.doc, text, known, values if any(v is not None for v in values) else [], own))
     return rows
 
 
@@ -100,7 +106,7 @@ def alike(here: Context, found: Decision) -> list[Alike]:
     scales = _scales([asked.facts for asked, _ in others] + [found.facts], point.schema.facts)
     near = sorted(
         (distance(found.facts, asked.facts, scales), -seq, decision)
-        for asked, (decision, seq) in others
+        for asked, (decision, seq, _) in others
         if decision != found.id
     )
     rows: list[Alike] = []
@@ -126,12 +132,12 @@ def distance(one: Mapping[str, Any], other: Mapping[str, Any], scales: Mapping[s
     return total / len(scales)
 
 
-def _asked(here: Context, found: Decision, subject: str = "") -> Iterator[tuple[Asked, tuple[str, int]]]:
-    """The questions of this point before this one, newest first; of one subject if it is named."""
+def _asked(here: Context, found: Decision) -> Iterator[tuple[Asked, tuple[str, int, str]]]:
+    """The questions of this point before this one, newest first, each with its decision, record and subject."""
     for record in here.store.latest(BEFORE, kinds=[Kind.ASKED], points=[found.point], before=found.seq):
         header = record.header
-        if header.attempt == 0 and subject in ("", header.subject):
-            yield decode(Kind.ASKED, record.body), (header.decision, header.seq)
+        if header.attempt == 0:
+            yield decode(Kind.ASKED, record.body), (header.decision, header.seq, header.subject)
 
 
 def _scales(all_facts: Sequence[Mapping[str, Any]], known: Sequence[Fact]) -> dict[str, float]:
@@ -153,6 +159,8 @@ def _number(value: Any) -> float | None:
 def _text(fact: Fact, value: Any) -> str:
     if value is None:
         return "absent"
+    if fact.type is Type.BYTES and isinstance(value, int):
+        return words.size(value)
     if isinstance(value, float) and fact.type is not Type.DURATION:
         value = float(f"{value:.6g}")
     return show(fact.type, tuple(value) if isinstance(value, list) else value)

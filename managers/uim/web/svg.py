@@ -15,14 +15,14 @@ def sparkline(
     *,
     low: float | None = None,
     high: float | None = None,
-    mark: float | None = None,
+    last: bool = False,
 ) -> Markup:
     """A line over equally spaced values, oldest first; a gap where one is None. label: what it shows, in words.
 
-    low, high: the ends of the axis; by default those of the values. mark: a threshold, drawn across.
+    low, high: the ends of the axis; by default those of the values. last: the newest value has a point on it.
     """
-    known = [v for v in (*values, mark) if v is not None]
-    if len([v for v in values if v is not None]) < 2:
+    known = [v for v in values if v is not None]
+    if len(known) < 2:
         return Markup("")
     bottom = min(known) if low is None else min(low, *known)
     top = max(known) if high is None else max(high, *known)
@@ -40,8 +40,9 @@ def sparkline(
         parts.append(f"{pen}{round(index * step, 2)} {y(value)}")
         pen = "L"
     line = "".join(parts)
-    across = "" if mark is None else f'<path class="mark" d="M0 {y(mark)}H100"/>'
-    return _chart("spark", "0 0 100 24", label, f'{across}<path class="line" d="{line}"/>')
+    newest = values[-1]
+    point = "" if newest is None or not last else f'<path class="now" d="M100 {y(newest)}h0"/>'
+    return _chart("spark", "0 0 100 24", label, f'<path class="line" d="{line}"/>{point}')
 
 
 def columns(values: Sequence[float], label: str) -> Markup:

@@ -61,11 +61,6 @@ def pretty(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
 
 
-def sentence(text: str) -> str:
-    """With a capital, where it begins with a word of ours and not with a name."""
-    return text[:1].upper() + text[1:] if text[:4] in ("the ", "no a", "nobo", "conf", "poli") else text
-
-
 def plain(value: Any) -> str:
     """Any fact or argument on one line."""
     match value:
@@ -93,7 +88,6 @@ FILTERS = {
     "iso": iso,
     "plain": plain,
     "pretty": pretty,
-    "sentence": sentence,
     "share": share,
     "size": size,
 }
