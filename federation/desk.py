@@ -250,16 +250,13 @@ class Desk:
 
     def _fold(self, entry: Entry, body: Any) -> None:
         fold = self._folds.get(entry.kind)
-        if fold is not None:
+        if fold is not None and (entry.point in self.points or entry.kind == Kind.MODE):  # the rest its manager follows
             fold(entry, body)
         self.manager.fold(entry, body)
         self._raised.extend(self.manager.react(entry, body))
 
     def _fold_asked(self, entry: Entry, body: Asked) -> None:
-        point = self.points.get(entry.point)
-        if point is None:
-            return
-        if point.greets and body.event.source == f"elias/{self.manager.name}":
+        if self.points[entry.point].greets and body.event.source == f"elias/{self.manager.name}":
             looked = self.state.looked.setdefault(entry.point, {})
             looked.setdefault(entry.subject, body.at)
             if len(looked) > SUBJECTS:
@@ -300,7 +297,7 @@ class Desk:
             self.state.modes[point][action] = body.mode
 
     def _fold_effect(self, entry: Entry, body: Effect) -> None:
-        if body.verdict == "approved" and entry.point in self.points:
+        if body.verdict == "approved":
             self._raised.append(_recheck_event(entry))
 
     # -- inside ------------------------------------------------------------------------------------------------------

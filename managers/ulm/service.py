@@ -5,6 +5,7 @@ import msgspec
 from federation.effects import Executor, FreezeFlag, Order
 from federation.manager import Manager
 from federation.runtime.manager import ManagerService
+from managers.ulm.calibration import EXECUTOR, Recalibrate
 
 _order = msgspec.msgpack.Decoder(Order)
 
@@ -12,8 +13,6 @@ _order = msgspec.msgpack.Decoder(Order)
 class UlmService(ManagerService):
     async def start(self) -> None:
         await super().start()
-        from managers.ulm.calibration import EXECUTOR, Recalibrate  # noqa: PLC0415 - as below
-
         path, frozen = self.settings.state / "ulm" / "effects.db", FreezeFlag(self.settings.state)
         self._executor = Executor(path, {EXECUTOR: Recalibrate(self.store)}, self.clock, frozen)
 

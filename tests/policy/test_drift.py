@@ -149,11 +149,33 @@ def test_replay_takes_what_was_decided_under_either_calibration(recovered: Works
 
 def test_after_a_restart_the_same_calibration_is_in_force(recovered: Works) -> None:
     (found,) = calibrations(recovered)
-    for name, desk in recovered.restarted().items():
-        assert desk.counsel.state == recovered.federation.desks[name].counsel.state
-        assert desk.counsel.calibration(VALVE.name, POLICY) == found.calibration
-        desk.restore(desk.snapshot())
-        assert desk.counsel.state == recovered.federation.desks[name].counsel.state
+    desk, before = recovered.restarted()["plant"], recovered.federation.desks["plant"].counsel.state
+    assert desk.counsel.state == before
+    assert desk.counsel.calibration(VALVE.name, POLICY) == found.calibration
+    desk.restore(desk.snapshot())
+    assert desk.counsel.state == before
+
+
+def test_a_restart_finds_ulm_where_it_was(make: Make) -> None:
+    works, random = make(), Random(13)
+    drift(works, random, HOPELESS)
+    live(works, random, HOPELESS, ENOUGH)
+    act(works)
+    (lapse,) = works.ulm.state.lapses.values()
+    assert (lapse.times, lapse.used >= ENOUGH) == (2, True)
+    desk = works.restarted()["ulm"]
+    assert desk.manager.state == works.ulm.state
+    desk.restore(desk.snapshot())
+    assert desk.manager.state == works.ulm.state
+
+
+def test_who_only_follows_the_decisions_of_others_does_not_judge_them(make: Make) -> None:
+    works = make()
+    drift(works, Random(14), HOPELESS)
+    desk = works.federation.desks["ulm"]
+    for record in works.store.read(kinds=[Kind.SCORED, Kind.ANSWERED]):
+        desk.absorb(record)
+    assert desk.counsel.audits() == {}
 
 
 def test_a_calibration_is_named_by_what_it_holds_and_can_be_made_again(recovered: Works) -> None:
