@@ -148,8 +148,10 @@ class Applications:
             self._ends(process, None, "its node died")
 
     def _ends(self, process: Process, code: int | None, what: str) -> None:
+        """what: the trouble; empty where it is one that is counted already, tried once more."""
         process.ended, process.code, process.stalled = self.agenda.now, code, None
-        self.troubles.add(self.agenda.now, "process", _key(process), what)
+        if what:
+            self.troubles.add(self.agenda.now, "process", _key(process), what)
 
     # -- effects -----------------------------------------------------------------------------------------------------
 
@@ -174,7 +176,7 @@ class Applications:
 
     def _falls(self, process: Process, fault: Fault) -> None:
         if process.runs and self.faults.get(process.app) == fault:
-            self._ends(process, fault.code, "its application failed")
+            self._ends(process, fault.code, "")
 
     def stop(self, order: Order) -> Outcome:
         gone = self.processes.pop(f"{order.payload['app']}/{order.payload['instance']}", None)

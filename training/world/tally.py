@@ -5,11 +5,9 @@ from collections.abc import Iterable
 from typing import NamedTuple, TypeVar
 
 GROUPED = 600.0  # seconds within which cases of one point are one page
-DRAIN = "ufm.node_health/drain"
 
 KIND_OF = {
     "ufm.node_health": "node",
-    DRAIN: "node",
     "urm.resource_pressure": "pressure",
     "urm.admission": "job",
     "ufm.placement": "job",
@@ -20,7 +18,7 @@ KIND_OF = {
     "ucm.storm": "storm",
     "ucm.coordination": "workflow",
 }
-"""The kind of failed operation that a case is about, by its point, or by its subject where the gate asks."""
+"""The kind of failed operation that a case is about, by its point; where the gate asks, by the point of the action."""
 
 
 class Page(NamedTuple):
@@ -61,9 +59,11 @@ class Tally:
         return _rights(((point, tier), right, n) for (point, tier, right), n in self.right.items())
 
     def people(self) -> Counter[str]:
-        """Failed operations that needed a person, by kind: each once, however often somebody was called about it."""
-        called = {(page.kind, page.subject) for page in self.pages if page.kind}
-        return Counter(kind for kind, _ in called) + Counter({"package": self.verifications})
+        """Failed operations that needed a person, by kind: one about which somebody is called again within ten minutes
+        counts once. A package that a person is to verify needs one.
+        """
+        about = _groups((page.at, (page.kind, page.subject)) for page in self.pages if page.kind)
+        return Counter(kind for kind, _ in about) + Counter({"package": self.verifications})
 
     def paged(self, point: str, at: float, subject: str) -> None:
         about = subject.partition("/")[0] if point == "gate.withheld" else point
@@ -71,13 +71,7 @@ class Tally:
 
     def grouped(self) -> int:
         """Pages, where cases of one point within ten minutes of the first are one."""
-        began: dict[str, float] = {}
-        groups = 0
-        for page in self.pages:
-            if page.point not in began or page.at - began[page.point] > GROUPED:
-                began[page.point] = page.at
-                groups += 1
-        return groups
+        return len(_groups((page.at, page.point) for page in self.pages))
 
 
 _K = TypeVar("_K")
@@ -89,3 +83,14 @@ def _rights(counts: Iterable[tuple[_K, bool, int]]) -> dict[_K, tuple[int, int]]
         good, all_ = found.get(key, (0, 0))
         found[key] = (good + count * right, all_ + count)
     return found
+
+
+def _groups(times: Iterable[tuple[float, _K]]) -> list[_K]:
+    """The keys, in order of time; those within ten minutes of the first of a group are one."""
+    began: dict[_K, float] = {}
+    groups = []
+    for at, key in times:
+        if key not in began or at - began[key] > GROUPED:
+            began[key] = at
+            groups.append(key)
+    return groups
