@@ -102,6 +102,31 @@ class Counsel:
             return msgspec.structs.replace(scored, reason=f"{reason}; there is no advisor for this point")
         return msgspec.structs.replace(scored, tier="advisor", reason=reason)
 
+    def calibration(self, point: str, policy: str) -> PointCalibration | None:
+        """The one in force: the newest of the one that came with the policy and those on record."""
+        shipped = None if self.tier is None else self.tier.calibration(point, policy)
+        found = self.state.calibrations.get(point, {}).get(policy)
+        known = [one for one in (found, shipped) if one is not None]
+        return max(known, key=lambda one: one.times, default=None)
+
+    def audits(self) -> dict[str, Audit]:
+        """By point: of the policy whose checks came out worst, or that was checked most."""
+        checks = self.state.checks.items()
+        return {point: max(of.values(), key=lambda a: (a.broken, a.checked)) for point, of in checks}
+
+    def emit(self, now: int) -> Iterator[Emission]:
+        """A promise that turned out broken goes on record, once. now: ledger time (ns)."""
+        for point, checks in self.state.checks.items():
+            for policy, audit in checks.items():
+                known = self.calibration(point, policy)
+                if audit.broken and known is not None and not self._told(point, audit):
+                    figures = (audit.times, audit.max_error, audit.checked, audit.wrong)
+                    yield Emission(Kind.DRIFT, point, point, "", Drift(policy, known.version, *figures, now))
+
+    def _told(self, point: str, audit: Audit) -> bool:
+        told = self.state.drifts.get(point, {}).get(audit.policy)
+        return told is not None and (told.calibration, told.max_error) == (audit.times, audit.max_error)
+
     # -- advisors ----------------------------------------------------------------------------------------------------
 
     def heed(self, point: DecisionPoint, question: Question, advice: Advice, late: bool, now: int) -> Advised:
@@ -142,31 +167,6 @@ class Counsel:
             cost=round(spent.cost, 6),
             seconds=round(advice.seconds, 3),
         )
-
-    def calibration(self, point: str, policy: str) -> PointCalibration | None:
-        """The one in force: the newest of the one that came with the policy and those on record."""
-        shipped = None if self.tier is None else self.tier.calibration(point, policy)
-        found = self.state.calibrations.get(point, {}).get(policy)
-        known = [one for one in (found, shipped) if one is not None]
-        return max(known, key=lambda one: one.times, default=None)
-
-    def audits(self) -> dict[str, Audit]:
-        """By point: of the policy whose checks came out worst, or that was checked most."""
-        checks = self.state.checks.items()
-        return {point: max(of.values(), key=lambda a: (a.broken, a.checked)) for point, of in checks}
-
-    def emit(self, now: int) -> Iterator[Emission]:
-        """A promise that turned out broken goes on record, once. now: ledger time (ns)."""
-        for point, checks in self.state.checks.items():
-            for policy, audit in checks.items():
-                known = self.calibration(point, policy)
-                if audit.broken and known is not None and not self._told(point, audit):
-                    figures = (audit.times, audit.max_error, audit.checked, audit.wrong)
-                    yield Emission(Kind.DRIFT, point, point, "", Drift(policy, known.version, *figures, now))
-
-    def _told(self, point: str, audit: Audit) -> bool:
-        told = self.state.drifts.get(point, {}).get(audit.policy)
-        return told is not None and (told.calibration, told.max_error) == (audit.times, audit.max_error)
 
     # -- folding -----------------------------------------------------------------------------------------------------
 
