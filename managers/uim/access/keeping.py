@@ -105,7 +105,7 @@ def new_link(here: Entrance, person: Person) -> tuple[str, int]:
     _in_person(person)
     if person.account:
         cure = "it is made on the machine itself: `elias token --link`"
-        raise Refused("forbidden", "a link signs in as the owner of this installation, who alone makes one", cure=cure)
+        raise Refused("in-person", "a link signs in as the owner of this installation, who alone makes one", cure=cure)
     return here.links.make()
 
 
@@ -119,7 +119,7 @@ def _in_person(person: Person) -> None:
     """A token that leaks must not give its finder another one that outlives it."""
     if person.via == "token":
         cure = "sign in at the page, or with `elias login`"
-        raise Refused("forbidden", "an API token cannot do this", cure=cure)
+        raise Refused("in-person", "an API token cannot do this", cure=cure)
 
 
 async def sign_in_owner(

@@ -37,6 +37,7 @@ STATUS = {
     "token": 401,
     "sign-in": 401,
     "forbidden": 403,
+    "in-person": 403,
     "disabled": 403,
     "csrf": 403,
     "host": 403,
@@ -115,11 +116,6 @@ def of_bug(problem: Exception) -> Json:
     return error(500, "bug", f"{type(problem).__name__}: {problem}", cure=cure)
 
 
-async def _elias(_: Request, problem: Exception) -> Response:
-    assert isinstance(problem, EliasError)
-    return of_elias(problem)
-
-
 async def _http(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, HTTPException)
     return of_http(problem, request.url.path)
@@ -144,7 +140,6 @@ async def _bug(_: Request, problem: Exception) -> Response:
 
 
 def install(app: FastAPI) -> None:
-    app.add_exception_handler(EliasError, _elias)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Exception, _bug)

@@ -5,15 +5,13 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from federation.replies import Rejected, Reply
-from managers.uim.access import Needs, Scope
+from managers.uim.access import Needs, NeedsRoute, Scope
 from managers.uim.api import context, envelope, intake
 from managers.uim.api.lanes import Result
 
 PATH = "/v1/events"
-NEEDS = Needs(Scope.EVENTS)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -27,7 +25,6 @@ class Decided(msgspec.Struct, omit_defaults=True, gc=False):
 
 async def post(request: Request) -> Response:
     request.scope["route"] = ROUTE  # for the metrics: FastAPI names only its own routes
-    NEEDS(request)
     events, batch = intake.read(await request.body(), request.headers.get("content-type", ""), request.headers)
     results = await context.of(request).lanes.decide(events)
     return _batch(results) if batch else _single(results[0])
@@ -56,7 +53,7 @@ def _decided(result: Result) -> Decided:
     return Decided(202 if any(reply.status == "waiting" for reply in result) else 200, result)
 
 
-ROUTE = Route(PATH, post, methods=["POST"])
+ROUTE = NeedsRoute(PATH, post, Needs(Scope.EVENTS), "POST")
 
 
 def describe(document: dict[str, Any]) -> None:

@@ -136,7 +136,8 @@ class Guard:
     def _turned_away(self, scope: Scope, problem: EliasError | HTTPException) -> ASGIApp:
         if isinstance(problem, HTTPException):
             return envelope.of_http(problem, scope["path"])
-        asked_by_browser = scope["method"] == "GET" and "text/html" in Headers(scope=scope).get("accept", "")
+        page = scope["method"] == "GET" and not scope["path"].startswith("/v1/")
+        asked_by_browser = page and "text/html" in Headers(scope=scope).get("accept", "")
         if isinstance(problem, Refused) and problem.code == "token" and asked_by_browser:
             path = scope["path"] + ("?" + scope["query_string"].decode("latin-1") if scope["query_string"] else "")
             return RedirectResponse("/login" if path == "/" else f"/login?next={quote(path, safe='')}", 303)

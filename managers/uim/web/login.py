@@ -31,7 +31,7 @@ async def login_page(request: Request, next: str = "/", link: str = "") -> Respo
 @router.post("/login")
 async def login(request: Request) -> Response:
     here, form = context.of(request), await render.form(request)
-    next, name, link = form.one("next"), form.one("name"), form.one("link")
+    next, name, link = form.one("next", 4000), form.one("name"), form.one("link")
     address = request.state.address
     try:
         if name:

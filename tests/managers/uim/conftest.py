@@ -180,7 +180,7 @@ class House:
         self.link = LocalLink(self.federation)
         self.token = tokens.make(state)
         self.refused: list[str] = []
-        context = Context(
+        self.context = context = Context(
             settings=self.settings,
             points=self.points,
             children=("gate", "demo", "uim", *(other.name for other in others)),
@@ -195,7 +195,8 @@ class House:
             audit=self.audit,
         )
         port = self.settings.listen.port
-        config = uvicorn.Config(app.create(context), port=port, lifespan="off", log_config=None, ws="none")
+        options: dict[str, Any] = {"lifespan": "off", "log_config": None, "ws": "none", "proxy_headers": False}
+        config = uvicorn.Config(app.create(context), port=port, **options)
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, daemon=True)
         self.thread.start()
@@ -225,8 +226,10 @@ class House:
         return found[1]
 
     def close(self) -> None:
+        self.context.feed.close()
         self.server.should_exit = True
         self.thread.join(10)
+        self.context.access.close()
         self.store.close()
 
 
