@@ -140,7 +140,7 @@ def test_a_node_that_dies_takes_everything_with_it_and_comes_back_empty(world: W
     start(world, "train", "n01", task())
     launched(world, "gateway/0", "n01")
     machine = world.fleet.machines["n01"]
-    world.fleet._darken(machine, 300, "it crashed")
+    world.fleet.darken(machine, 300, "it crashed")
     assert "n01" not in [report["node"] for report in world.reports()]
     assert [outcome.status for _, outcome in world.take_ended()] == ["unknown"]
     assert not world.heard(order("job.start", "b", args={"node": "n01"}))
@@ -162,7 +162,7 @@ def test_a_bad_release_fails_after_every_restart_until_its_owner_has_repaired_it
     for number in range(3):
         launched(world, f"gateway/{number}", "n01")
     world.applications.names = {"gateway": 3}
-    world.applications._release()
+    world.applications.release()
     for _ in range(3):
         assert launched(world, "gateway/0", "n01").status == "done"
         world.advance(30)
@@ -177,7 +177,7 @@ def test_a_bad_release_fails_after_every_restart_until_its_owner_has_repaired_it
 
 def test_a_process_that_does_not_serve_is_told_by_its_checks_until_it_is_restarted(world: World) -> None:
     launched(world, "gateway/0", "n01")
-    world.applications._stall()
+    world.applications.stall()
     world.advance(60)
     assert status(world, "gateway/0")["failed_checks"] >= 3
     launched(world, "gateway/0", "n01")
@@ -221,7 +221,7 @@ def test_a_rollout_goes_on_from_the_share_that_it_was_given_until_it_is_taken_ba
 
 
 def test_hindsight_tells_a_dead_node_from_one_that_was_only_not_heard(world: World) -> None:
-    world.fleet._darken(world.fleet.machines["n01"], 600, "it crashed")
+    world.fleet.darken(world.fleet.machines["n01"], 600, "it crashed")
     world.fleet.machines["n02"].cut = 30.0
     assert [hindsight.trouble(world, "drain", node) for node in ("n01", "n02")] == [True, False]
 

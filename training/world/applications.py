@@ -75,8 +75,8 @@ class Applications:
         self._pids = self._requests = 0
         many = max(1, sum(names.values()))
         agenda.often(chances.exit / many, self.random, self._exit)
-        agenda.often(chances.stall, self.random, self._stall)
-        agenda.often(chances.release, self.random, self._release)
+        agenda.often(chances.stall, self.random, self.stall)
+        agenda.often(chances.release, self.random, self.release)
         agenda.often(chances.outage, self.random, self._outage)
 
     # -- what happens ------------------------------------------------------------------------------------------------
@@ -93,14 +93,14 @@ class Applications:
         if running:
             self._ends(self.random.choice(running), self.random.choice((1, -6, -11)), "it ended by itself")
 
-    def _stall(self) -> None:
+    def stall(self) -> None:
         serving = [process for process in self._running() if process.stalled is None]
         if serving:
             stalled = self.random.choice(serving)
             stalled.stalled = self.agenda.now
             self.troubles.add(self.agenda.now, "process", _key(stalled), "it did not serve")
 
-    def _release(self) -> None:
+    def release(self) -> None:
         """A version that does not run takes the place of one that did."""
         app = self.random.choice(list(self.names))
         if app not in self.faults:

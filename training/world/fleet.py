@@ -8,7 +8,7 @@ that leaks goes on taking, a burst passes.
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import cos, pi
 from random import Random
 from typing import Any
@@ -46,7 +46,6 @@ class Machine:
     disk: float = 35.0
     filling: float = 0.0
     pressed: bool = False
-    reported: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -130,14 +129,14 @@ class Fleet:
         return self.agenda.now >= self.machines[node].dark
 
     def _crash(self) -> None:
-        self._darken(self._any_machine(), between(self.random, *self.chances.crash_lasts), "it crashed")
+        self.darken(self._any_machine(), between(self.random, *self.chances.crash_lasts), "it crashed")
 
     def _rack(self) -> None:
         rack, lasts = self._any_machine().rack, between(self.random, *self.chances.rack_lasts)
         for machine in [m for m in self.machines.values() if m.rack == rack]:
-            self._darken(machine, lasts, "its rack lost power")
+            self.darken(machine, lasts, "its rack lost power")
 
-    def _darken(self, machine: Machine, seconds: float, why: str) -> None:
+    def darken(self, machine: Machine, seconds: float, why: str) -> None:
         if not self.works(machine.name):
             return
         now = self.agenda.now

@@ -14,7 +14,6 @@ KIND_OF = {
     "uam.restart": "process",
     "ucm.delivery": "message",
     "urm.package": "package",
-    "uim.rollout": "rollout",
     "ucm.storm": "storm",
     "ucm.coordination": "workflow",
 }

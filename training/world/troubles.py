@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import NamedTuple
 
-KINDS = ("node", "pressure", "job", "process", "message", "package", "rollout", "storm", "workflow")
+KINDS = ("node", "pressure", "job", "process", "message", "package", "storm", "workflow")
 
 
 class Trouble(NamedTuple):
