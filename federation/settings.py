@@ -12,8 +12,8 @@ from typing import Any, Literal, Self, get_args
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from federation import strictyaml
-from federation.advisors.settings import NOBODY, AdvisorSettings
 from federation.access import AccessSettings
+from federation.advisors.settings import NOBODY, AdvisorSettings
 from federation.errors import Refused
 from federation.escalation import Escalation
 from federation.sections import DAYS, Day, Duration, Zone
@@ -221,6 +221,7 @@ class Settings(_Section):
     notice: str = Field("", max_length=200)
     """Words that every page of the dashboard shows, such as what this installation is for."""
     listen: Listen = Listen()
+    access: AccessSettings = AccessSettings()
     ledger: LedgerSettings = LedgerSettings()
     gate: GateSettings = GateSettings()
     supervision: Supervision = Supervision()
@@ -228,7 +229,6 @@ class Settings(_Section):
     bundles: BundleSettings = BundleSettings()
     policy: PolicySettings = PolicySettings()
     advisors: AdvisorSettings = NOBODY
-    access: AccessSettings = AccessSettings()
     targets: dict[str, AnyTarget] = Field({})
     """Outbound targets by name: nothing else is sent to."""
     alertmanager: Alertmanager = Alertmanager()
