@@ -30,6 +30,13 @@ $(VENV)/.serve: deploy/vllm/requirements.py $(VENV)/.dev
 	$(BIN)/python deploy/vllm/requirements.py | $(BIN)/pip install --quiet --disable-pip-version-check -r /dev/stdin
 	@touch $@
 
+# The tests of the pages drive Debian's Chromium, and ask axe-core (from npm, not kept here) what is hard to use.
+$(VENV)/.browser: $(VENV)/.dev
+	command -v chromium > /dev/null || { apt-get update -qq && apt-get install -y -qq chromium; }
+	command -v npm > /dev/null || { apt-get update -qq && apt-get install -y -qq npm; }
+	npm install --silent --no-audit --no-fund --no-save --prefix build/axe axe-core@4
+	@touch $@
+
 install: $(BIN)/elias ## make .venv with ELIAS in it
 
 up: $(BIN)/elias ## run ELIAS on this machine until Ctrl-C
@@ -43,7 +50,9 @@ lint: $(VENV)/.dev $(VENV)/.serve ## ruff, mypy --strict, the import contract
 
 serve: $(VENV)/.serve ## install vLLM for the processor, for `elias policy serve --profile cpu`
 
-test: lint $(VENV)/.serve ## everything CI runs
+browser: $(VENV)/.browser ## install what the tests of the pages need: chromium and axe-core
+
+test: lint $(VENV)/.serve $(VENV)/.browser ## everything CI runs
 	$(BIN)/pytest
 
 bench: $(VENV)/.dev ## the benchmarks, each beside what it is compared with (30 minutes)
@@ -65,4 +74,4 @@ fuzz-documents: $(VENV)/.dev ## check FUZZ_DOCUMENTS=100000 documents written by
 clean: ## forget .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help install up lint serve test bench fuzz fuzz-documents clean
+.PHONY: help install up lint serve browser test bench fuzz fuzz-documents clean

@@ -27,6 +27,7 @@ QUICK = {
     "policy": ("--decisions", "400"),
     "cascade": ("--questions", "400", "--rounds", "2"),
     "week": ("--days", "0.1"),
+    "dashboard": ("--cases", "1000", "--rounds", "5"),
     "guarantee": ("--redraws", "50", "--questions", "200"),
 }
 """Each benchmark with its short cut, in the order in which they run."""

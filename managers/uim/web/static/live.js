@@ -118,25 +118,41 @@ function morph(old, next) {
   const named = new Map([...old.children].filter(key).map((child) => [key(child), child]));
   let at = old.firstChild;
   for (const child of [...next.childNodes]) {
-    const same = key(child) && named.get(key(child));
-    if (same && same !== at) old.insertBefore(same, at);
-    const mine = same || (at && !(key(at) && wants(next, key(at))) ? at : null);
-    if (mine) {
+    const mine = named.get(key(child)) ?? alike(at, child);
+    if (!mine) {
+      old.insertBefore(child.cloneNode(true), at);
+    } else if (key(child)) {
+      if (mine !== at) old.insertBefore(mine, at);
       at = mine.nextSibling;
       morph(mine, child);
     } else {
-      old.insertBefore(child.cloneNode(true), at);
+      at = drop(at, mine).nextSibling;
+      morph(mine, child);
     }
   }
-  while (at) {
+  drop(at, null);
+}
+
+// The node from `at` on that a new one without a name may become: none if that would drop what a person has in hand.
+function alike(at, child) {
+  if (key(child)) return null;
+  for (let node = at; node; node = node.nextSibling) {
+    if (node.nodeName === child.nodeName && !key(node)) return node;
+    if (key(node) || child.nodeType !== Node.ELEMENT_NODE || node.matches?.("form, :has(input, textarea)")) return null;
+  }
+  return null;
+}
+
+function drop(at, end) {
+  while (at !== end) {
     const gone = at;
     at = at.nextSibling;
     gone.remove();
   }
+  return end;
 }
 
 const key = (node) => node.id || "";
-const wants = (parent, id) => [...parent.children].some((child) => child.id === id);
 
 // One sentence for those who hear the page, when the number of open cases changed.
 let open_ = document.getElementById("open-cases")?.textContent.trim() ?? "";
