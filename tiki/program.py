@@ -36,6 +36,7 @@ class Program:
         "_cooldowns",
         "_guards",
         "_keys",
+        "_names",
         "_samples",
         "decide",
         "explain",
@@ -73,6 +74,7 @@ class Program:
         self.decide = compiled.decide
         self.explain = compiled.explain
         self.facts_from = compiled.facts_from
+        self._names = tuple(fact.name for fact in plan.point.facts)
         self._samples = compiled.samples
         self._guards = compiled.guards
         self._keys = tuple(window.key for window in plan.windows)
@@ -146,5 +148,5 @@ class Program:
 
     def to_mapping(self, facts: Facts) -> dict[str, Value | None]:
         """The inverse of `facts_from`: a missing key is unknown, None absent."""
-        pairs = zip(self.point.facts, facts, strict=True)
-        return {fact.name: None if value is ABSENT else value for fact, value in pairs if value is not UNKNOWN}  # type: ignore[misc]
+        pairs = zip(self._names, facts, strict=True)
+        return {name: None if value is ABSENT else value for name, value in pairs if value is not UNKNOWN}  # type: ignore[misc]
