@@ -67,8 +67,8 @@ def demo(folder: Path) -> Iterator[Demo]:
 @pytest.mark.timeout(600)
 def test_a_newcomer_sees_decisions_failures_and_recoveries_and_answers_a_case(demo: Demo, folder: Path) -> None:
     until(lambda: demo.said("up"), PATIENCE)
-    nodes = until(lambda: len(demo.request("GET", "/v1/nodes")["nodes"]) == 20 and demo.request("GET", "/v1/nodes"))
-    assert {node["name"] for node in nodes["nodes"]} == {f"n{number:02}" for number in range(1, 21)}
+    expected = {f"n{number:02}" for number in range(1, 21)}
+    until(lambda: {node["name"] for node in demo.request("GET", "/v1/nodes")["nodes"]} == expected, PATIENCE)
 
     # something fails, and what ELIAS does about it changes the simulated cluster
     until(lambda: demo.said("trouble"), PATIENCE)

@@ -33,7 +33,7 @@ def trouble(world: World, action: str, node: str) -> bool:
 
 
 def right(world: World, point: str, asked: Asked) -> set[int]:
-    """The candidates of a decision that would be right, by index; empty: nobody knows, so nothing is to be done."""
+    """The candidates of a decision that would be right, by index; where nobody knows, to leave it as it is."""
     matter = world.matters.open.get(asked.event.subject)
     if matter is not None and matter.point == point:
         return {i for i, c in enumerate(asked.candidates) if matter.is_right(c.action, c.args)}
@@ -55,7 +55,7 @@ def _right_actions(world: World, point: str, subject: str, data: Mapping[str, An
         case "gate.withheld":
             _, _, action = subject.partition("/")
             return ("release",) if any(trouble(world, action, node) for node in _silent(world)) else ("hold",)
-    return ()
+    return ("hold",)
 
 
 def _silent(world: World) -> list[str]:
