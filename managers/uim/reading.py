@@ -15,7 +15,7 @@ from federation.errors import Refused
 from federation.ledger.store import Store
 from federation.points import DecisionPoint, schemas
 from federation.records import Advised as AdvisedRecord
-from federation.records import Answered, Asked, BundleText, Candidate, Effect, Kind, Outcome, Record, decode
+from federation.records import Answered, Asked, BundleText, Candidate, CaseWord, Effect, Kind, Outcome, Record, decode
 from federation.records import Scored as ScoredRecord
 from managers.uim.opinions import Advice, Opinion, advice_of, opinion_of
 
@@ -303,6 +303,10 @@ def _step(record: Record) -> Step:
             what, detail = f"effect {verdict}", reason or f"on {node}"
         case Outcome(status=status, detail=said):
             what, detail = f"outcome: {status}", said
+        case CaseWord(what="late", by=by, action=action, words=words):
+            what, detail = f"{action or 'approved'} by {by}, too late", words
+        case CaseWord(what=said, by=by, to=to, through=through, words=words):
+            what, detail = " ".join(filter(None, (said, to or through, f"by {by}"))), words
     return Step(seq=header.seq, time=iso(header.time), kind=header.kind, what=what, detail=detail)
 
 

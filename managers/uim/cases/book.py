@@ -241,17 +241,13 @@ class Book:
     def _keep(self, case: Case, answered: Answered) -> None:
         """Remember how a case ended, and forget the one that ended first."""
         closed = self.state.closed
-        self._drop(case.id)  # one that was asked again is as new as its last answer
         closed[case.id] = Closed(case.group, case.subject, answered.action, answered.tier, answered.by)
         self.state.groups[case.group].kept += 1
         if len(closed) > CLOSED_KEPT:
             self._drop(next(iter(closed)))
 
     def _drop(self, decision: str) -> None:
-        ended = self.state.closed.pop(decision, None)
-        if ended is None:
-            return
-        group = self.state.groups[ended.group]
+        group = self.state.groups[self.state.closed.pop(decision).group]
         group.kept -= 1
         if not group.cases and not group.kept:
             del self.state.groups[group.id]
@@ -262,8 +258,10 @@ class Book:
 
     def _open(self, case: Case) -> Group:
         state = self.state
-        before = state.closed.get(case.id)
+        before = state.closed.pop(case.id, None)  # asked again
         group = state.groups.get(before.group if before else state.newest.get(case.alike, ""))
+        if group is not None and before is not None:
+            group.kept, group.answered = group.kept - 1, group.answered - 1
         near = group is not None and group.cases and case.opened - group.latest <= self._within()
         if group is None or not (before or near):
             group = self._found(case)

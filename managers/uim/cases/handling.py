@@ -55,7 +55,8 @@ async def approve(here: Context, id: str, by: str, words: str = "") -> Reply:
     """Take what was proposed. Refused: nothing was."""
     case = here.book().case(id)
     if case is None:
-        return await answer(here, id, "approve", {}, by, words)  # the gate's, or closed: its manager knows
+        await _late(here, Saying("late", id, by, words=words))
+        raise Refused("no-proposal", "nothing was proposed", place=id, cure="answer with one of the actions offered")
     chosen = proposal_of(case)
     return await answer(here, id, chosen.action, chosen.args, by, words)
 
@@ -142,7 +143,7 @@ async def _late(here: Context, said: Saying) -> None:
     if now.status != "answered":
         return
     recorded = ""
-    if (now.action, now.by) != (said.action, said.by):
+    if now.by != said.by or said.action not in ("", now.action):
         try:
             await here.link.call("uim", "say", encode(said))
             recorded = "; yours is on record and changes nothing"

@@ -108,6 +108,39 @@ def test_a_case_is_listed_and_answered(elias: Elias, tmp_path: Path) -> None:
     assert "before" in elias.err
 
 
+def test_a_group_is_taken_handed_on_and_answered_as_a_whole(elias: Elias, tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        event = {"id": name, "source": "tests", "type": "test.load", "subject": name, "data": {"load": 50, "gpu": 95}}
+        elias("decide", _file(tmp_path, json.dumps(event)))
+    (group,) = elias.json("cases")["groups"]
+    assert "has it" in elias("cases", "ack", group["id"], "--words", "looking")
+    assert "bob has it" in elias("cases", "assign", group["id"], "bob")
+    elias("cases", "ack", group["id"])
+    assert elias.code == 1
+    assert "bob has it" in elias.err
+    elias("cases", "ack", group["id"], "--take")
+    assert "sleeps until" in elias("cases", "snooze", group["id"], "2h")
+    elias("cases", "snooze", group["id"], "soon")
+    assert (elias.code, "`30m`" in elias.err) == (1, True)
+    elias("cases", "comment", group["id"], "the fan is loud")
+    assert "the fan is loud" in elias("cases", "show", group["id"])
+    assert "hold" in elias("cases", "override", group["id"], "hold", "--words", "it cools by itself")
+    assert elias("cases", "bulk", group["id"]) == "2 answered, 0 not\n"
+    assert elias.json("cases")["groups"] == []
+    examples = [json.loads(line) for line in elias("cases", "export").splitlines()]
+    assert [(one["action"], one["reason"]) for one in examples] == [
+        ("hold", "it cools by itself"),
+        ("relieve", ""),
+        ("relieve", ""),
+    ]
+    elias("cases", "approve", group["id"])
+    assert (elias.code, "before" in elias.err) == (1, True)
+
+
+def test_without_schedules_nobody_is_on_call(elias: Elias) -> None:
+    assert elias.json("cases", "on-call") == {"schedules": []}
+
+
 def test_modes_are_shown_and_set(elias: Elias) -> None:
     assert elias.json("mode")["modes"]["demo.load/relieve"] == "observe"
     elias("mode", "demo.load/relieve", "act")

@@ -64,6 +64,9 @@ def test_a_case_that_is_asked_again_stays_in_its_group(house: House) -> None:
     assert case is not None
     assert (case.attempt, case.group) == (1, id)
     assert [option.action for option in case.options] == ["cool", "hold"]
+    house.answer(id, "cool")
+    (group,) = house.book.state.groups.values()
+    assert (len(group.cases), group.answered, group.kept) == (0, 1, 1)
 
 
 def test_the_most_urgent_comes_first_and_of_these_the_oldest(tmp_path: Path) -> None:
