@@ -136,7 +136,8 @@ class Tier:
         audit = sure and draws.audit < self._audit
         alone = sure and not audit
         choice = offered[best]
-        others = [index for index in explorable(point, asked, offered) if index != choice and alone]
+        may = explorable(point, asked, offered) if alone and standing.explore else []
+        others = [index for index in may if index != choice]
         scored = Scored(
             policy=said.policy,
             engine=said.engine,
@@ -153,7 +154,7 @@ class Tier:
             calibration=times,
             audit=audit,
             propensities=propensities(offered, choice, others, standing.explore) if alone else [],
-            draw=draws.explore if others and standing.explore else 1.0,
+            draw=draws.explore if others else 1.0,
         )
         if taken(scored) == choice:
             return scored
