@@ -5,6 +5,7 @@ ledger time, ns.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Literal
@@ -21,6 +22,7 @@ REMEMBERED = 2000  # alerts that fire; the one that was told of first is forgott
 FORGOTTEN = 86_400 * SECOND  # an alert that was not told of for so long fires no more: its end was lost on the way
 LOOK = 30 * SECOND  # between two looks at an alert whose time may have come
 OUTBOUND = "@ucm"
+SOURCE = "elias/ufm"  # of the looks that UFM takes by itself
 
 _CLASSES = (
     ("elias", r"elias"),
@@ -95,6 +97,7 @@ class Alerts:
     def __init__(self, state: AlertsState, status_of: Callable[[str], str | None], *, usable: bool) -> None:
         self.state, self._status_of, self._usable = state, status_of, usable
         self._looked: dict[str, int] = {}
+        self._names = Counter(_name(alert) for alert in state.firing.values())
 
     # -- facts and candidates ----------------------------------------------------------------------------------------
 
@@ -103,7 +106,6 @@ class Alerts:
         firing = self.state.firing
         known, name = firing.get(told.fingerprint), snake(told.name)
         node = self.node_of(told.labels)
-        same = sum(alert.data["labels"].get("alertname") == told.name for alert in firing.values())
         new = told.status == "firing" and known is None
         return {
             "status": told.status,
@@ -112,7 +114,7 @@ class Alerts:
             "about": "node" if node is not None and class_of(name) == "other" else class_of(name),
             "age": (now - told.since(now)) / SECOND,
             "firing": len(firing) + new,
-            "same": same + new,
+            "same": self._names[told.name] + new,
             "node_known": node is not None,
             "node_status": None if node is None else self._status_of(node),
             "silenced": known is not None and known.silenced > now,
@@ -159,11 +161,12 @@ class Alerts:
         state, told = self.state, Told.of(asked.event)
         self._forget(asked.at)
         if told.status == "resolved":
-            ended = state.firing.pop(told.fingerprint, None)
-            if ended is not None and ended.case:
-                state.ended[ended.case] = ended
+            self._end(told.fingerprint)
             return
-        alert = state.firing.setdefault(told.fingerprint, Alert(entry.subject, asked.at, asked.event.data))
+        if told.fingerprint not in state.firing:
+            state.firing[told.fingerprint] = Alert(entry.subject, asked.at, asked.event.data)
+            self._names[told.name] += 1
+        alert = state.firing[told.fingerprint]
         if asked.event.source != SOURCE:
             alert.told, alert.data = asked.at, asked.event.data
         if asked.waits:
@@ -174,9 +177,15 @@ class Alerts:
         firing = self.state.firing
         stale = [key for key, alert in firing.items() if max(alert.told, alert.silenced) < at - FORGOTTEN]
         for key in stale or ([next(iter(firing))] if len(firing) >= REMEMBERED else []):
-            gone = firing.pop(key)
-            if gone.case:
-                self.state.ended[gone.case] = gone
+            self._end(key)
+
+    def _end(self, fingerprint: str) -> None:
+        ended = self.state.firing.pop(fingerprint, None)
+        if ended is None:
+            return
+        self._names -= Counter([_name(ended)])
+        if ended.case:
+            self.state.ended[ended.case] = ended
 
     def _fold_answered(self, entry: Entry, answered: Answered) -> None:
         self.state.ended.pop(entry.decision, None)
@@ -210,15 +219,19 @@ class Alerts:
         their silence ended. What changes nothing is not on record."""
         for key in [key for key in self._looked if key not in self.state.firing]:
             del self._looked[key]
-        for key, alert in list(self.state.firing.items()):
-            if alert.case or alert.silenced > alert.told or now - self._looked.get(key, 0) < LOOK:
-                continue
+        for key in [key for key, at in self._looks() if at <= now]:
             self._looked[key] = now
+            alert = self.state.firing[key]
             yield Event(f"{key} {now}", SOURCE, ALERT.name, alert.subject, None, alert.data)
 
     def wake(self) -> int | None:
-        times = [self._looked.get(k, 0) + LOOK for k, a in self.state.firing.items() if not a.case]
-        return min(times, default=None)
+        return min((at for _, at in self._looks()), default=None)
+
+    def _looks(self) -> Iterator[tuple[str, int]]:
+        """When each is to be looked at."""
+        for key, alert in self.state.firing.items():
+            if not alert.case and alert.silenced <= alert.told:
+                yield key, self._looked.get(key, alert.told) + LOOK
 
     def view(self) -> list[dict[str, Any]]:
         return [
@@ -235,7 +248,8 @@ class Alerts:
         ]
 
 
-SOURCE = "elias/ufm"
+def _name(alert: Alert) -> str:
+    return str(alert.data["labels"].get("alertname", ""))
 
 
 def severity_of(labels: Mapping[str, str]) -> str | None:

@@ -6,6 +6,7 @@ same subject refer to one root, so that they stand together.
 
 import hashlib
 import ssl
+from contextlib import suppress
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import localtime
@@ -33,10 +34,12 @@ async def send(target: Email, letter: Letter, page: str) -> Reply:
         timeout=target.timeout,
     )
     try:
-        async with session:
-            if password:
-                await session.login(target.user, password)
-            refused, _ = await session.send_message(message)
+        await session.connect()
+        if password:
+            await session.login(target.user, password)
+        refused, _ = await session.send_message(message)
+        with suppress(aiosmtplib.SMTPException):  # the mail is taken, whatever becomes of the goodbye
+            await session.quit()
     except aiosmtplib.SMTPRecipientsRefused as error:
         first = error.recipients[0]
         return Reply(failure_of(first.code), f"SMTP {first.code}, every recipient refused", first.code)
@@ -44,6 +47,8 @@ async def send(target: Email, letter: Letter, page: str) -> Reply:
         return Reply(failure_of(error.code), f"SMTP {error.code}", error.code)
     except (aiosmtplib.SMTPException, OSError) as error:
         return Reply(UNREACHABLE, type(error).__name__)
+    finally:
+        session.close()
     return Reply(detail=f"{len(refused)} of {len(target.to)} recipients refused" if refused else "", status=250)
 
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from federation.clock import SECOND
 from federation.errors import Temporary
 from federation.records import Event
 from federation.replies import Rejected
@@ -66,7 +67,9 @@ class Received(BaseModel):
 @router.post(PATH, summary="Alerts from Alertmanager", dependencies=[needs(access.Scope.EVENTS)])
 async def receive(request: Request, payload: Payload) -> Received:
     """The answer waits for the ledger. While UFM is away it is 503, upon which Alertmanager sends again."""
-    results = await context.of(request).lanes.decide([event_of(alert) for alert in payload.alerts])
+    here = context.of(request)
+    hour = here.clock.now() // (3600 * SECOND)
+    results = await here.lanes.decide([event_of(alert, hour) for alert in payload.alerts])
     received = Received(decisions=[])
     for alert, result in zip(payload.alerts, results, strict=True):
         if not isinstance(result, Rejected):
@@ -79,8 +82,10 @@ async def receive(request: Request, payload: Payload) -> Received:
     return received
 
 
-def event_of(alert: Alert) -> Event:
-    """The id follows from what is told, so that a repeat, or the same from a second Alertmanager, is recognised."""
+def event_of(alert: Alert, hour: int) -> Event:
+    """The id follows from what is told, so that a repeat, or the same from a second Alertmanager, is recognised; in
+    another hour it is news that the alert still fires.
+    """
     started = alert.startsAt.isoformat()
     data = {
         "status": alert.status,
@@ -90,7 +95,7 @@ def event_of(alert: Alert) -> Event:
         "started": started,
         "link": alert.generatorURL,
     }
-    digest = hashlib.sha256(msgspec.json.encode(data, order="sorted")).hexdigest()[:32]
+    digest = hashlib.sha256(msgspec.json.encode((hour, data), order="sorted")).hexdigest()[:32]
     return Event(digest, SOURCE, "elias.alert", subject_of(alert), started, data)
 
 

@@ -22,7 +22,7 @@ USER, PASSWORD = "elias", "correct horse"
 
 class Mailbox:
     """What arrived. private: of each mail, whether it came over TLS, and after a login. refusals: replies to addresses;
-    replies: to the next mails."""
+    replies: to the next mails; "hang": none."""
 
     def __init__(self) -> None:
         self.got: list[EmailMessage] = []
@@ -38,7 +38,10 @@ class Mailbox:
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         if self.replies:
-            return self.replies.pop(0)
+            reply = self.replies.pop(0)
+            if reply == "hang":
+                await asyncio.Event().wait()
+            return reply
         message = message_from_bytes(envelope.content, policy=policy.default)
         assert isinstance(message, EmailMessage)
         self.got.append(message)

@@ -179,6 +179,14 @@ async def test_a_server_without_tls_gets_neither_mail_nor_password(office: Make,
     assert (box.got, post.ucm.state.queue.messages[message].attempts) == ([], 1)
 
 
+async def test_a_server_that_falls_silent_is_left_in_time(office: Make, box: Mailbox, starttls: int) -> None:
+    box.replies.append("hang")
+    post = office(starttls, timeout=0.5)
+    message = post.send(NOTICE, target="duty").id
+    await post.act()
+    assert post.ucm.state.queue.messages[message].failure == "unreachable"
+
+
 async def test_a_server_that_is_away_is_tried_again(office: Make, box: Mailbox) -> None:
     post = office(9, "none")
     message = post.send(NOTICE, target="duty").id

@@ -227,6 +227,31 @@ async def test_an_alert_of_which_nobody_speaks_for_a_day_fires_no_more(watch: Wa
     assert len(watch.cases()) == 1
 
 
+async def test_an_alert_that_is_told_of_for_days_is_not_forgotten(watch: Watch) -> None:
+    watch.tell()
+    for _ in range(12):
+        await watch.pass_time(4 * HOUR, step=HOUR)
+        watch.tell()
+    (alert,) = watch.ufm.view(watch.clock.now())["alerts"]
+    assert alert["labels"]["alertname"] == "NodeDown"
+
+
+async def test_what_fires_is_counted_by_name(watch: Watch) -> None:
+    for number in range(3):
+        watch.tell(severity="info", gpu=str(number))
+    watch.tell("Other", severity="info")
+    watch.tell(severity="info", gpu="0", status="resolved")
+    decision = watch.tell(severity="info", gpu="9").id
+    facts = decode(Kind.ASKED, watch.store.decision(decision)[0].body).facts
+    assert (facts["firing"], facts["same"]) == (4, 3)
+
+
+async def test_a_silenced_alert_does_not_keep_the_clock_busy(watch: Watch) -> None:
+    watch.answer(watch.tell().id, "silence", duration=HOUR)
+    await watch.federation.act()
+    assert watch.ufm.alerts.wake() is None
+
+
 async def test_a_storm_is_bounded(watch: Watch) -> None:
     for number in range(REMEMBERED + 5):
         watch.tell(severity="info", gpu=str(number))

@@ -70,6 +70,16 @@ def test_the_same_told_again_is_the_same_decision(sender: httpx.Client) -> None:
     assert (second["id"], second["duplicate"]) == (first["id"], True)
 
 
+def test_hours_later_it_is_noted_that_it_still_fires_and_nobody_is_asked_again(
+    watched: House, sender: httpx.Client
+) -> None:
+    sender.post("/v1/alertmanager", json=payload(ALERT))
+    watched.clock.advance(3600)
+    (again,) = sender.post("/v1/alertmanager", json=payload(ALERT)).json()["decisions"]
+    assert (again.get("duplicate"), again["action"]) == (None, "hold")
+    assert len(sender.get("/v1/cases").json()["cases"]) == 1
+
+
 def test_when_it_is_resolved_its_case_is_gone(sender: httpx.Client) -> None:
     sender.post("/v1/alertmanager", json=payload(ALERT))
     assert len(sender.get("/v1/cases").json()["cases"]) == 1
