@@ -18,9 +18,10 @@ _SECRETS = (
     r"pass(?:word|wd|phrase|code)?|pwd|secret|token|(?:api|access|private|secret|signing)[ _-]?key|auth\w*|bearer|"
     r"credentials?|cookie|session(?:[ _-]?id)?|client[ _-]?secret"
 )
+# What a clause of a spec begins with is no secret: `- may_pass: when ...`.
 _ASSIGNED = (
     rf"\b\w*(?:{_SECRETS})[\"']?(?:\s*(?:[:=]|\bis\b)[ \t]*[\"']?(?:(?:bearer|basic|token)\s+)?"
-    r"(?P<assigned>[^\s\"'<>]+)|\s+[\"']?(?P<stated>(?=\S*\d)[^\s\"'<>]{6,}))"
+    r"(?P<assigned>(?!(?:when|never|otherwise)\b)[^\s\"'<>]+)|\s+[\"']?(?P<stated>(?=\S*\d)[^\s\"'<>]{6,}))"
 )
 _PREFIXED = (
     r"\b(?:(?:sk|pk|rk|whsec|xai|gsk|hf|npm|pypi|shpat|lin|dop_v1|rpa|r8|nvapi|glpat|gh[pousr]|github_pat|xox[a-z]+)"

@@ -215,9 +215,7 @@ def _schema(schema: Mapping[str, Any]) -> str:
 
 
 def _message(reply: Says | Prose, body: Mapping[str, Any]) -> dict[str, Any]:
-    read = written = 0
     tokens = reply.tokens if isinstance(reply, Says) else (2000, 0, 30)
-    read = tokens[1]
     if isinstance(reply, Says):
         use = {"type": "tool_use", "name": body["tools"][0]["name"], "input": reply.arguments}
         content = [{**use, "id": f"toolu_{number}"} for number in range(reply.times)]
@@ -233,9 +231,9 @@ def _message(reply: Says | Prose, body: Mapping[str, Any]) -> dict[str, Any]:
         "stop_reason": stop,
         "stop_sequence": None,
         "usage": {
-            "input_tokens": tokens[0] - read,
-            "cache_read_input_tokens": read,
-            "cache_creation_input_tokens": written,
+            "input_tokens": tokens[0] - tokens[1],
+            "cache_read_input_tokens": tokens[1],
+            "cache_creation_input_tokens": 0,
             "output_tokens": tokens[2],
         },
     }

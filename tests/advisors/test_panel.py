@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from federation.advisors.budget import Budget
 from federation.advisors.panel import Panel
 from federation.advisors.provider import LONGEST_ANSWER, Advisor
 from federation.advisors.question import LONGEST_WORDS, Advice
-from federation.advisors.settings import Provider
+from federation.advisors.settings import AdvisorSettings, Provider
 from federation.breaker import State
 from federation.clock import VirtualClock
 from federation.errors import Refused
@@ -255,6 +257,14 @@ async def test_the_key_is_shown_to_its_provider_alone_and_nothing_else_of_the_en
         await ask(advisors)
     assert second.bodies == []
     assert "planted" not in str(stub.headers) + str(stub.bodies)
+
+
+async def test_where_no_provider_can_be_used_the_advice_says_why() -> None:
+    clock, settings = VirtualClock(), AdvisorSettings()
+    missing = ["claude-stub is skipped: there is no key"]
+    advisors = Panel([], settings, Budget(settings), clock, Random(1), missing)
+    advice = await ask(advisors)
+    assert (advice.problem, advice.brief, advice.spent.calls) == (missing[0], "", 0)
 
 
 def test_a_key_that_is_not_there_is_refused_with_a_cure(monkeypatch: pytest.MonkeyPatch) -> None:
