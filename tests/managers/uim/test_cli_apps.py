@@ -121,7 +121,7 @@ def test_an_application_that_is_not_there_is_met_with_a_suggestion(elias: Operat
 def test_dead_letters_are_listed_and_sent_again(elias: Operator) -> None:
     first, second = elias.dead_letter("one"), elias.dead_letter("two")
     out = elias("messages")
-    assert "pager\t0\t0\t0\tclosed" in out
+    assert "pager\twebhook\t0\t0\t0\tclosed" in out
     assert f"{first}\tpager\tn1\tnormal\t1\trejected, status 400" in out
     assert "deliver" in elias("messages", "resend", first)
     assert [one["id"] for one in elias.json("messages")["dead"]] == [second]
