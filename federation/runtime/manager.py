@@ -277,10 +277,6 @@ class ManagerService(Service):
 
         return encode(await self.do(work))
 
-    async def cases(self) -> bytes:
-        await self._following.wait()
-        return encode([case for case in self.desk.state.cases.values() if case.tier != "policy"])
-
     async def modes(self) -> dict[str, dict[str, str]]:
         await self._following.wait()
         return self.desk.state.modes
