@@ -137,11 +137,11 @@ def status(context: typer.Context, json_: Json = False) -> None:
         if (settings.state / "frozen").exists():
             say("effects are frozen on this node")
         raise
-    nodes, cases = _or_none(api, "/v1/nodes"), _or_none(api, "/v1/cases")
+    nodes, cases = _or_none(api, "/v1/nodes"), _or_none(api, "/v1/cases/groups")
     frozen, rules = api.get("/v1/freeze"), _or_none(api, "/v1/bundle") or {}
     found = {**here, "frozen": frozen["frozen"], "members": members}
     found["bundle"] = {name: value for name, value in rules.items() if name != "sources"} or None
-    found |= {"nodes": nodes["nodes"] if nodes else None, "cases": cases["cases"] if cases else None}
+    found |= {"nodes": nodes["nodes"] if nodes else None, "cases": cases["counts"] if cases else None}
     if json_:
         emit(found)
         return
@@ -162,7 +162,7 @@ def status(context: typer.Context, json_: Json = False) -> None:
     print(
         "the cases are not known now"
         if waiting is None
-        else f"{len(waiting)} open cases" + ("; `elias cases`" if waiting else "")
+        else f"{waiting['cases']} open cases" + ("; `elias cases`" if waiting["cases"] else "")
     )
 
 

@@ -117,7 +117,8 @@ def _say_how_to_go_on(api: Api, job: dict[str, Any]) -> None:
         say("  effects are frozen: `elias unfreeze` first, then answer the case")
     mine = {decision["id"] for decision in (job["admission"], job["placement"]) if decision}
     about = {("gate.approval", job["id"]), ("gate.withheld", "ufm.placement/place")}
-    cases = [c for c in api.get("/v1/cases")["cases"] if c["id"] in mine or (c["point"], c["subject"]) in about]
+    open_ = api.get("/v1/cases", limit=500)["cases"]
+    cases = [c for c in open_ if c["id"] in mine or (c["point"], c["subject"]) in about]
     for case in cases:
         actions = " or ".join(dict.fromkeys(option["action"] for option in case["options"]))
         say(f"  answer it: `elias cases answer {case['id']} ACTION`, with {actions}")
