@@ -50,7 +50,7 @@ def test_nothing_that_the_description_allows_or_forbids_is_a_fault(
             headers = dict(sent.pop("headers", {}) or {}) | {"authorization": f"Bearer {house.token}"}
             answer = client.request(**sent, headers=headers)
             if answer.status_code >= 500:
-                faults.append((operation.label, answer.status_code, answer.text[:200]))
+                faults.append((case.operation.label, answer.status_code, answer.text[:200]))
 
         ask()
     assert faults == []
