@@ -26,13 +26,24 @@ CLOSED_KEPT = 5000  # cases that were answered, so that a late answer finds its 
 OPEN_KEPT = 50_000  # open cases; more are left to their time-outs, and to whoever knows their id
 
 
+class Consulted(msgspec.Struct):
+    """A decision that waits for the policy or an advisor, with what they have said. Most are never a case, so nothing
+    is worked out yet."""
+
+    point: str
+    subject: str
+    asked: Asked
+    scored: Scored | None = None
+    advised: Advised | None = None
+
+
 class BookState(msgspec.Struct):
-    """cases: those that wait for an operator, by id. consulting: those that wait for the policy or an advisor. groups:
+    """cases: those that wait for an operator, by id. consulting: those that wait for a model. groups:
     by id, also those whose cases are closed but not forgotten. newest: what is alike -> the group that grows. at: the
     newest ledger time (ns) that a folded record tells. left_out: cases for which there was no room."""
 
     cases: dict[str, Case] = {}
-    consulting: dict[str, Case] = {}
+    consulting: dict[str, Consulted] = {}
     groups: dict[str, Group] = {}
     closed: dict[str, Closed] = {}
     newest: dict[str, str] = {}
@@ -166,7 +177,7 @@ class Book:
             case Asked() if body.waits and entry.point in self.points:
                 return self._asked(entry, body)
             case Scored() | Advised():
-                return self._proposed(entry.decision, body)
+                return self._said_by_model(entry.decision, body)
             case Answered():
                 return self._answered(entry.decision, body)
             case CaseWord():
@@ -175,53 +186,53 @@ class Book:
 
     def _asked(self, entry: Entry, asked: Asked) -> Group | None:
         self.state.at = max(self.state.at, asked.at)
-        case = self._case(entry, asked)
-        if len(self.state.cases) >= OPEN_KEPT:
-            self.state.left_out += 1
-            return None
-        if case.tier != "operator":
-            self.state.consulting[case.id] = case
-            return None
-        return self._open(case)
+        waiting = Consulted(entry.point, entry.subject, asked)
+        if asked.waits == "operator":
+            return self._open(entry.decision, waiting)
+        self.state.consulting[entry.decision] = waiting
+        return None
 
-    def _case(self, entry: Entry, asked: Asked) -> Case:
-        terminal = self.points[entry.point].terminal
+    def _case(self, decision: str, waiting: Consulted) -> Case:
+        point, asked = waiting.point, waiting.asked
+        terminal = self.points[point].terminal
         offered = decide.offered(asked, terminal)
         options = [Option(i, asked.candidates[i].action, asked.candidates[i].args) for i in offered]
         actions = list(dict.fromkeys(option.action for option in options))
         doing = [n for n, option in enumerate(options) if option.action != terminal]
-        return Case(
-            id=entry.decision,
-            point=entry.point,
-            subject=entry.subject,
+        case = Case(
+            id=decision,
+            point=point,
+            subject=waiting.subject,
             attempt=asked.attempt,
             opened=asked.at,
             until=asked.until,
             clause=asked.clause,
             reason=asked.reason,
-            tier=asked.waits,
-            priority=priority(self.escalation, self.points, entry.point, asked, actions),
+            priority=priority(self.escalation, self.points, point, asked, actions),
             options=options,
-            alike=alike(entry.point, asked, actions),
+            alike=alike(point, asked, actions),
             proposed=doing[0] if len(doing) == 1 else -1,
         )
+        for said in (waiting.scored, waiting.advised):
+            if said is not None:
+                _propose(case, said)
+        return case
 
-    def _proposed(self, decision: str, said: Scored | Advised) -> Group | None:
+    def _said_by_model(self, decision: str, said: Scored | Advised) -> Group | None:
         self.state.at = max(self.state.at, said.at)
-        case = self.state.consulting.get(decision) or self.state.cases.get(decision)
-        if case is None:
+        waiting, case = self.state.consulting.get(decision), self.state.cases.get(decision)
+        if waiting is None:
+            if case is not None:
+                _propose(case, said)
             return None
-        if said.choice is not None:
-            chosen = (n for n, option in enumerate(case.options) if option.candidate == said.choice)
-            case.proposed = next(chosen, case.proposed)
-            case.proposer = "policy" if isinstance(said, Scored) else "advisor"
-            case.confidence = said.confidence
-        case.reason = said.reason or case.reason
-        if decision in self.state.consulting and said.tier == "operator":
-            del self.state.consulting[decision]
-            case.tier = said.tier
-            return self._open(case)
-        return None
+        if isinstance(said, Scored):
+            waiting.scored = said
+        else:
+            waiting.advised = said
+        if said.tier != "operator":
+            return None
+        del self.state.consulting[decision]
+        return self._open(decision, waiting)
 
     def _answered(self, decision: str, answered: Answered) -> Group | None:
         self.state.consulting.pop(decision, None)
@@ -256,8 +267,12 @@ class Book:
 
     # -- groups ------------------------------------------------------------------------------------------------------
 
-    def _open(self, case: Case) -> Group:
+    def _open(self, decision: str, waiting: Consulted) -> Group | None:
         state = self.state
+        if len(state.cases) >= OPEN_KEPT:
+            state.left_out += 1
+            return None
+        case = self._case(decision, waiting)
         before = state.closed.pop(case.id, None)  # asked again
         group = state.groups.get(before.group if before else state.newest.get(case.alike, ""))
         if group is not None and before is not None:
@@ -335,6 +350,16 @@ class Book:
             insort(self._queue, _place(group))
         if not group.acknowledged:
             group.escalate(word.at)
+
+
+def _propose(case: Case, said: Scored | Advised) -> None:
+    """What a model would have chosen, where it chose."""
+    if said.choice is not None:
+        chosen = (n for n, option in enumerate(case.options) if option.candidate == said.choice)
+        case.proposed = next(chosen, case.proposed)
+        case.proposer = "policy" if isinstance(said, Scored) else "advisor"
+        case.confidence = said.confidence
+    case.reason = said.reason or case.reason
 
 
 def _place(group: Group) -> _Place:

@@ -21,9 +21,9 @@ class Option(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 class Case(msgspec.Struct, omit_defaults=True):
     """A decision that waits. Times are ledger times in ns; at `until` the spec's `on_timeout` answers.
 
-    group: id of the group that it belongs to. tier: who is awaited; a case is shown once that is an operator. options:
-    what may be answered. proposed: which of them the policy or an advisor (`proposer`) would have chosen, or the one
-    that is not to do nothing; -1: none. confidence: of the policy, calibrated; of an advisor, its own.
+    group: id of the group that it belongs to. options: what may be answered. proposed: which of them the policy or an
+    advisor (`proposer`) would have chosen, or the one that is not to do nothing; -1: none. confidence: of the policy,
+    calibrated; of an advisor, its own.
     """
 
     id: str
@@ -34,7 +34,6 @@ class Case(msgspec.Struct, omit_defaults=True):
     until: int
     clause: str
     reason: str
-    tier: str
     priority: Priority
     options: list[Option]
     alike: str
