@@ -61,8 +61,9 @@ def remember(settings: Settings, flag: bool) -> None:
     """Leave word for the commands that come after `elias up`, or take it back."""
     word = settings.state / FOLDER / "flag"
     if flag:
-        word.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        word.touch()
+        for folder in (settings.state, word.parent):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        word.touch(mode=0o600)
     else:
         word.unlink(missing_ok=True)
 

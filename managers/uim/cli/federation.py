@@ -1,5 +1,6 @@
 """up, down, status: the federation as a whole."""
 
+import sys
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
@@ -55,10 +56,10 @@ def up(
         return
     drain = launch.up(settings, say)
     if drain is None:
-        _greet(settings, "ELIAS runs already")
+        _greet(settings, "ELIAS runs already", seen=sys.stdout.isatty())
         return
     try:
-        _greet(settings, "ELIAS is up")
+        _greet(settings, "ELIAS is up", seen=sys.stdout.isatty())
         say("Ctrl-C drains and ends it")
         launch.wait_for_signal()
         say("draining")
@@ -81,7 +82,7 @@ def _detached(context: typer.Context, settings: "Settings", flags: list[str]) ->
         if time.monotonic() > deadline:
             raise Temporary(f"it does not serve after {START:g} s; {settings.state / 'elias.log'} may say why")
         time.sleep(0.2)
-    _greet(settings, "ELIAS is up")
+    _greet(settings, "ELIAS is up", seen=True)
 
 
 def _ready(settings: "Settings") -> bool:
@@ -92,10 +93,15 @@ def _ready(settings: "Settings") -> bool:
     return True
 
 
-def _greet(settings: "Settings", words: str) -> None:
-    """Where the page is; while nobody has an account, as a link that signs its reader in."""
-    api = Api(settings, as_owner=True)
-    path = "" if api.get("/v1/accounts")["accounts"] else api.post("/v1/links", None)["path"]
+def _greet(settings: "Settings", words: str, *, seen: bool) -> None:
+    """Where the page is; while nobody has an account, as a link that signs its reader in. seen: by a person, and not
+    kept in a log, where a link has no business."""
+    api, path = Api(settings, as_owner=True), ""
+    if not api.get("/v1/accounts")["accounts"]:
+        if seen:
+            path = api.post("/v1/links", None)["path"]
+        else:
+            say("`elias token --link` prints a link that signs you in")
     print(f"{words}: {url_of(settings)}{path}", flush=True)
     if settings.listen.tls:
         from managers.uim import tls  # noqa: PLC0415

@@ -108,8 +108,9 @@ def test_files_that_are_no_certificate_are_refused_with_their_place(tmp_path: Pa
 
 
 def test_the_commands_know_of_the_flag(tmp_path: Path) -> None:
-    plain = Settings(state=tmp_path)
+    plain = Settings(state=tmp_path / "state")
     tls.remember(plain, True)
+    assert stat.S_IMODE(plain.state.stat().st_mode) == 0o700
     assert tls.as_started(plain).listen.tls
     tls.remember(plain, False)
     assert not tls.as_started(plain).listen.tls
