@@ -65,7 +65,7 @@ async def test_two_hours_of_the_shipped_specs(run: Run) -> None:
 
     # the policy answered most of what the specs leave open, and the advisor the rest
     consulted = {p for (p, tier), n in tally.decided.items() if tier == "policy" and n}
-    assert {"urm.package", "ucm.coordination", "ufm.dispatch"} <= consulted
+    assert {"ucm.coordination", "ufm.dispatch"} <= consulted
     assert sum(n for (_, tier), n in tally.decided.items() if tier == "operator") < sum(
         n for (_, tier), n in tally.decided.items() if tier == "policy"
     )
