@@ -21,6 +21,7 @@ from typing import Any
 import httpx
 
 from benchmarks.machine import machine
+from managers.uim.web import words
 from tests.managers.uim.conftest import House, event
 
 LIMIT_MS, LIMIT_KB, LIMIT_STORM = 150.0, 200.0, 2.0
@@ -59,7 +60,8 @@ def _measure(house: House, cases: int, rounds: int) -> dict[str, Any]:
         for start in range(0, STORM, BATCH):
             _post(client, f"storm {start}", BATCH)
         begun = time.perf_counter()
-        while f"{STORM:,} cases".replace(",", "\u202f") not in client.get("/cases?point=demo.load").text:
+        shown = f"{words.count(counts.cases + STORM)} wait in {counts.groups + 1} groups"
+        while shown not in client.get("/cases").text:
             if time.perf_counter() - begun > 60:
                 raise RuntimeError("the storm is not shown as one group")
         storm = time.perf_counter() - begun

@@ -86,7 +86,9 @@ def _pages(cluster: Ward, visit: Visits, scheme: str, size: dict[str, int]) -> I
     headers = {"Authorization": f"Bearer {cluster.token}"}
     page = visit.page(viewport=size, color_scheme=scheme, extra_http_headers=headers, bypass_csp=True)
     for path in PATHS:
-        page.goto(cluster.url + path.format(case=case, decision=decision))
+        answer = page.goto(cluster.url + path.format(case=case, decision=decision))
+        assert answer is not None
+        assert answer.status < 500, path
         yield path, page
 
 

@@ -4,7 +4,8 @@ cases wait. For pictures of the pages, and for what must hold on every one of th
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,11 @@ class Ward:
 @contextmanager
 def ward(folder: Path, seconds: float, seed: int = 4) -> Iterator[Ward]:
     """seconds: for which the world ran, on its own clock."""
-    loop = asyncio.new_event_loop()
+    loop, elsewhere = asyncio.new_event_loop(), ThreadPoolExecutor(1)  # a browser's loop may run in this thread
+
+    def do(work: Coroutine[Any, Any, Any]) -> None:
+        elsewhere.submit(loop.run_until_complete, work).result()
+
     advisor = Skilled("advisor", skill=0.9, takes=20.0, unsure=0.7)
     run = Run(World(seed, chances=DEMO), folder, advisor, Skilled("person", skill=0.9, takes=NEVER), seed=seed)
     uim = run.federation.desks["uim"].manager
@@ -105,8 +110,8 @@ def ward(folder: Path, seconds: float, seed: int = 4) -> Iterator[Ward]:
     uim.house = run.points
     uim.book = Book(uim.state.book, run.settings.escalation, run.points)
     made = Ward(run, folder)
-    loop.run_until_complete(run.__aenter__())
-    loop.run_until_complete(run.go_on(seconds, lambda done, total: made.context.trends.take(_nodes(made, done))))
+    do(run.__aenter__())
+    do(run.go_on(seconds, lambda done, total: made.context.trends.take(made.link.on_view("ufm")["nodes"])))
     made.thread.start()
     until(lambda: made.server.started)
     try:
@@ -115,10 +120,6 @@ def ward(folder: Path, seconds: float, seed: int = 4) -> Iterator[Ward]:
         made.context.feed.close()
         made.server.should_exit = True
         made.thread.join(10)
-        loop.run_until_complete(run.__aexit__())
+        do(run.__aexit__())
+        elsewhere.shutdown()
         loop.close()
-
-
-def _nodes(made: Ward, step: int) -> list[dict[str, Any]]:
-    nodes: list[dict[str, Any]] = made.link.on_view("ufm")["nodes"]
-    return nodes

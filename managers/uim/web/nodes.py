@@ -56,7 +56,7 @@ def _filled(node: dict[str, Any]) -> dict[str, Any]:
         "status": "up",
         "silence": None,
         "missed": 0,
-        "gpus": [],
+        "gpus": 0,
         "gpu_free": None,
         "cpus": None,
         "cpu_free": None,

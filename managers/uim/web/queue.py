@@ -17,6 +17,7 @@ router = APIRouter(include_in_schema=False)
 LIMIT = 60  # groups on a page
 NAMED = 3  # subjects of a group that its row names
 STATES = ("", "open", "snoozed")
+FILTERS = ("manager", "point", "priority", "holder", "state")
 
 
 class Row(NamedTuple):
@@ -65,6 +66,7 @@ async def queue(
         rows=[row(book, group, now) for group in found.groups],
         next=found.next,
         wanted=wanted,
+        filters={name: getattr(wanted, name) for name in FILTERS if getattr(wanted, name)},
         counts=book.counts(now),
         points=sorted(here.points),
         managers=(*here.managers, "gate") if "gate" not in here.managers else here.managers,

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from managers.uim.api.cluster import Member
+from managers.uim.web import queue
 from managers.uim.web.managers import processes
 
 from .conftest import House, event
@@ -145,6 +146,19 @@ def test_the_queue_groups_what_is_alike_and_filters(client: httpx.Client) -> Non
     assert "5 wait in 1 group" in text
     assert "and 2 more" in text
     assert "No group matches" in _get(client, "/cases?manager=uim").text
+
+
+def test_a_long_queue_is_read_page_by_page(client: httpx.Client, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "LIMIT", 2)
+    for number in range(5):
+        client.post("/v1/events", json=event(f"q{number}", subject=f"q{number}", data={"load": 50, "gpu": 95}))
+        house.clock.advance(1000)  # so that each is a group of its own
+    path, seen = "/cases?manager=demo", []
+    while path:
+        page = _get(client, path)
+        seen += [word.strip(",") for word in page.words if re.fullmatch(r"q\d,?", word)]
+        path = next((a["href"] for a in page.of("a") if "after=" in a["href"]), "")
+    assert list(dict.fromkeys(seen)) == ["q0", "q1", "q2", "q3", "q4"]
 
 
 def test_a_case_shows_what_it_is_judged_by(client: httpx.Client) -> None:
