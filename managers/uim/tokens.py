@@ -1,7 +1,5 @@
-"""The token of an installation, and what a browser keeps in its place."""
+"""The token of the owner of an installation."""
 
-import hashlib
-import hmac
 import os
 import pwd
 import secrets
@@ -48,8 +46,3 @@ def owner(state: Path) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:  # a container without a name for its user
         return f"uid {uid}"
-
-
-def cookie_of(token: str) -> str:
-    """Proof that the token was shown; in an Authorization header it is worth nothing."""
-    return hmac.new(token.encode(), b"elias cookie", hashlib.sha256).hexdigest()

@@ -3,7 +3,7 @@
 import re
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import insert, select, update
 
 from federation.clock import Clock
 from federation.errors import Refused
@@ -70,10 +70,6 @@ class Accounts:
     def set_password(self, name: str, password: str) -> Account:
         passwords.check(password, name)
         return self._update(name, password=passwords.hashed(password))
-
-    def remove(self, name: str) -> None:
-        with self._db.begin() as connection:
-            connection.execute(delete(_table).where(_table.c.name == name))
 
     def proved(self, name: str, password: str) -> Account | None:
         """The account whose password this is. None: it is not, or there is no such account, or it is disabled; which

@@ -105,10 +105,6 @@ class Tokens:
             raise Refused("no-token-id", f"there is no token `{id[:64]}`", cure="`elias tokens list` shows them")
         return _token(row)
 
-    def revoke_all(self, account: str) -> int:
-        with self._db.begin() as connection:
-            return connection.execute(delete(_table).where(_table.c.account == account)).rowcount
-
 
 _SCOPES = f"name some of: {', '.join(Scope)}"
 
