@@ -26,11 +26,12 @@ SIGHT = 3.0  # intervals of telemetry after which a node without a report is out
 
 
 class Job(msgspec.Struct, frozen=True, gc=False):
-    """A job as it was submitted. data: command, resources, priority."""
+    """A job as it was submitted. data: command, resources, priority. placement: the decision by which it runs."""
 
     id: str
     data: dict[str, Any]
     attempt: int = 0
+    placement: str = ""
 
 
 class UfmState(msgspec.Struct):
@@ -257,11 +258,13 @@ class Ufm(Manager):
         elif entry.kind == Kind.ANSWERED and body.action == "place" and body.mode == "act":
             asked = self.state.waiting.pop(job, None)
             if asked is not None and job not in self.fleet.allocations:
-                self.state.running[job] = asked
+                self.state.running[job] = msgspec.structs.replace(asked, placement=entry.decision)
                 self.fleet.reserve(job, body.args["node"], request_of(asked.data), body.args["gpus"])
         elif entry.kind == Kind.OUTCOME and body.status != "unknown":
-            self.state.running.pop(job, None)
-            self._room = self.fleet.release(job) is not None or self._room
+            running = self.state.running.get(job)
+            if running is not None and running.placement == entry.decision:  # it may have been placed anew since
+                del self.state.running[job]
+                self._room = self.fleet.release(job) is not None or self._room
 
     def _fold_asked_placement(self, job: str, asked: Asked) -> None:
         self.state.admitted.pop(job, None)

@@ -187,6 +187,20 @@ async def test_restartable_jobs_of_a_node_that_is_gone_run_elsewhere(three: Clus
     assert ran.args["node"] != reply.args["node"]
 
 
+async def test_what_a_lost_node_says_late_of_a_job_changes_nothing_where_it_runs_now(
+    three: Cluster,
+) -> None:
+    three.mode("ufm.node_health/drain", "act")
+    lost = three.place("j", gpus=2, restartable=True)
+    three.alive.discard(lost.args["node"])
+    while three.ufm.state.running["j"].placement == lost.id:
+        await three.pass_time(1)
+    elsewhere = three.ufm.fleet.allocations["j"].node
+    assert elsewhere != lost.args["node"]
+    three.federation.outcome(lost.id, Outcome("failed", "the agent came back"))
+    assert three.ufm.fleet.allocations["j"].node == elsewhere
+
+
 def test_a_request_with_the_same_key_is_routed_to_the_same_node(three: Cluster) -> None:
     def route(key: str, id: str) -> str:
         event = Event(id, "test", "elias.request.route", key, None, {})
