@@ -91,7 +91,7 @@ class Answering:
         answered = decide.by_advisor(asked.candidates, advised, desk.state.modes[point.name], case.clause)
         return self._close_if_it_holds(case, asked, answered, now)
 
-    def in_time_by_nobody(self, case: Case, now: int) -> None:
+    def by_time_out(self, case: Case, now: int) -> None:
         """The spec's `on_timeout` answers."""
         asked, modes = self.asked(case), self._desk.state.modes[case.point]
         program = self._desk.programs[case.point]

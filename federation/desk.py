@@ -166,7 +166,7 @@ class Desk:
     def tick(self, now: int) -> list[Entry]:
         """Time has passed: overdue cases are answered, and what the manager finds due is decided."""
         for case in self.cases.overdue(now):
-            self._answering.in_time_by_nobody(case, now)
+            self._answering.by_time_out(case, now)
         self._notice(self.manager.due(now), now)
         self.drain(now)
         return self._taken()
