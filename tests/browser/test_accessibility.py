@@ -38,7 +38,7 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 SMALL = """() => [...document.querySelectorAll("a, button, input, select, summary")].filter((node) => {
   const box = node.getBoundingClientRect(), text = node.closest("p, td, li, dd, h2, .crumbs");
   const inline = node.matches("a") && text && text.textContent.trim() !== node.textContent.trim();
-  const spaced = ".skip, .hear *, td a, p a, li a, label input"; // in a line of text, or with 24 px around it
+  const spaced = ".skip, .hear *, td a, p a, li a, dd a, label input"; // in a line of text, or with 24 px around it
   return box.width && !inline && !node.matches(spaced) && (box.width < 24 || box.height < 24);
 }).map((node) => node.outerHTML)"""
 

@@ -19,10 +19,11 @@ def sparkline(
 ) -> Markup:
     """A line over equally spaced values, oldest first; a gap where one is None. label: what it shows, in words.
 
-    low, high: the ends of the axis; by default those of the values. last: the newest value has a point on it.
+    low, high: the ends of the axis; by default those of the values. last: the newest value has a point on it. Nothing
+    is drawn of fewer than three.
     """
     known = [v for v in values if v is not None]
-    if len(known) < 2:
+    if len(known) < 3:
         return Markup("")
     bottom = min(known) if low is None else min(low, *known)
     top = max(known) if high is None else max(high, *known)
