@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from federation.policy.calibration import CONFIDENCE, Calibration, PointCalibration
+from federation.policy.calibration import CONFIDENCE, PointCalibration
 from federation.policy.fitting import LEAST, Marked, bound, budget, calibrate, confidences, of_policy, sequence, walk
 from tests.training.simulated import scored
 

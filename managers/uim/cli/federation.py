@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from federation.errors import Refused, Temporary
+from federation.errors import EliasError, Refused, Temporary
 from managers.uim.cli.client import Api, Unreachable, loaded, settings_of, url_of
 from managers.uim.cli.output import Json, emit, say, table
 
@@ -96,12 +96,16 @@ def _ready(settings: "Settings") -> bool:
 def _greet(settings: "Settings", words: str, *, seen: bool) -> None:
     """Where the page is; while nobody has an account, as a link that signs its reader in. seen: by a person, and not
     kept in a log, where a link has no business."""
-    api, path = Api(settings, as_owner=True), ""
-    if not api.get("/v1/accounts")["accounts"]:
-        if seen:
-            path = api.post("/v1/links", None)["path"]
-        else:
-            say("`elias token --link` prints a link that signs you in")
+    path = ""
+    try:
+        api = Api(settings, as_owner=True)
+        if not api.get("/v1/accounts")["accounts"]:
+            if seen:
+                path = api.post("/v1/links", None)["path"]
+            else:
+                say("`elias token --link` prints a link that signs you in")
+    except EliasError as error:  # it runs all the same
+        say(f"there is no link to sign in with: {error}")
     print(f"{words}: {url_of(settings)}{path}", flush=True)
     if settings.listen.tls:
         from managers.uim import tls  # noqa: PLC0415
