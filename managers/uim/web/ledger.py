@@ -11,7 +11,7 @@ from federation.errors import EliasError, Refused
 from federation.ledger import merkle, proofs
 from federation.ledger.store import Head, Store
 from federation.records import Header, Kind, Record
-from managers.uim.access import Scope, needs
+from managers.uim.access import Person, Scope, needs
 from managers.uim.api import context
 from managers.uim.web import render
 
@@ -38,6 +38,7 @@ async def ledger(
     before: Annotated[int, Query(ge=0)] = 0,
 ) -> Response:
     here = context.of(request)
+    person: Person = request.state.person
     kinds, points = [kind] if kind else [], [point] if point else []
     head, records = await asyncio.gather(
         asyncio.to_thread(here.store.head),
@@ -47,7 +48,7 @@ async def ledger(
         request,
         "ledger.html",
         head=head,
-        rows=[(record.header, _brief(record)) for record in records],
+        rows=[(record.header, _brief(record) if may_read(person, record.header) else _KEPT) for record in records],
         older=records[-1].header.seq if len(records) == LIMIT else None,
         kind=kind,
         point=point,
@@ -63,6 +64,7 @@ async def record(request: Request, seq: int) -> Response:
         header, body, proof = await asyncio.to_thread(read, here.store, seq)
     except EliasError as error:
         return render.message(request, error)
+    body = body if may_read(request.state.person, header) else _KEPT
     return render.page(request, "record.html", header=header, body=body, proof=proof)
 
 
@@ -81,6 +83,14 @@ def prove(store: Store, found: Record, head: Head) -> Proof:
     leaf, path = merkle.leaf_hash(found.leaf()), proofs.inclusion(store, seq, head)
     holds = merkle.verify_inclusion(leaf, seq - 1, head.size, path, head.root)
     return Proof(head.size, head.root.hex(), leaf.hex(), [hash.hex() for hash in path], holds)
+
+
+_KEPT = "who came in, and what they changed: for those who keep the accounts"
+
+
+def may_read(person: Person, header: Header) -> bool:
+    """Everybody reads what was decided; who came in from where is for those who keep the accounts."""
+    return header.kind != Kind.ACCESS or person.may(Scope.ACCOUNTS)
 
 
 def _brief(found: Record) -> str:

@@ -7,6 +7,8 @@ from starlette.responses import Response
 
 from federation.errors import EliasError, Refused
 from managers.uim.access import Person, Scope, needs
+from managers.uim.api import context
+from managers.uim.api.messages import try_target
 from managers.uim.web import render
 from managers.uim.web.asking import ask
 
@@ -20,6 +22,17 @@ async def messages(request: Request) -> Response:
     shown = await render.view(request, "ucm")
     dead = (shown or {}).get("dead", [])[::-1]
     return render.page(request, "messages.html", shown=shown, dead=dead[:SHOWN], more=max(0, len(dead) - SHOWN))
+
+
+@router.post("/messages/test")
+async def test(request: Request, person: Annotated[Person, needs(Scope.CONTROL)]) -> Response:
+    form = await render.form(request)
+    try:
+        tested = await try_target(context.of(request), form.one("target", 64), person.name)
+    except EliasError as error:
+        return render.message(request, error)
+    detail = f": {tested.detail}" if tested.detail else ""
+    return render.back(request, f"The test message to {tested.target} is {tested.status}{detail}.")
 
 
 @router.post("/messages/resend")

@@ -2,9 +2,11 @@
 
 import pytest
 
+from federation.records import Header, Kind
+from managers.uim.access import Person, Role
 from managers.uim.api.load import Trends
 from managers.uim.cases.handling import Result
-from managers.uim.web import answering, evidence, specs, svg, words
+from managers.uim.web import answering, evidence, ledger, specs, svg, words
 
 from .conftest import House
 
@@ -24,6 +26,13 @@ def test_a_countdown_keeps_its_width(seconds: float, text: str) -> None:
 @pytest.mark.parametrize(("part", "text"), [(1, "100 %"), (0.004, "0.4 %"), (0.05, "5 %"), (0.123, "12 %"), (0, "0 %")])
 def test_a_small_share_is_not_rounded_to_nothing(part: float, text: str) -> None:
     assert words.share(part) == text
+
+
+@pytest.mark.parametrize(("role", "reads"), [(Role.VIEWER, False), (Role.OPERATOR, False), (Role.ADMIN, True)])
+def test_who_came_in_is_read_by_those_who_keep_the_accounts(role: Role, reads: bool) -> None:
+    person = Person("ada", role, role.scopes, "session", "ada")
+    assert ledger.may_read(person, Header(7, 0, 1, "uim", 1, Kind.ACCESS, "", "grace", "")) is reads
+    assert ledger.may_read(person, Header(8, 0, 1, "urm", 1, Kind.ASKED, "urm.package", "numpy", "d"))
 
 
 def test_of_two_percentages_the_first_is_what_was_seen() -> None:
