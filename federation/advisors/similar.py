@@ -1,11 +1,11 @@
 """Past decisions of the same point whose facts were nearest, with what was chosen and what came of it."""
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, TypeGuard
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
 
+from federation.distance import distance, spans
 from federation.records import Answered, Asked, Kind, Outcome, Record, decode
-from tiki.schema import Fact, Point
+from tiki.schema import Point
 
 PAGE = 500
 SCANNED = 5000  # asked records of the point, the newest, among which the nearest are looked for
@@ -34,8 +34,8 @@ def similar(ledger: Ledger, schema: Point, asked: Asked, decision: str, limit: i
     """The nearest first, at most `limit`, of those that a rule left open and somebody has answered; of several with the
     same facts and the same answer one. Blocking: call it from a thread."""
     pool = [(id, one) for id, one in _pool(ledger, schema, asked) if id != decision]
-    spans = _spans(schema, [asked.facts, *(one.facts for _, one in pool)])
-    near = sorted(((distance(schema, spans, asked.facts, one.facts), id) for id, one in pool), key=lambda one: one[0])
+    wide = spans(schema, [asked.facts, *(one.facts for _, one in pool)])
+    near = sorted(((distance(schema, wide, asked.facts, one.facts), id) for id, one in pool), key=lambda one: one[0])
     found: dict[str, Similar] = {}
     for apart, id in near[:LOOKED_UP]:
         if len(found) == limit:
@@ -44,38 +44,6 @@ def similar(ledger: Ledger, schema: Point, asked: Asked, decision: str, limit: i
         if one is not None:
             found.setdefault(_told(one), one)
     return list(found.values())
-
-
-def distance(schema: Point, spans: Mapping[str, float], one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
-    """Gower's distance (Biometrics 27, 1971): the mean over the facts of how far they are apart, each in [0, 1].
-
-    spans: by fact, what counts as wholly apart. A fact that only one of them has is wholly apart.
-    """
-    if not schema.facts:
-        return 0.0
-    return sum(_apart(fact, spans, one, other) for fact in schema.facts) / len(schema.facts)
-
-
-def _apart(fact: Fact, spans: Mapping[str, float], one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
-    a, b = one.get(fact.name), other.get(fact.name)
-    if a == b:
-        return float((fact.name in one) != (fact.name in other))
-    if _is_number(a) and _is_number(b):
-        span = spans.get(fact.name, 0.0)
-        return min(1.0, abs(a - b) / span) if span else 1.0
-    return 1.0
-
-
-def _spans(schema: Point, facts: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Of each numeric fact its declared range, or where that has no end the range of what was seen."""
-    spans = {}
-    for fact in schema.facts:
-        low, high = fact.range
-        if math.isinf(low) or math.isinf(high):
-            seen = [value for one in facts if _is_number(value := one.get(fact.name))]
-            low, high = (min(seen), max(seen)) if seen else (0.0, 0.0)
-        spans[fact.name] = high - low
-    return spans
 
 
 def _pool(ledger: Ledger, schema: Point, asked: Asked) -> Iterator[tuple[str, Asked]]:
@@ -112,7 +80,3 @@ def _decided(records: Sequence[Record], decision: str, apart: float) -> Similar 
 def _told(one: Similar) -> str:
     came = (one.outcome.status, one.outcome.reward) if one.outcome else None
     return repr((sorted(one.asked.facts.items(), key=str), one.answered.action, one.answered.args, came))
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)

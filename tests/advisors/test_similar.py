@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from federation.advisors.similar import Similar, distance, similar
+from federation.advisors.similar import Similar, similar
+from federation.distance import distance
 from federation.records import Asked, Kind, Outcome, decode
 from tests.federation.lab import FURNACE, Laboratory
 

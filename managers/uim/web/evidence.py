@@ -4,9 +4,10 @@ Blocking: call it in a thread.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from federation.distance import distance, spans
 from federation.records import Asked, Kind, decode
 from managers.uim.api.context import Context
 from managers.uim.reading import Decision, Explanation, Summary
@@ -103,9 +104,9 @@ def alike(here: Context, found: Decision) -> list[Alike]:
     if point is None:
         return []
     others = list(_asked(here, found))
-    scales = _scales([asked.facts for asked, _ in others] + [found.facts], point.schema.facts)
+    wide = spans(point.schema, [asked.facts for asked, _ in others] + [found.facts])
     near = sorted(
-        (distance(found.facts, asked.facts, scales), -seq, decision)
+        (distance(point.schema, wide, found.facts, asked.facts), -seq, decision)
         for asked, (decision, seq, _) in others
         if decision != found.id
     )
@@ -119,35 +120,12 @@ def alike(here: Context, found: Decision) -> list[Alike]:
     return rows
 
 
-def distance(one: Mapping[str, Any], other: Mapping[str, Any], scales: Mapping[str, float]) -> float:
-    """Gower's distance over the facts in `scales`: numbers by their share of the spread, anything else same or not. 0
-    to 1. Gower, A general coefficient of similarity (Biometrics 27, 1971)."""
-    if not scales:
-        return 1.0
-    total = 0.0
-    for name, scale in scales.items():
-        a, b = one.get(name), other.get(name)
-        x, y = _number(a), _number(b)
-        total += min(1.0, abs(x - y) / scale) if x is not None and y is not None else float(a != b)
-    return total / len(scales)
-
-
 def _asked(here: Context, found: Decision) -> Iterator[tuple[Asked, tuple[str, int, str]]]:
     """The questions of this point before this one, newest first, each with its decision, record and subject."""
     for record in here.store.latest(BEFORE, kinds=[Kind.ASKED], points=[found.point], before=found.seq):
         header = record.header
         if header.attempt == 0:
             yield decode(Kind.ASKED, record.body), (header.decision, header.seq, header.subject)
-
-
-def _scales(all_facts: Sequence[Mapping[str, Any]], known: Sequence[Fact]) -> dict[str, float]:
-    """The spread of each number that there is, 1 for anything else."""
-    scales = {}
-    for fact in known:
-        values = [v for facts in all_facts if (v := _number(facts.get(fact.name))) is not None]
-        if any(fact.name in facts for facts in all_facts):
-            scales[fact.name] = (max(values) - min(values) or 1.0) if values else 1.0
-    return scales
 
 
 def _number(value: Any) -> float | None:

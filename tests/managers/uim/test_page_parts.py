@@ -6,7 +6,7 @@ from federation.records import Header, Kind
 from managers.uim.access import Person, Role
 from managers.uim.api.load import Trends
 from managers.uim.cases.handling import Result
-from managers.uim.web import answering, evidence, ledger, specs, svg, words
+from managers.uim.web import answering, ledger, specs, svg, words
 
 from .conftest import House
 
@@ -49,15 +49,6 @@ def test_a_line_is_drawn_of_three_values_with_a_gap_where_one_is_missing() -> No
 def test_words_in_a_chart_cannot_become_markup() -> None:
     assert "<b>" not in svg.columns([1, 2], '"><b>x')
     assert "<b>" not in svg.stack([('"><b>', 1.0)], "")
-
-
-def test_the_same_facts_are_alike_and_far_ones_are_not() -> None:
-    scales = {"load": 50.0, "kind": 1.0}
-    one = {"load": 50, "kind": "fix"}
-    assert evidence.distance(one, one, scales) == 0
-    assert evidence.distance(one, {"load": 75, "kind": "fix"}, scales) == 0.25
-    assert evidence.distance(one, {"load": 500, "kind": "rewrite"}, scales) == 1
-    assert evidence.distance(one, {"kind": "fix"}, scales) == 0.5
 
 
 def test_a_comparison_of_bundles_shows_changed_files_alone() -> None:
