@@ -29,7 +29,7 @@ PATIENCE = 60_000  # ms: two slow cores, and nothing here is about speed
 AXE = Path(__file__).parents[2] / "build" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # it keeps an event loop running, in which no asynchronous test after these could run
 def chromium() -> Iterator[Browser]:
     path = shutil.which("chromium")
     assert path, "there is no chromium; `make browser` installs what these tests need"
