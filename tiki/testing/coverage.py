@@ -110,7 +110,8 @@ def _goals(plan: Plan, seen: set[Key]) -> Iterator[Goal]:
             if window.stay is not None:
                 yield goal("time", rule.name, -1, "kept", where, f"`clear at` never keeps {rule.name} in force")
                 yield goal("time", rule.name, -1, "cleared", where, f"{rule.name} never comes back to its `clear at`")
-        if rule.cooldown is not None and plan.point.trigger == "edge":
+        acts = rule.verdict.action != plan.point.terminal  # what does nothing stands for as long as it holds
+        if acts and rule.cooldown is not None and plan.point.trigger == "edge":
             yield goal("time", rule.name, -1, "again", where, f"{rule.name} never fires again after its cooldown")
     if plan.last.reason == "otherwise":
         where = str(plan.last_place)

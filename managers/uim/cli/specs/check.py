@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -205,9 +205,7 @@ def _difference(path: str, before: str, after: str) -> str:
 def _show(found: Sequence["Diagnostic"], format_: Format, locate: Callable[[str], str], files: int) -> None:
     match format_:
         case Format.JSON:
-            from dataclasses import asdict  # noqa: PLC0415
-
-            emit([asdict(one) for one in found])
+            emit([_plain(one) for one in found])
         case Format.SARIF:
             from tiki.sarif import to_sarif  # noqa: PLC0415
 
@@ -217,3 +215,14 @@ def _show(found: Sequence["Diagnostic"], format_: Format, locate: Callable[[str]
                 print(f"{one}\n")
             errors = sum(one.severity == "error" for one in found)
             print(f"{files} files, {errors} errors, {len(found) - errors} warnings")
+
+
+def _plain(found: "Diagnostic") -> dict[str, Any]:
+    from dataclasses import asdict  # noqa: PLC0415
+
+    places = [(note.message, note.place) for note in found.notes]
+    notes = [
+        {"message": message, "place": {"path": at.path, "span": asdict(at.span), "excerpt": at.excerpt}}
+        for message, at in places
+    ]
+    return {**asdict(found), "notes": notes}
