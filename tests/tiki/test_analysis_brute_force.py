@@ -282,8 +282,8 @@ def test_two_specs_differ_where_trying_all_inputs_says_so(drawn: list[tuple[str,
     for one in found.guards:
         guards.add(one.forbidden)
     assert guards == _forbidden_anew(old, new, facts)
-    # What a window says is tried here whether or not a history leads there: none makes `x or not x, for 30s` false. Such
-    # a difference is not claimed.
+    # What a window says is tried here whether or not a history leads there, and none makes `x or not x, for 30s` false.
+    # Such a difference is not claimed.
     shown = guards or not (keys[0] or keys[1]) or any(one.certain for one in found.differences)
     same = not expected and not guards
     assert found.equivalent is (PROVED if same else REFUTED if shown else UNSETTLED)
