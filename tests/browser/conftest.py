@@ -74,6 +74,9 @@ class Visits:
 
     def close(self) -> None:
         for context in self._contexts:
+            # Chromium may never close a page that is just being replaced (microsoft/playwright#42366): go somewhere first.
+            for page in context.pages:
+                page.goto("about:blank")
             context.close()
         assert self.problems == []
 

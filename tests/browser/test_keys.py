@@ -14,6 +14,7 @@ expect.set_options(timeout=PATIENCE)
 @pytest.mark.parametrize(("key", "path"), [("c", "/cases"), ("n", "/nodes"), ("l", "/ledger"), ("o", "/")])
 def test_g_and_a_letter_go_to_a_page(house: House, visit: Visits, key: str, path: str) -> None:
     page = visit.signed_in(house, "dana")
+    page.goto(f"{house.url}/settings")
     page.keyboard.press("g")
     page.keyboard.press(key)
     page.wait_for_url(house.url + path)

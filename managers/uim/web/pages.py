@@ -1,7 +1,5 @@
 """All pages. Each has a module of its own; no other host is asked for anything."""
 
-from fastapi import APIRouter
-
 from managers.uim.web import (
     account,
     answering,
@@ -22,8 +20,8 @@ from managers.uim.web import (
     specs,
 )
 
-router = APIRouter(include_in_schema=False)
-for page in (
+# A path that two of them could answer goes to the earlier one.
+PAGES = (
     login,
     account,
     home,
@@ -41,5 +39,4 @@ for page in (
     settings,
     search,
     assets,
-):
-    router.include_router(page.router)
+)

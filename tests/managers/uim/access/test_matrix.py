@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -33,10 +34,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 
 @pytest.fixture(scope="module")
-def table(house: House) -> list[tuple[str, str, Needs | None]]:
+def table() -> list[tuple[str, str, Needs | None]]:
     """Method, path and what it needs, of every route."""
-    found = app.routes(house.context).routes
-    return [(m, r.path, needed(r)) for r in found for m in sorted(r.methods - {"HEAD"})]
+    return [(m, r.path, needed(r)) for r in app.every() for m in sorted(r.methods - {"HEAD"})]
 
 
 @pytest.fixture(scope="module")
@@ -102,12 +102,9 @@ async def _nothing(_: Request) -> Response:
 
 
 def test_a_route_that_does_not_say_who_may_use_it_is_a_bug(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Forgetful(FastAPI):
-        def __init__(self, **more: object) -> None:
-            super().__init__(**more)
-            self.add_api_route("/v1/secret", _nothing)
-
-    monkeypatch.setattr(app, "FastAPI", Forgetful)
+    forgetful = APIRouter()
+    forgetful.add_api_route("/v1/secret", _nothing)
+    monkeypatch.setattr(app, "API", (*app.API, SimpleNamespace(router=forgetful)))
     with pytest.raises(Bug, match="/v1/secret does not say who may use it"):
         app.create(house.context)
 
