@@ -1,0 +1,1 @@
+"""What the managers decided, as examples to learn from."""
