@@ -5,9 +5,9 @@
 
 Twenty nodes with jobs, applications, messages and requests live a week on a virtual clock; desks, gate, executors,
 ledger and embedded policy are the real ones. What specs and policy leave open goes to an advisor that is right in a
-stated share of what it answers and asks a person about a stated share; people answer after ten minutes. Reversible
-actions act. A disruptive action was needed if, with nothing done, its trouble would have been real and have stayed: the
-world is copied and lived on to see.
+stated share of what it answers and asks a person about a stated share; at a critical point policy and advisor have to
+agree, else a person is asked. People answer after ten minutes. Reversible actions act. A disruptive action was needed
+if, with nothing done, its trouble would have been real and have stayed: the world is copied and lived on to see.
 
 Ends with status 1 where 1 % or more of the failed operations needed a person. All figures of the world are invented.
 """
@@ -18,11 +18,13 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from benchmarks.machine import machine
+from federation.points import DecisionPoint
 from training.world.answerers import Skilled
 from training.world.local import Run
 from training.world.tally import Tally
@@ -46,7 +48,7 @@ async def lived(options: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="elias-week-", dir=SHARED) as folder:
         async with Run(world, Path(folder), advisor, person, seed=options.seed) as run:
             await run.go_on(options.days * DAY, _shown if sys.stderr.isatty() else lambda done, total: None)
-            return figures(world, run.tally, options) | {"took_s": round(time.monotonic() - began, 1)}
+            return figures(world, run.tally, run.points, options) | {"took_s": round(time.monotonic() - began, 1)}
 
 
 def _shown(done: int, total: int) -> None:
@@ -56,7 +58,9 @@ def _shown(done: int, total: int) -> None:
         )
 
 
-def figures(world: World, tally: Tally, options: argparse.Namespace) -> dict[str, Any]:
+def figures(
+    world: World, tally: Tally, points: Mapping[str, DecisionPoint], options: argparse.Namespace
+) -> dict[str, Any]:
     failed, people = world.troubles.by_kind(), tally.people()
     months = options.nodes * options.days / MONTH
     all_failed = failed.total()
@@ -69,9 +73,13 @@ def figures(world: World, tally: Tally, options: argparse.Namespace) -> dict[str
         "advisor": {"right": options.skill, "asks_a_person": options.unsure},
         "failed": {kind: failed[kind] for kind in KINDS},
         "needed_a_person": {kind: people[kind] for kind in KINDS},
+        "reasons": {
+            f"{point}: {why}": count for (point, why), count in sorted(tally.reasons().items(), key=lambda one: -one[1])
+        },
+        "at_critical_points": sum(points[page.point].critical for page in tally.calls()),
         "share": sum(people.values()) / all_failed if all_failed else 0.0,
         "pages": len(tally.pages),
-        "verifications": tally.verifications,
+        "verifications": len(tally.verifications),
         "pages_a_day": tally.grouped() / options.days,
         "cases_a_day": len(tally.pages) / options.days,
         "disruptive": {action: [acted[action, True], acted[action, False]] for action in sorted({a for a, _ in acted})},
@@ -100,7 +108,11 @@ def show(found: dict[str, Any]) -> None:
     print(f"{'failed operations':20} {'how many':>9} {'a person':>9}")
     for kind in KINDS:
         print(f"{kind:20} {found['failed'][kind]:9} {found['needed_a_person'][kind]:9}")
+    print("\nwhy a person was needed")
+    for why, count in found["reasons"].items():
+        print(f"{count:6}  {why}")
     print(f"\n{100 * found['share']:.2f} % of the failed operations needed a person")
+    print(f"{found['at_critical_points']} of these at critical points, where the policy never decides alone")
     print(f"{found['pages_a_day']:.2f} pages a day ({found['cases_a_day']:.2f} cases), of everything that was asked")
     print(f"{found['unjustified_a_node_month']:.2f} unjustified disruptive actions a node-month")
     for title, effects in (("acted", found["disruptive"]), ("only observed", found["only_observed"])):
@@ -118,7 +130,7 @@ def show(found: dict[str, Any]) -> None:
         print(f"  refused: {count} x {what}")
 
 
-TIERS = ("rule", "policy", "operator", "fallback", "timeout")
+TIERS = ("rule", "policy", "advisor", "operator", "fallback", "timeout")
 
 
 def main() -> int:

@@ -9,6 +9,7 @@ import pytest_asyncio
 from federation.ledger.verify import verify
 from federation.records import Kind, decode
 from training.world.answerers import Skilled
+from training.world.calls import ASKS, DISAGREE, LEFT_TO_PEOPLE, VERIFY
 from training.world.chances import DAY, HOUR, MINUTE, NEVER, WEEK
 from training.world.local import Run
 from training.world.tally import Tally
@@ -90,13 +91,22 @@ async def test_a_case_that_the_advisor_leaves_to_a_person_is_a_page_and_is_answe
 def test_pages_of_one_point_within_ten_minutes_are_one() -> None:
     tally = Tally()
     for at, point in ((0.0, "urm.package"), (599.0, "urm.package"), (600.0, "uam.restart"), (700.0, "urm.package")):
-        tally.paged(point, at, f"{point} {at}")
+        tally.paged(point, at, f"{point} {at}", LEFT_TO_PEOPLE)
     assert (tally.grouped(), len(tally.pages)) == (3, 4)
 
 
 def test_withheld_drains_are_about_nodes_and_ordinary_questions_about_no_failure() -> None:
     tally = Tally()
-    tally.paged("gate.withheld", 0.0, "ufm.node_health/drain")
-    tally.paged("ufm.dispatch", 0.0, "dispatch-1")
-    tally.verifications = 2
-    assert tally.people() == {"node": 1, "package": 2}
+    tally.paged("gate.withheld", 0.0, "ufm.node_health/drain", LEFT_TO_PEOPLE)
+    tally.paged("ufm.dispatch", 0.0, "dispatch-1", ASKS)
+    assert tally.people() == {"node": 1}
+    assert tally.reasons() == {("gate.withheld", LEFT_TO_PEOPLE): 1}
+
+
+def test_a_package_that_a_person_is_to_verify_needs_one_person_whoever_said_so() -> None:
+    tally = Tally()
+    tally.paged("urm.package", 0.0, "package-1", DISAGREE)
+    for package in ("package-1", "package-2"):
+        tally.verifies("urm.package", 600.0, package)
+    assert tally.people() == {"package": 2}
+    assert tally.reasons() == {("urm.package", DISAGREE): 1, ("urm.package", VERIFY): 1}

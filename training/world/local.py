@@ -1,10 +1,12 @@
 """A simulated world beside a federation in one process, on a virtual clock: a week in minutes.
 
 Everything that decides is what decides on a cluster: desks, gate, executors, ledger and the embedded policy. What the
-specs and the policy leave open waits as a case, which an advisor of stated skill answers, or else a person.
+specs and the policy leave open goes to an advisor of stated skill where a cluster would ask one, and else waits for a
+person: at a critical point, wherever policy and advisor do not agree.
 """
 
 import asyncio
+import contextlib
 import heapq
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any, NamedTuple, Self
 
 import tiki
 from federation import decide
+from federation.advisors.question import Advice, Question
 from federation.cases import Case
 from federation.clock import SECOND, VirtualClock
 from federation.counsel import Heard
@@ -36,7 +39,7 @@ from managers.ufm.manager import Ufm
 from managers.uim.manager import Uim
 from managers.ulm.manager import Ulm
 from managers.urm.manager import Urm
-from training.world import hindsight
+from training.world import calls, hindsight
 from training.world.answerers import Answerer
 from training.world.doers import Hands, Letters
 from training.world.folder import declared, reversible
@@ -46,20 +49,28 @@ from training.world.world import World
 
 LISTENERS = ("ufm", "urm", "ulm", "uam")
 PATIENCE = 3600.0  # seconds of real time for a batch of questions to the policy: virtual time stands still meanwhile
+SURE = 0.9  # how sure the advisor says it is of what it answers
 GRACE = 5.0  # seconds past its expiry that an effect on a node that is not heard counts as lost
 
 
+class _Turn(NamedTuple):
+    """Whose word on a decision is awaited. tier: advisor or operator."""
+
+    manager: str
+    decision: str
+    attempt: int
+    tier: str
+
+
 class _Due(NamedTuple):
-    """A case that somebody answers at this ledger time (ns)."""
+    """Somebody answers at this ledger time (ns)."""
 
     at: int
-    decision: str
-    manager: str
-    who: Answerer
+    turn: _Turn
 
 
 class Run:
-    """advisor: is asked first, and is not asked what a spec leaves to people alone. interval: seconds between two
+    """advisor: is asked at every point at which a cluster with advisors would ask one. interval: seconds between two
     reports of a node."""
 
     def __init__(
@@ -91,7 +102,7 @@ class Run:
         self._random = Random(f"{seed} draws")
         self._tasks: dict[str, asyncio.Task[Outcome]] = {}
         self._due: list[_Due] = []
-        self._known: set[str] = set()
+        self._known: set[_Turn] = set()
         self._read = self._answers = 0
 
     def _executor(self, path: Path, doers: Mapping[str, Any]) -> Executor:
@@ -205,7 +216,8 @@ class Run:
             matter = self.world.matters.open.get(subject)
             if matter is not None and matter.point == point and not matter.settled:
                 self.tally.answered(point, answered.tier, matter.is_right(answered.action, answered.args))
-                self.tally.verifications += answered.action == "verify"
+                if answered.action == "verify":
+                    self.tally.verifies(point, self.world.now, subject)
                 self.world.answered(subject, answered.action, answered.args)
             else:
                 self.tally.answered(point, answered.tier)
@@ -221,46 +233,55 @@ class Run:
     # -- cases -------------------------------------------------------------------------------------------------------
 
     def _answer(self) -> None:
-        now = self.clock.now()
-        for name, desk in self.federation.desks.items():
+        for manager, desk in self.federation.desks.items():
             for decision, case in desk.cases.open.items():
-                if case.tier == "operator" and decision not in self._known:
-                    self._known.add(decision)
-                    self._expect(name, case, self._first(case))
-        while self._due and self._due[0].at <= now:
-            self._reply(heapq.heappop(self._due))
+                turn = _Turn(manager, decision, case.attempt, case.tier)
+                if case.tier in ("advisor", "operator") and turn not in self._known:
+                    self._known.add(turn)
+                    self._expect(turn, case)
+        while self._due and self._due[0].at <= self.clock.now():
+            self._reply(heapq.heappop(self._due).turn)
 
-    def _first(self, case: Case) -> Answerer:
-        fallback = self.federation.desks[case.point.partition(".")[0]].programs[case.point].fallback
-        return self.person if fallback.tier == "operator" else self.advisor
-
-    def _expect(self, manager: str, case: Case, who: Answerer) -> None:
+    def _expect(self, turn: _Turn, case: Case) -> None:
+        who = self.advisor if turn.tier == "advisor" else self.person
         if who is self.person:
-            self.tally.paged(case.point, self.world.now, case.subject)
-        at = self.clock.now() + round(who.takes * SECOND)
-        heapq.heappush(self._due, _Due(at, case.decision, manager, who))
+            records = [(r.header.kind, decode(r.header.kind, r.body)) for r in self.store.decision(case.decision)]
+            why = calls.cause(self.points[case.point], records)
+            self.tally.paged(case.point, self.world.now, case.subject, why)
+        heapq.heappush(self._due, _Due(self.clock.now() + round(who.takes * SECOND), turn))
 
-    def _reply(self, due: _Due) -> None:
-        desk = self.federation.desks[due.manager]
-        case = desk.cases.open.get(due.decision)
-        if case is None:
-            return  # it has timed out
-        asked = self._asked(due.decision)
-        offered = decide.offered(asked, desk.points[case.point].terminal)
-        choice = due.who.answer(self.world, case.point, asked, offered)
-        if choice is None:
-            self._expect(due.manager, case, self.person)
+    def _reply(self, turn: _Turn) -> None:
+        desk = self.federation.desks[turn.manager]
+        case = desk.cases.open.get(turn.decision)
+        if case is None or (case.attempt, case.tier) != (turn.attempt, turn.tier):
+            return  # it has timed out, or was asked again
+        if turn.tier == "advisor":
+            self._advise(desk.question(turn.decision))
             return
-        candidate = asked.candidates[choice.candidate]
-        self.tally.words[due.who.name, case.point, choice.is_right] += 1
-        try:
-            reply = self.federation.answer(
-                due.manager, due.decision, candidate.action, due.who.name, "as it looks now", **candidate.args
+        asked = self._asked(turn.decision)
+        choice = self._choice(self.person, case.point, asked)
+        if choice is None:
+            return  # nobody knows; the case has its time-out
+        candidate = asked.candidates[choice]
+        with contextlib.suppress(Refused):  # what was chosen is no longer offered
+            self.federation.answer(
+                turn.manager, turn.decision, candidate.action, self.person.name, "as it looks now", **candidate.args
             )
-        except Refused:
-            return  # what it chose is no longer offered; the case has its time-out
-        if reply.status == "waiting":  # it no longer held, and was asked again
-            self._expect(due.manager, desk.cases.open[due.decision], due.who)
+
+    def _advise(self, question: Question) -> None:
+        choice = self._choice(self.advisor, question.point, question.asked)
+        sure = None if choice is None else SURE
+        said = Advice("simulated", self.advisor.name, choice, sure, "as it looks now", seconds=self.advisor.takes)
+        self.federation.advise(question, said)
+
+    def _choice(self, who: Answerer, point: str, asked: Asked) -> int | None:
+        """The candidate that somebody chooses, by index; None: a person is to."""
+        offered = decide.offered(asked, self.points[point].terminal)
+        choice = who.answer(self.world, point, asked, offered)
+        if choice is None:
+            return None
+        self.tally.words[who.name, point, choice.is_right] += 1
+        return choice.candidate
 
     def _asked(self, decision: str) -> Asked:
         records = self.store.decision(decision)
@@ -272,4 +293,6 @@ def _settings(folder: Path, interval: float) -> Settings:
     state = folder / "state"
     state.mkdir(parents=True, exist_ok=True)
     targets = {target: {"kind": "webhook", "url": "http://127.0.0.1:9"} for target in TARGETS}
-    return Settings.model_validate({"state": state, "telemetry": {"interval": interval}, "targets": targets})
+    advisor = {"kind": "openai", "model": "simulated", "base_url": "http://127.0.0.1:9"}  # nobody listens there
+    sections = {"telemetry": {"interval": interval}, "targets": targets, "advisors": {"providers": [advisor]}}
+    return Settings.model_validate({"state": state, **sections})

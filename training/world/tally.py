@@ -1,8 +1,10 @@
 """What is counted while a simulated world is run: who decided, who was called, what was done for nothing."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import NamedTuple, TypeVar
+
+from training.world.calls import VERIFY
 
 GROUPED = 600.0  # seconds within which cases of one point are one page
 
@@ -21,18 +23,20 @@ KIND_OF = {
 
 
 class Page(NamedTuple):
-    """A case that reached a person. at: seconds since the beginning. kind: of failed operation; empty: of none."""
+    """A case that reached a person, or an answer that a person does something. at: seconds since the beginning. kind:
+    of failed operation; empty: of none. why: he was called."""
 
     at: float
     point: str
     subject: str
     kind: str
+    why: str
 
 
 class Tally:
     """decided: by point and tier. right: of the answers that hindsight knows, by point and tier. words: of advisor and
     person, by name and whether right. effects: disruptive ones that acted, by action and whether they were needed;
-    observed: the same of those that only said so. verifications: packages that were given to a person to verify."""
+    observed: the same of those that only said so. pages: cases. verifications: packages given to a person."""
 
     def __init__(self) -> None:
         self.decided: Counter[tuple[str, str]] = Counter()
@@ -42,7 +46,7 @@ class Tally:
         self.observed: Counter[tuple[str, bool]] = Counter()
         self.refused: Counter[str] = Counter()
         self.pages: list[Page] = []
-        self.verifications = 0
+        self.verifications: list[Page] = []
 
     def answered(self, point: str, tier: str, right: bool | None = None) -> None:
         self.decided[point, tier] += 1
@@ -57,20 +61,31 @@ class Tally:
         """By point and tier, of the answers that hindsight knows: how many were right, of how many."""
         return _rights(((point, tier), right, n) for (point, tier, right), n in self.right.items())
 
-    def people(self) -> Counter[str]:
-        """Failed operations that needed a person, by kind: one about which somebody is called again within ten minutes
-        counts once. A package that a person is to verify needs one.
-        """
-        about = _groups((page.at, (page.kind, page.subject)) for page in self.pages if page.kind)
-        return Counter(kind for kind, _ in about) + Counter({"package": self.verifications})
+    def calls(self) -> list[Page]:
+        """One for each failed operation that needed a person: somebody called about it again within ten minutes is
+        called once. A package that a person is to verify needs one, and no second if a person said so."""
+        cases = {page.subject for page in self.pages}
+        all_ = [*self.pages, *(page for page in self.verifications if page.subject not in cases)]
+        return _groups((page.at, (page.kind, page.subject), page) for page in all_ if page.kind)
 
-    def paged(self, point: str, at: float, subject: str) -> None:
+    def people(self) -> Counter[str]:
+        """Failed operations that needed a person, by kind."""
+        return Counter(page.kind for page in self.calls())
+
+    def reasons(self) -> Counter[tuple[str, str]]:
+        """The same by decision point and why a person was called."""
+        return Counter((page.point, page.why) for page in self.calls())
+
+    def paged(self, point: str, at: float, subject: str, why: str) -> None:
         about = subject.partition("/")[0] if point == "gate.withheld" else point
-        self.pages.append(Page(at, point, subject, KIND_OF.get(about, "")))
+        self.pages.append(Page(at, point, subject, KIND_OF.get(about, ""), why))
+
+    def verifies(self, point: str, at: float, subject: str) -> None:
+        self.verifications.append(Page(at, point, subject, KIND_OF.get(point, ""), VERIFY))
 
     def grouped(self) -> int:
         """Pages, where cases of one point within ten minutes of the first are one."""
-        return len(_groups((page.at, page.point) for page in self.pages))
+        return len(_groups((page.at, page.point, page) for page in self.pages))
 
 
 _K = TypeVar("_K")
@@ -84,12 +99,12 @@ def _rights(counts: Iterable[tuple[_K, bool, int]]) -> dict[_K, tuple[int, int]]
     return found
 
 
-def _groups(times: Iterable[tuple[float, _K]]) -> list[_K]:
-    """The keys, in order of time; those within ten minutes of the first of a group are one."""
-    began: dict[_K, float] = {}
+def _groups(pages: Iterable[tuple[float, Hashable, Page]]) -> list[Page]:
+    """The first of each group: those of one key within ten minutes of its first."""
+    began: dict[Hashable, float] = {}
     groups = []
-    for at, key in times:
+    for at, key, page in pages:
         if key not in began or at - began[key] > GROUPED:
             began[key] = at
-            groups.append(key)
+            groups.append(page)
     return groups
