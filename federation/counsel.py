@@ -15,7 +15,7 @@ from federation.manager import Emission
 from federation.points import DecisionPoint
 from federation.policy import exploration
 from federation.policy.audit import ABOVE, Audit, resumed, step
-from federation.policy.calibration import PointCalibration
+from federation.policy.calibration import PointCalibration, percent
 from federation.policy.tier import Consult, Draws, Said, Standing, Tier, consult, unscored
 from federation.records import Advised, Answered, Asked, Drift, Entry, Kind, Recalibrated, Scored
 
@@ -140,14 +140,14 @@ class Counsel:
         elif advice.choice is None or advice.confidence is None:
             reason = f"{advice.model} asks for a person"
         elif advice.confidence < self.advisors.min_confidence:
-            least = self.advisors.min_confidence
-            reason = f"{advice.model} is sure to {advice.confidence:.2f}, which is below {least:.2f}"
+            least = percent(self.advisors.min_confidence)
+            reason = f"{advice.model} is {percent(advice.confidence)} sure, and an advisor decides from {least} on"
         elif scored is not None and (point.critical or scored.audit):
             agreed = scored.choice == advice.choice
             tier = "advisor" if agreed else "operator"
             reason = f"the policy and {advice.model} {'agree' if agreed else 'do not agree'}"
         else:
-            tier, reason = "advisor", f"{advice.model} is sure to {advice.confidence:.2f}"
+            tier, reason = "advisor", f"{advice.model} is {percent(advice.confidence)} sure"
         return Advised(
             provider=advice.provider,
             model=advice.model,

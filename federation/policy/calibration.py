@@ -88,9 +88,11 @@ class PointCalibration(msgspec.Struct, frozen=True):
         threshold = self.threshold(max_error)
         if threshold is None:
             why = f"the policy may not decide alone: {self.tested_on} questions do not show that at most "
-            return Weighed(choice, sure, None, f"{why}{_percent(max_error)} of its answers at {point} would be wrong")
-        relation = "reaches" if sure >= threshold else "is below"
-        why = f"confidence {sure:.3f} {relation} {threshold:.3f}, from which at most {_percent(max_error)} are wrong"
+            return Weighed(choice, sure, None, f"{why}{percent(max_error)} of its answers at {point} would be wrong")
+        where = "however sure it is" if not threshold else f"from {percent(threshold)} on"
+        if sure < threshold:
+            where = f"only {where}"
+        why = f"the policy is {percent(sure)} sure, and {where}, at most {percent(max_error)} of its answers are wrong"
         return Weighed(choice, sure, threshold, why)
 
 
@@ -143,5 +145,5 @@ def save(calibration: Calibration, path: Path) -> None:
     path.write_bytes(msgspec.json.format(msgspec.json.encode(calibration), indent=1) + b"\n")
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
     return f"{100 * share:.3g} %"

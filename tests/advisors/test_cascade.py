@@ -129,7 +129,7 @@ def test_a_point_that_the_settings_do_not_name_is_not_asked_about(make: Make) ->
 
 NO_ANSWER = {
     "asks for a person": (says(None, words="the gauges disagree"), "stub asks for a person"),
-    "is not sure enough": (says(VENT, 0.5), "is sure to 0.50, which is below 0.70"),
+    "is not sure enough": (says(VENT, 0.5), "is 50 % sure, and an advisor decides from 70 % on"),
     "does not answer": (Advice(problem="stub: HTTP 500"), "no advisor answered: stub: HTTP 500"),
 }
 

@@ -78,7 +78,7 @@ def test_what_it_is_not_sure_of_waits_for_a_person_who_sees_why(make: Make) -> N
     asked = lab.measured(80)
     reply = say(lab, 0.3, 0.4, 0.3)
     assert (reply.status, reply.tier, reply.id) == ("waiting", "operator", asked.id)
-    assert "is below 0.800" in reply.reason
+    assert "only from 80 % on" in reply.reason
     assert scored(lab, asked.id).propensities == []
     (case,) = lab.cases
     assert (case.tier, case.reason) == ("operator", reply.reason)

@@ -146,7 +146,7 @@ def _tell_advice(advice: dict[str, Any]) -> None:
         print(f"\nadvisor: {advice['reason']}")
         return
     chose = arguments(advice["action"], advice["args"]) if advice["action"] else "ask a person"
-    sure = "" if advice["confidence"] is None else f", sure to {advice['confidence']:.0%}"
+    sure = "" if advice["confidence"] is None else f", {100 * advice['confidence']:.0f} % sure"
     print(f"\nadvisor {advice['model']} ({advice['provider']}): {chose}{sure}")
     print(f"  {advice['words']}")
     print(f"  {advice['reason']}; {advice['seconds']:.1f} s, ${advice['cost']:.4f}")

@@ -1,6 +1,7 @@
 import math
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from federation.errors import Refused
@@ -31,8 +32,14 @@ def test_a_question_above_the_threshold_is_decided_alone_and_one_below_is_not() 
     assert (sure.choice, sure.threshold, unsure.threshold) == (1, 0.7, 0.7)
     assert sure.confidence == pytest.approx(0.9 / 0.98)
     assert unsure.confidence == pytest.approx(0.5 / 0.8)
-    assert sure.why == "confidence 0.918 reaches 0.700, from which at most 5 % are wrong"
-    assert unsure.why == "confidence 0.625 is below 0.700, from which at most 5 % are wrong"
+    assert sure.why == "the policy is 91.8 % sure, and from 70 % on, at most 5 % of its answers are wrong"
+    assert unsure.why == "the policy is 62.5 % sure, and only from 70 % on, at most 5 % of its answers are wrong"
+
+
+def test_where_every_answer_may_be_taken_no_threshold_is_named() -> None:
+    anyhow = msgspec.structs.replace(POINT, steps=(Step(0.0, 1000, 30, 0.04),))
+    weighed = anyhow.weigh("urm.resource_pressure", logs(0.3, 0.5, 0.2), 0.05)
+    assert weighed.why == "the policy is 62.5 % sure, and however sure it is, at most 5 % of its answers are wrong"
 
 
 def test_a_promise_that_the_data_does_not_show_is_not_made() -> None:
