@@ -18,7 +18,6 @@ from managers.uim.cases.shown import Case, Cases, Counts, Duty, Group, Groups, O
 from managers.uim.reading import Decision, iso
 
 router = APIRouter(prefix="/v1/cases", tags=["cases"])
-MOST = 500  # cases that one request answers
 DAY = 86_400 * SECOND
 
 Reader = Annotated[Person, needs(Scope.READ)]
@@ -86,7 +85,7 @@ class Bulk(Reason):
 
     action: str = Field("", max_length=64)
     args: dict[str, Any] = Field({}, max_length=16)
-    cases: list[Annotated[str, Field(max_length=64)]] = Field([], max_length=MOST)
+    cases: list[Annotated[str, Field(max_length=64)]] = Field([], max_length=handling.MOST)
 
 
 class Answered(BaseModel):
@@ -200,10 +199,8 @@ async def override(request: Request, id: Id, body: Override, person: Answerer) -
 @router.post("/groups/{id}/answer", summary="Answer many cases of a group, each for itself")
 async def answer_many(request: Request, id: GroupId, body: Bulk, person: Answerer) -> Results:
     here = context.of(request)
-    book = here.book()
-    found = handling.group_of(book, id)
-    ids = body.cases or [case.id for case in book.cases(found, limit=MOST)[0]]
-    results = await handling.bulk(here, found, ids, body.action, body.args, person.name, body.words)
+    found = handling.group_of(here.book(), id)
+    results = await handling.bulk(here, found, body.cases, body.action, body.args, person.name, body.words)
     now = here.book().group(found.id)
     return Results(results=results, left=len(now.cases) if now else 0)
 

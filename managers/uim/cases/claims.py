@@ -38,9 +38,11 @@ def word(escalation: Escalation, group: Group, said: Saying, now: int) -> CaseWo
             return CaseWord("acknowledged", said.by, now, words=said.words)
         case "assigned":
             _free(group, said)
+            _named(said)
             return CaseWord("assigned", said.by, now, to=said.to, words=said.words)
         case "delegated":
             _mine(group, said)
+            _named(said)
             chain = said.to if said.to in escalation.chains else ""
             return CaseWord("delegated", said.by, now, to="" if chain else said.to, through=chain, words=said.words)
         case "released":
@@ -53,8 +55,17 @@ def word(escalation: Escalation, group: Group, said: Saying, now: int) -> CaseWo
                 raise Refused("bad-snooze", "that is no time to sleep until", place="until", cure=cure)
             return CaseWord("snoozed", said.by, now, until=said.until, words=said.words)
         case "commented":
+            if not said.words.strip():
+                raise Refused("no-words", "the comment is empty", place="words", cure="write what others should know")
             return CaseWord("commented", said.by, now, words=said.words)
-    raise Refused("bad-word", f"nobody can have `{said.what}` a case", place="what")
+    known = "acknowledged, released, assigned, delegated, snoozed, commented"
+    raise Refused("bad-word", f"nobody can have `{said.what}` a case", place="what", cure=f"one of: {known}")
+
+
+def _named(said: Saying) -> None:
+    if not said.to.strip():
+        cure = "write the name of a person; to delegate, also that of a chain"
+        raise Refused("nobody", "it says not to whom", place="to", cure=cure)
 
 
 def _free(group: Group, said: Saying) -> None:

@@ -4,7 +4,7 @@ Both are atomic there: of two people who answer, or take a case, at the same tim
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ from managers.uim.cases.book import Book
 from managers.uim.cases.case import Case, Group, Option
 from managers.uim.cases.claims import Saying
 
+MOST = 500  # cases that one bulk answers
 AT_ONCE = 32  # answers of a bulk that are under way
 PATIENCE = 2.0  # seconds in which the book has followed the log, unless UIM is busy
 PAUSE = 0.01
@@ -71,10 +72,12 @@ async def override(here: Context, id: str, action: str, args: dict[str, Any], by
 
 
 async def bulk(
-    here: Context, group: Group, ids: Iterable[str], action: str, args: dict[str, Any], by: str, words: str
+    here: Context, group: Group, ids: Sequence[str], action: str, args: dict[str, Any], by: str, words: str
 ) -> list[Result]:
-    """Answer cases of a group, each for itself: with that action, or without one with what was proposed for it."""
+    """Answer cases of a group, each for itself: with that action, or without one with what was proposed for it.
+    ids: which; empty: its oldest open ones, `MOST` of them."""
     book, limit = here.book(), asyncio.Semaphore(AT_ONCE)
+    ids = ids or [case.id for case in book.cases(group, limit=MOST)[0]]
 
     async def one(id: str) -> Result:
         case = book.case(id)

@@ -13,14 +13,13 @@ from managers.uim.access import Person, Scope, needs
 from managers.uim.api import context
 from managers.uim.api.context import Context
 from managers.uim.cases import handling
-from managers.uim.cases.case import Group
+from managers.uim.cases.case import Case, Group
 from managers.uim.cases.claims import Saying
 from managers.uim.cases.handling import Result
 from managers.uim.web import render
 from managers.uim.web.render import Form
 
 router = APIRouter(include_in_schema=False)
-MOST = 500  # cases of a group that one form answers
 HOUR = 3600  # seconds that a snooze lasts unless the form says otherwise
 _SAID = {
     "acknowledge": "acknowledged",
@@ -53,14 +52,19 @@ async def bulk(request: Request, person: Answerer) -> Response:
         if do == "approve":
             results = [r for id in ids for r in await _approve_group(here, id, person, form)]
             return render.back(request, told(results))
-        told_of = [await _one(here, id, do, person, form) for id in ids]
+        _known(do)
+        refused = []
+        for id in ids:
+            name = _name(handling.group_of(here.book(), id))
+            try:
+                await _say(here, id, do, person, form)
+            except Refused as error:
+                refused.append(f"{name}: {error.message}.")
     except EliasError as error:
         return render.message(request, error)
-    refused = [sentence for done, sentence in told_of if not done]
-    number = len(told_of) - len(refused)
-    first = (
-        f"{number} {'group' if number == 1 else 'groups'} {_TOLD[_SAID[do]].replace('is', 'are')}." if number else ""
-    )
+    number = len(ids) - len(refused)
+    done = _TOLD[_SAID[do]].replace("is", "are") if number != 1 else _TOLD[_SAID[do]]
+    first = f"{number} {'group' if number == 1 else 'groups'} {done}." if number else ""
     return render.back(request, " ".join(filter(None, (first, *refused[:3]))))
 
 
@@ -70,10 +74,10 @@ async def answer(request: Request, id: str, person: Answerer) -> Response:
     number, words = form.one("candidate", 4), form.one("words")
     try:
         chosen = _candidate(here, id, number)
+        _ask_why(here.book().case(id), int(number), words)
         if form.one("all"):
             group = handling.group_of(here.book(), id)
-            ids = [case.id for case in here.book().cases(group, limit=MOST)[0]]
-            results = await handling.bulk(here, group, ids, chosen[0], {}, person.name, words)
+            results = await handling.bulk(here, group, [], chosen[0], {}, person.name, words)
             return render.back(request, told(results), to="/cases")
         reply = await handling.answer(here, id, *chosen, person.name, words)
     except EliasError as error:
@@ -101,12 +105,11 @@ async def say(request: Request, id: str, do: str, person: Answerer) -> Response:
     """Acknowledge, release, snooze, assign, delegate, comment."""
     here, form = context.of(request), await render.form(request)
     try:
-        done, sentence = await _one(here, id, do, person, form)
-        if not done:
-            raise Refused("taken", sentence, place=id, cure="ask for it, or comment; this page shows how it stands")
+        _known(do)
+        group = await _say(here, id, do, person, form)
     except EliasError as error:
         return render.message(request, error)
-    return render.back(request, sentence)
+    return render.back(request, f"{_name(group)} {_TOLD[_SAID[do]]}.")
 
 
 def told(results: Sequence[Result]) -> str:
@@ -122,26 +125,32 @@ def told(results: Sequence[Result]) -> str:
 
 async def _approve_group(here: Context, id: str, person: Person, form: Form) -> list[Result]:
     group = handling.group_of(here.book(), id)
-    ids = [case.id for case in here.book().cases(group, limit=MOST)[0]]
-    return await handling.bulk(here, group, ids, "", {}, person.name, form.one("words"))
+    return await handling.bulk(here, group, [], "", {}, person.name, form.one("words"))
 
 
-async def _one(here: Context, id: str, do: str, person: Person, form: Form) -> tuple[bool, str]:
-    """Whether it was done, and what to tell. Raises Temporary, or Refused where the form is wrong."""
-    if do not in _SAID:
-        raise Refused("bad-form", f"`{do[:20]}` is nothing to do with a case", cure="use the buttons of the page")
-    name = _name(handling.group_of(here.book(), id))
+async def _say(here: Context, id: str, do: str, person: Person, form: Form) -> Group:
+    """Raises Temporary, or Refused."""
     until = here.clock.now() + _seconds(form.one("for", 8)) * SECOND if do == "snooze" else 0
-    words, to = form.one("words"), form.one("to", 64)
-    try:
-        await handling.say(here, Saying(_SAID[do], id, person.name, to=to, until=until, words=words))
-    except Refused as error:
-        return False, f"{name}: {error.message}."
-    return True, f"{name} {_TOLD[_SAID[do]]}."
+    words, to, take = form.one("words"), form.one("to", 64), bool(form.one("take", 1))
+    return await handling.say(here, Saying(_SAID[do], id, person.name, to=to, until=until, words=words, take=take))
 
 
 def _name(group: Group) -> str:
     return f"{group.point} ({len(group.cases)})" if len(group.cases) > 1 else group.point
+
+
+def _known(do: str) -> None:
+    if do not in _SAID:
+        raise Refused("bad-form", f"`{do[:20]}` is nothing to do with a case", cure="use the buttons of the page")
+
+
+def _ask_why(case: Case | None, candidate: int, words: str) -> None:
+    """Whoever overrides a model says why, for it learns from that. Raises Refused."""
+    if case is None or not case.proposer or case.proposal is None or words.strip():
+        return
+    if case.proposal.candidate != candidate:
+        what = f"the {case.proposer} proposes `{case.proposal.action}`, and you have not said why it is wrong"
+        raise Refused("no-reason", what, place="words", cure="go back, and write why below the answers")
 
 
 def _seconds(text: str) -> int:

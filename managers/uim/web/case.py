@@ -42,6 +42,7 @@ async def case(request: Request, id: str, after: Annotated[str, Query(max_length
         more=more,
         offered={option.candidate for option in open_.options},
         proposed=open_.proposal.candidate if open_.proposal else -1,
+        people=sorted({*book.escalation.people, *(book.escalation.chains if group.holder else ())}),
         said=said,
         **told,
     )

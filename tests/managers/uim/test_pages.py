@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from federation.records import Entry, Kind, Scored
 from managers.uim.api.cluster import Member
 from managers.uim.web import queue
 from managers.uim.web.managers import processes
@@ -233,6 +234,50 @@ def test_what_is_said_of_a_case_is_shown_on_it(client: httpx.Client, do: str, mo
     id = _fill(client)
     assert client.post(f"/cases/{id}/{do}", data=more).status_code == 303
     assert shown in _get(client, f"/cases/{id}").text
+
+
+def test_what_one_has_is_handed_on_with_a_reason(client: httpx.Client) -> None:
+    id = _fill(client)
+    assert "Delegate" not in _get(client, f"/cases/{id}").text
+    client.post(f"/cases/{id}/acknowledge")
+    assert "Delegate" in _get(client, f"/cases/{id}").text
+    client.post(f"/cases/{id}/delegate", data={"to": "dana", "words": "it is her rack"})
+    text = _get(client, f"/cases/{id}").text
+    assert "dana has it" in text
+    assert "delegated it to dana: it is her rack" in text
+
+
+def test_what_a_colleague_has_is_taken_over_by_a_word_that_says_so(client: httpx.Client) -> None:
+    id = _fill(client)
+    client.post(f"/cases/{id}/assign", data={"to": "dana"})
+    text = _get(client, f"/cases/{id}").text
+    assert "Take over from dana" in text
+    assert "Snooze" not in text
+    refused = client.post(f"/cases/{id}/acknowledge")
+    assert refused.status_code == 409
+    assert "dana has it" in Page(refused.text).text
+    client.post(f"/cases/{id}/acknowledge", data={"take": "1"})
+    assert "yours" in _get(client, f"/cases/{id}").text
+
+
+@pytest.mark.parametrize(("do", "form"), [("assign", {"to": " "}), ("comment", {"words": " "}), ("admire", {})])
+def test_a_word_that_says_nothing_is_refused(client: httpx.Client, do: str, form: dict[str, str]) -> None:
+    id = _fill(client)
+    answer = client.post(f"/cases/{id}/{do}", data=form)
+    assert answer.status_code == 422
+    assert "nobody has it" in _get(client, f"/cases/{id}").text
+
+
+def test_whoever_overrides_the_policy_says_why(house: House, client: httpx.Client) -> None:
+    id = _fill(client)
+    relieve, hold = (_candidate(client, id, action) for action in ("relieve", "hold"))
+    said = Scored("a" * 64, "embedded", [0, 1], [-0.1, -2.3], int(relieve), 0.9, 0.95, "operator", "not sure", 1)
+    house.uim.book.fold(Entry(Kind.SCORED, "demo.load", "n1", id, b""), said)
+    silent = client.post(f"/cases/{id}/answer", data={"candidate": hold, "words": " "})
+    assert silent.status_code == 422
+    assert "you have not said why" in Page(silent.text).text
+    assert client.post(f"/cases/{id}/answer", data={"candidate": hold, "words": "it ends soon"}).status_code == 303
+    assert client.get(f"/v1/decisions/{id}").json()["action"] == "hold"
 
 
 def test_a_case_that_was_answered_is_shown_as_its_decision(client: httpx.Client) -> None:

@@ -227,6 +227,7 @@ function countTicked() {
 document.addEventListener("change", (event) => {
   if (event.target.matches("[data-tick-all]")) for (const tick of ticks()) tick.checked = event.target.checked;
   if (event.target.matches("[data-tick], [data-tick-all]")) countTicked();
+  if (event.target.matches("#answer [type=radio]")) document.getElementById("words").required = "why" in event.target.dataset;
 });
 
 // --- keys ---------------------------------------------------------------------------------------------------------
