@@ -217,10 +217,23 @@ class Cluster:
 
 
 def lean(params: Any, head: bool) -> None:
-    """Ray's start hook: without the server for Ray Client, which `ray start` cannot be told to leave out."""
+    """Ray's start hook: without what `ray start` cannot be told to leave out. That is the server for Ray Client, and of
+    the dashboard all but the job interface and what tells it of the nodes: six processes of 20 MB and more.
+    """
     os.environ.pop("RAY_START_HOOK", None)
-    if head:
-        params.ray_client_server_port = None
+    if not head:
+        return
+    params.ray_client_server_port = None
+    from ray._private import ray_constants, services  # noqa: PLC0415  the parent of this process does without Ray
+
+    start = services.start_ray_process
+
+    def started(command: list[str], kind: str, *args: Any, **more: Any) -> Any:
+        if kind == ray_constants.PROCESS_TYPE_DASHBOARD:
+            command = [*command, "--modules-to-load=JobHead,NodeHead"]
+        return start(command, kind, *args, **more)
+
+    services.start_ray_process = started  # type: ignore[assignment]
 
 
 def _start(state_dir: Path, settings: ClusterSettings) -> "tuple[_Session, subprocess.Popen[bytes]]":

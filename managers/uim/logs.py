@@ -20,7 +20,10 @@ async def follow(state: Path, job: str) -> AsyncIterator[str]:
     cluster = Cluster.attach(state)
     if cluster is None:
         raise Temporary("there is no running cluster")
-    client = await asyncio.to_thread(JobSubmissionClient, cluster.dashboard)
+    try:
+        client = await asyncio.to_thread(JobSubmissionClient, cluster.dashboard)
+    except ConnectionError as error:
+        raise Temporary("Ray's job interface does not answer; is Ray being restarted?") from error
     name = f"elias-{job}"
     deadline = asyncio.get_running_loop().time() + PATIENCE
     while not await asyncio.to_thread(_known, client, name):
