@@ -1,0 +1,1 @@
+"""What another policy would have reached, estimated from what was logged."""
