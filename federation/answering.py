@@ -49,12 +49,9 @@ class Answering:
             raise Refused(
                 "not-offered", f"`{action}` was not offered in case `{decision}`", cure=f"choose one of: {names}"
             )
-        objection = "" if action == point.terminal else self._objection(point, asked.event, action, args, now)
-        if objection:
-            return self._again(case, asked, now, objection)
         modes = desk.state.modes[point.name]
         answered = decide.by_person(asked.candidates, wanted, modes, case.clause, case.attempt, by, words)
-        return self._close(case, asked, answered, now)
+        return self._close_if_it_holds(case, asked, answered, now)
 
     def by_policy(self, case: Case, heard: Heard, now: int) -> Reply:
         """What the policy said goes on record, and with it the answer, or who is to give one."""
@@ -127,7 +124,7 @@ class Answering:
         raise Bug(f"the open case {case.decision} has no asked record")
 
     def _close_if_it_holds(self, case: Case, asked: Asked, answered: Answered, now: int) -> Reply:
-        """The answer of a model, or the question anew if the state of now speaks against it."""
+        """The answer, or the question anew if the state of now speaks against it."""
         point = self._desk.points[case.point]
         objection = ""
         if answered.action != point.terminal:
@@ -139,7 +136,7 @@ class Answering:
     def _close(self, case: Case, asked: Asked, answered: Answered, now: int) -> Reply:
         desk = self._desk
         desk.add(Kind.ANSWERED, case.point, case.subject, case.decision, answered)
-        desk.want(desk.points[case.point], case.decision, asked, answered, confirmed=answered.tier == "operator")
+        desk.asking.want(desk.points[case.point], case.decision, asked, answered, confirmed=answered.tier == "operator")
         desk.recent.pop(case.decision, None)
         desk.drain(now)
         return answered_reply(case.decision, case.point, case.subject, answered)
@@ -157,13 +154,13 @@ class Answering:
         situation = desk.situations.look(point, before.event, now)
         candidates = desk.situations.candidates(point, before.event, situation)
         latched = desk.state.latches.get(point.name, {}).get(case.subject)
-        asked = desk.asked_of(point, before.event, situation, candidates, now, before.latch, latched, attempt + 1)
+        asked = desk.asking.asked(point, before.event, situation, candidates, now, before.latch, latched, attempt + 1)
         reason = f"asked again: {why}"
         closing = Answered(None, point.terminal, {}, "fallback", case.clause, reason, "", attempt)
         desk.add(Kind.ANSWERED, case.point, case.subject, case.decision, closing)
         tier = case.tier if case.tier == "operator" else before.waits  # where it began, with what is known now
         waits = decide.Waits(tier, case.clause, reason, tuple(before.offers))
-        reply = desk.record(point, case.decision, asked, waits)
+        reply = desk.asking.record(point, case.decision, asked, waits)
         desk.recent.pop(case.decision, None)
         return reply
 

@@ -13,12 +13,11 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 import tiki
-from federation import decide
 from federation.advisors.question import Advice, Question, spec_of
 from federation.advisors.settings import NOBODY, AdvisorSettings
 from federation.answering import Answering
+from federation.asking import Asking
 from federation.cases import Case, Cases
-from federation.clock import SECOND
 from federation.counsel import Counsel, CounselState, Heard
 from federation.errors import Bug, Refused
 from federation.figures import Figures
@@ -29,7 +28,6 @@ from federation.records import (
     Advised,
     Answered,
     Asked,
-    Candidate,
     Drift,
     Effect,
     Entry,
@@ -42,12 +40,11 @@ from federation.records import (
     decode,
     encode,
 )
-from federation.replies import Rejected, Reply, answered_reply, reply_of, waiting_reply
-from federation.situation import Situation, Situations
+from federation.replies import Rejected, Reply, reply_of
+from federation.situation import Situations
 from tiki import Latch
 
 SUBJECTS = 20_000  # of a point, of which the desk knows that it has looked at them before
-RECENT = 4096  # decisions whose reply is kept for a sender that repeats itself; older ones are read from the ledger
 
 
 class Work(NamedTuple):
@@ -108,6 +105,7 @@ class Desk:
         self.counsel = Counsel(tier, self.state.counsel, advisors)
         self.recent: OrderedDict[str, tuple[Event, Reply]] = OrderedDict()
         self.situations = Situations(manager)
+        self.asking = Asking(self)
         self._answering = Answering(self)
         self._folds: Mapping[str, Callable[[Entry, Any], None]] = {
             Kind.ASKED: self._fold_asked,
@@ -306,7 +304,7 @@ class Desk:
         """Decide what the manager noticed by itself, where what is in force would change."""
         for event in events:
             for point in self.by_type[event.type]:
-                self._ask(point, event, now, event.decision(point.name), quiet=True)
+                self.asking.ask(point, event, now, event.decision(point.name), quiet=True)
 
     def _identified(self, event: Event) -> _Identified:
         return [(point, event.decision(point.name)) for point in self.by_type[event.type]]
@@ -322,7 +320,7 @@ class Desk:
             if isinstance(repeated, Rejected):
                 return repeated
             try:
-                replies.append(repeated or self._ask(point, event, now, decision))
+                replies.append(repeated or self.asking.ask(point, event, now, decision))
             except Refused as error:
                 return Rejected(422, error.code, error.message, error.place, error.cure)
         return [r for r in replies if r is not None]
@@ -346,90 +344,6 @@ class Desk:
         if reply is None or reply.status == "waiting":
             reply = reply_of(self.ledger.decision(decision)) or reply
         return msgspec.structs.replace(reply, duplicate=True) if reply else None
-
-    def _ask(self, point: DecisionPoint, event: Event, now: int, decision: str, *, quiet: bool = False) -> Reply | None:
-        program = self.programs[point.name]
-        situation = self.situations.look(point, event, now)
-        latch = self.state.latches.get(point.name, {}).get(event.subject)
-        if quiet and self._looked(point, event) and _in_force(program, situation, latch, now):
-            return None
-        candidates = self.situations.candidates(point, event, situation)
-        _, facts, held = situation
-        modes = self.state.modes[point.name]
-        verdict, latched = decide.judge(program, facts, held, latch, candidates, modes, now)
-        asked = self.asked_of(point, event, situation, candidates, now, latch, latched)
-        reply = self.record(point, decision, asked, verdict)
-        self.recent[decision] = (event, reply)
-        if len(self.recent) > RECENT:
-            self.recent.popitem(last=False)
-        return reply
-
-    def _looked(self, point: DecisionPoint, event: Event) -> bool:
-        """Whether a subject was decided about before; the first look at it is put on record, whatever it finds."""
-        return not point.greets or event.subject in self.state.looked.get(point.name, {})
-
-    def asked_of(
-        self,
-        point: DecisionPoint,
-        event: Event,
-        situation: Situation,
-        candidates: list[Candidate],
-        now: int,
-        latch: Latch | None,
-        latched: Latch | None,
-        attempt: int = 0,
-    ) -> Asked:
-        """latch, latched: what is in force for the subject before and after."""
-        facts = self.programs[point.name].to_mapping(situation.facts)
-        held, set_ = list(situation.held), self.state.modes[point.name]
-        modes = {c.action: set_[c.action] for c in candidates if c.action in set_}
-        version = point.schema.version
-        return Asked(event, facts, held, latch, latched, candidates, self.bundle.digest, version, now, modes, attempt)
-
-    def record(self, point: DecisionPoint, decision: str, asked: Asked, verdict: Answered | decide.Waits) -> Reply:
-        """Put on record what was asked, and the answer with what it wants done, or who is to give one by when."""
-        subject = asked.event.subject
-        if isinstance(verdict, decide.Waits):
-            program = self.programs[point.name]
-            until = asked.at + round(program.timeout * SECOND)
-            asked = msgspec.structs.replace(
-                asked,
-                until=until,
-                clause=verdict.clause,
-                reason=verdict.reason,
-                offers=list(verdict.offers),
-            )
-            asked = msgspec.structs.replace(asked, waits=self.counsel.first(point, program, asked, verdict))
-            self.add(Kind.ASKED, point.name, subject, decision, asked)
-            return waiting_reply(self.cases.open[decision])
-        self.add(Kind.ASKED, point.name, subject, decision, asked)
-        self.add(Kind.ANSWERED, point.name, subject, decision, verdict)
-        self.want(point, decision, asked, verdict)
-        return answered_reply(decision, point.name, subject, verdict)
-
-    def want(
-        self, point: DecisionPoint, decision: str, asked: Asked, answered: Answered, *, confirmed: bool = False
-    ) -> None:
-        """Ask the gate for the effect of an answer, if it has one. confirmed: a person gave it."""
-        if answered.mode in ("", "observe"):
-            return
-        does = point.effects[answered.action]
-        node, groups, payload = self.manager.target(point, asked, answered)
-        effect = Effect(
-            verdict="wanted",
-            action=answered.action,
-            args=answered.args,
-            executor=does.executor,
-            node=node,
-            mode=answered.mode,
-            lifetime=does.expires,
-            payload=dict(payload),
-            groups=groups,
-            disruptive=does.disruptive,
-            confirmed=confirmed,
-            at=asked.at,
-        )
-        self.add(Kind.EFFECT, point.name, asked.event.subject, decision, effect)
 
     def add(self, kind: Kind, point: str, subject: str, decision: str, body: msgspec.Struct) -> None:
         """Make a record and fold it."""
@@ -464,14 +378,6 @@ class Desk:
 
 
 _RECHECK = "elias.effect.recheck"
-
-
-def _in_force(program: tiki.Program, situation: Situation, latch: Latch | None, now: int) -> bool:
-    """Whether deciding now would change nothing: the same clause stays in force, or nothing is and nothing is done."""
-    verdict = program.decide(situation.facts, situation.held)
-    after, fires = program.latch(latch, verdict, now)
-    settled = verdict.kind == "act" and verdict.action == program.point.terminal
-    return after == latch and (not fires or settled)
 
 
 def _recheck_event(entry: Entry) -> Event:
