@@ -14,7 +14,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
-from managers.uim.cases.book import Wanted
+from managers.uim.cases.queue import Wanted
 from managers.uim.reading import Wanted as Decisions
 from tests.browser.conftest import SWITCHES
 from tests.browser.ward import Ward, ward

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from managers.uim.cases.book import Wanted
+from managers.uim.cases.queue import Wanted
 
 from .conftest import AXE, Visits
 from .ward import Ward, ward

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from federation.clock import SECOND
@@ -11,10 +11,10 @@ from federation.replies import Reply
 from managers.uim.access import Person, Scope, needs
 from managers.uim.api import context
 from managers.uim.cases import handling
-from managers.uim.cases.book import Wanted
 from managers.uim.cases.claims import Saying
+from managers.uim.cases.queue import Wanted
 from managers.uim.cases.schedules import on_call, shifts
-from managers.uim.cases.shown import Case, Cases, Counts, Duty, Group, Groups, OnCall, Shift, WholeGroup, Word
+from managers.uim.cases.shown import Case, Cases, Duty, Group, Groups, OnCall, Shift, WholeGroup, Word
 from managers.uim.reading import Decision, iso
 
 router = APIRouter(prefix="/v1/cases", tags=["cases"])
@@ -29,6 +29,22 @@ Holder = Annotated[str, Query(max_length=64, description="who has them; `me` is 
 State = Annotated[str, Query(max_length=16, description="`open` or `snoozed`; empty for both")]
 Cursor = Annotated[str, Query(max_length=160, description="`next` of the page before")]
 Limit = Annotated[int, Query(ge=1, le=500)]
+
+
+def filters(
+    person: Reader,
+    *,
+    manager: Name = "",
+    point: Name = "",
+    priority: Name = "",
+    holder: Holder = "",
+    state: State = "",
+    after: Cursor = "",
+) -> Wanted:
+    return Wanted(manager, point, priority, person.name if holder == "me" else holder, state, after)
+
+
+Filters = Annotated[Wanted, Depends(filters)]
 
 
 # -- what is said ---------------------------------------------------------------------------------------------------
@@ -103,43 +119,19 @@ class Results(BaseModel):
 
 
 @router.get("", summary="List open cases")
-async def cases(
-    request: Request,
-    *,
-    manager: Name = "",
-    point: Name = "",
-    priority: Name = "",
-    holder: Holder = "",
-    state: State = "",
-    after: Cursor = "",
-    limit: Limit = 100,
-    person: Reader,
-) -> Cases:
+async def cases(request: Request, wanted: Filters, limit: Limit = 100) -> Cases:
     book = context.of(request).book()
-    mine = person.name if holder == "me" else holder
-    found, following = book.flat(Wanted(manager, point, priority, mine, state, after, limit))
+    found, following = book.flat(wanted._replace(limit=limit))
     return Cases(cases=[Case.of(book, case) for case in found], next=following)
 
 
 @router.get("/groups", summary="List groups of alike cases")
-async def groups(
-    request: Request,
-    *,
-    manager: Name = "",
-    point: Name = "",
-    priority: Name = "",
-    holder: Holder = "",
-    state: State = "",
-    after: Cursor = "",
-    limit: Limit = 50,
-    person: Reader,
-) -> Groups:
+async def groups(request: Request, wanted: Filters, limit: Limit = 50) -> Groups:
     here = context.of(request)
     book, now = here.book(), here.clock.now()
-    mine = person.name if holder == "me" else holder
-    page = book.page(Wanted(manager, point, priority, mine, state, after, limit))
+    page = book.page(wanted._replace(limit=limit))
     found = [Group.of(book, group, now) for group in page.groups]
-    return Groups(groups=found, next=page.next, counts=Counts(**book.counts(now)._asdict()))
+    return Groups(groups=found, next=page.next, counts=book.counts(now))
 
 
 @router.get("/groups/{id}", summary="A group, what was said of it, and its cases", dependencies=[needs(Scope.READ)])

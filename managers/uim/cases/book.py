@@ -5,22 +5,22 @@ cases that open close together are one group, and what people say (who has it, w
 All of it follows from records, so a restarted UIM has the same book.
 """
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import msgspec
 
 from federation import decide
 from federation.clock import SECOND
-from federation.errors import Refused
 from federation.escalation import Escalation
 from federation.points import DecisionPoint
 from federation.records import Advised, Answered, Asked, CaseWord, Entry, Scored
 from federation.targets import Priority
 from managers.uim.cases.case import WORDS, Case, Closed, Group, Option
 from managers.uim.cases.priority import RANK, alike, due, priority
+from managers.uim.cases.queue import Counts, Page, Queue, Wanted, cursor_of, position
 
 CLOSED_KEPT = 5000  # cases that were answered, so that a late answer finds its group
 OPEN_KEPT = 50_000  # open cases; more are left to their time-outs, and to whoever knows their id
@@ -51,50 +51,6 @@ class BookState(msgspec.Struct):
     left_out: int = 0
 
 
-class Wanted(NamedTuple):
-    """Which groups; empty: any. state: `open` (awake), `snoozed`, or empty for both. after: `next` of the page
-    before."""
-
-    manager: str = ""
-    point: str = ""
-    priority: str = ""
-    holder: str = ""
-    state: str = ""
-    after: str = ""
-    limit: int = 50
-
-    def fits(self, group: Group) -> bool:
-        return (
-            self.manager in ("", group.manager)
-            and self.point in ("", group.point)
-            and self.priority in ("", group.priority)
-            and self.holder in ("", group.holder)
-            and self.state in ("", "snoozed" if group.snoozed else "open")
-        )
-
-
-class Page(NamedTuple):
-    """The most urgent first, of these the oldest. next: the `after` of the next page; empty: there is none."""
-
-    groups: list[Group]
-    next: str = ""
-
-
-class Counts(NamedTuple):
-    """cases, groups: open ones. overdue, unclaimed, snoozed: groups. By priority and by manager: cases."""
-
-    cases: int
-    groups: int
-    unclaimed: int
-    overdue: int
-    snoozed: int
-    by_priority: dict[str, int]
-    by_manager: dict[str, int]
-
-
-_Place = tuple[int, int, str]  # where a group stands in the queue: rank, opened, id
-
-
 class Book:
     """points: the decision points of the house; a case of any other is not in the book."""
 
@@ -102,18 +58,17 @@ class Book:
         self.state = state
         self.escalation = escalation
         self.points = points
-        self._queue: list[_Place] = sorted(_place(g) for g in state.groups.values() if g.cases)
+        self._queue = Queue(state.groups)
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
     def page(self, wanted: Wanted) -> Page:
-        """Open groups. A cursor stays good while groups come and go."""
+        """Open groups."""
         found: list[Group] = []
-        for at in range(bisect_right(self._queue, _place_of(wanted.after)) if wanted.after else 0, len(self._queue)):
-            group = self.state.groups[self._queue[at][2]]
+        for group in self._queue.after(wanted.after):
             if wanted.fits(group):
                 if len(found) == wanted.limit:
-                    return Page(found, _cursor(found[-1]))
+                    return Page(found, cursor_of(found[-1]))
                 found.append(group)
         return Page(found)
 
@@ -121,13 +76,13 @@ class Book:
         """The cases of the groups that fit, group by group, and the `after` of the next page; empty: there is none."""
         place, _, inside = wanted.after.partition("/")
         found: list[Case] = []
-        for at in range(bisect_left(self._queue, _place_of(place)) if place else 0, len(self._queue)):
-            group = self.state.groups[self._queue[at][2]]
+        for group in self._queue.at(place):
             if wanted.fits(group):
-                found += self.cases(group, inside if _cursor(group) == place else "", wanted.limit + 1 - len(found))[0]
+                behind = inside if cursor_of(group) == place else ""
+                found += self.cases(group, behind, wanted.limit + 1 - len(found))[0]
                 if len(found) > wanted.limit:
                     last = found[wanted.limit - 1]
-                    place = _cursor(self.state.groups[last.group])
+                    place = cursor_of(self.state.groups[last.group])
                     return found[: wanted.limit], f"{place}/{last.opened} {last.id}"
         return found, ""
 
@@ -143,7 +98,7 @@ class Book:
     def cases(self, group: Group, after: str = "", limit: int = 50) -> tuple[list[Case], str]:
         """Open cases of a group, the oldest first, and the `after` of the next page; empty: there is none."""
         order = sorted((opened, id) for id, opened in group.cases.items())
-        start = bisect_right(order, _position(after)) if after else 0
+        start = bisect_right(order, position(after)) if after else 0
         found = [self.state.cases[id] for _, id in order[start : start + limit]]
         more = start + limit < len(order)
         return found, f"{found[-1].opened} {found[-1].id}" if more else ""
@@ -154,7 +109,7 @@ class Book:
 
     def counts(self, now: int) -> Counts:
         """now: ledger time, ns."""
-        groups = [self.state.groups[id] for *_, id in self._queue]
+        groups = list(self._queue)
         by_priority, by_manager = Counter[str](), Counter[str]()
         for group in groups:
             by_priority[group.priority] += len(group.cases)
@@ -245,7 +200,7 @@ class Book:
         if answered.by == group.holder:
             group.spoken = max(group.spoken, self.state.at)
         if not group.cases:
-            self._leave(group)
+            self._queue.leave(group)
         self._keep(case, answered)
         return group
 
@@ -281,7 +236,7 @@ class Book:
         if group is None or not (before or near):
             group = self._found(case)
         elif group.cases:
-            self._leave(group)
+            self._queue.leave(group)
         if RANK[case.priority] < RANK[group.priority]:
             group.priority, group.snoozed = case.priority, 0
             group.due = min(group.due, due(self.escalation, case.priority, case.opened))
@@ -290,7 +245,7 @@ class Book:
         group.cases[case.id] = case.opened
         group.latest = max(group.latest, case.opened)
         state.cases[case.id] = case
-        insort(self._queue, _place(group))
+        self._queue.enter(group)
         return group
 
     def _found(self, case: Case) -> Group:
@@ -305,12 +260,6 @@ class Book:
 
     def _within(self) -> int:
         return round(self.escalation.group_within * SECOND)
-
-    def _leave(self, group: Group) -> None:
-        """It has no place in the queue, for now or for good."""
-        at = bisect_left(self._queue, _place(group))
-        if at < len(self._queue) and self._queue[at] == _place(group):
-            del self._queue[at]
 
     # -- what was said -----------------------------------------------------------------------------------------------
 
@@ -344,10 +293,10 @@ class Book:
         return group
 
     def _raise(self, group: Group, word: CaseWord) -> None:
-        self._leave(group)
+        self._queue.leave(group)
         group.priority, group.raised = cast(Priority, word.to), True
         if group.cases:
-            insort(self._queue, _place(group))
+            self._queue.enter(group)
         if not group.acknowledged:
             group.escalate(word.at)
 
@@ -360,27 +309,3 @@ def _propose(case: Case, said: Scored | Advised) -> None:
         case.proposer = "policy" if isinstance(said, Scored) else "advisor"
         case.confidence = said.confidence
     case.reason = said.reason or case.reason
-
-
-def _place(group: Group) -> _Place:
-    return RANK[group.priority], group.opened, group.id
-
-
-def _cursor(group: Group) -> str:
-    return " ".join(map(str, _place(group)))
-
-
-def _place_of(cursor: str) -> _Place:
-    rank, _, rest = cursor.partition(" ")
-    return _number(rank), *_position(rest)
-
-
-def _position(cursor: str) -> tuple[int, str]:
-    opened, _, id = cursor.partition(" ")
-    return _number(opened), id
-
-
-def _number(text: str) -> int:
-    if not text.isdecimal() or len(text) > 20:
-        raise Refused("bad-cursor", "this is no place in the queue", place="after", cure="send `next` as it came")
-    return int(text)

@@ -8,6 +8,7 @@ from federation.records import CaseWord
 from federation.targets import Priority
 from managers.uim.cases import case as kept
 from managers.uim.cases.book import Book
+from managers.uim.cases.queue import Counts
 from managers.uim.reading import iso
 
 
@@ -140,18 +141,6 @@ class WholeGroup(Group):
     words: list[Word]
     cases: list[Case]
     next: str = ""
-
-
-class Counts(BaseModel):
-    """Of what is open. by_priority, by_manager: cases."""
-
-    cases: int
-    groups: int
-    unclaimed: int
-    overdue: int
-    snoozed: int
-    by_priority: dict[str, int]
-    by_manager: dict[str, int]
 
 
 class Cases(BaseModel):

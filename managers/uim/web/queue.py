@@ -1,23 +1,25 @@
 """The queue: groups of alike cases that wait for a person, the most urgent first."""
 
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from federation.clock import SECOND
 from federation.targets import PRIORITIES
 from managers.uim.access import Scope, needs
 from managers.uim.api import context
-from managers.uim.cases.book import Book, Wanted
+from managers.uim.api.cases import Filters
+from managers.uim.cases.book import Book
 from managers.uim.cases.case import Group, Option
+from managers.uim.cases.queue import Wanted
 from managers.uim.web import render
 
 router = APIRouter(include_in_schema=False)
 LIMIT = 60  # groups on a page
 NAMED = 3  # subjects of a group that its row names
 STATES = ("", "open", "snoozed")
-FILTERS = ("manager", "point", "priority", "holder", "state")
+_FILTERS = ("manager", "point", "priority", "holder", "state")
 
 
 class Row(NamedTuple):
@@ -46,27 +48,17 @@ class Waiting(NamedTuple):
 
 
 @router.get("/cases", dependencies=[needs(Scope.READ)])
-async def queue(
-    request: Request,
-    *,
-    manager: Annotated[str, Query(max_length=32)] = "",
-    point: Annotated[str, Query(max_length=64)] = "",
-    priority: Annotated[str, Query(max_length=16)] = "",
-    holder: Annotated[str, Query(max_length=64)] = "",
-    state: Annotated[str, Query(max_length=16)] = "",
-    after: Annotated[str, Query(max_length=120)] = "",
-) -> Response:
+async def queue(request: Request, wanted: Filters) -> Response:
     here = context.of(request)
     book, now = here.book(), here.clock.now()
-    wanted = Wanted(manager, point, priority, holder, state, after, LIMIT)
-    found = book.page(wanted)
+    found = book.page(wanted._replace(limit=LIMIT))
     return render.page(
         request,
         "queue.html",
         rows=[row(book, group, now) for group in found.groups],
         next=found.next,
         wanted=wanted,
-        filters={name: getattr(wanted, name) for name in FILTERS if getattr(wanted, name)},
+        filters={name: getattr(wanted, name) for name in _FILTERS if getattr(wanted, name)},
         counts=book.counts(now),
         points=sorted(here.points),
         managers=(*here.managers, "gate") if "gate" not in here.managers else here.managers,

@@ -14,8 +14,9 @@ from federation.policy.tier import Tier
 from federation.records import Event
 from federation.replies import Reply
 from federation.settings import Settings, shipped_specs
-from managers.uim.cases.book import Book, Wanted
+from managers.uim.cases.book import Book
 from managers.uim.cases.case import Group
+from managers.uim.cases.queue import Wanted
 from managers.uim.manager import Uim
 from tests.federation.lab import SPEC, Lab
 

@@ -7,7 +7,7 @@ import pytest
 
 from federation.escalation import Escalation
 from managers.uim.cases import book as book_module
-from managers.uim.cases.book import Wanted
+from managers.uim.cases.queue import Wanted
 from managers.uim.manager import UimState
 
 from .kit import House
