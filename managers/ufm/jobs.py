@@ -21,16 +21,46 @@ def submission_id(job: str) -> str:
 
 
 class Jobs:
-    """The jobs of one node. Ray keeps a job running while its agent is away, so a probe simply goes on awaiting it."""
+    """The jobs of one node. Ray keeps a job running while its agent is away, so a probe simply goes on awaiting it, and
+    a new agent looks for what the one before it started."""
 
     def __init__(self, agent: Any) -> None:
         self.agent = agent
         self.cordons = Cordons(agent.folder / "cordons")
         self.running: dict[str, str] = {}
+        self.complete = False
+        """Whether `running` holds whatever runs here; until then nothing is reported of it."""
         self._client: JobSubmissionClient | None = None
 
     def figures(self) -> dict[str, Any]:
+        if not self.complete:
+            return {}
         return {"jobs": [{"id": job, "since": since} for job, since in self.running.items()]}
+
+    async def adopt(self) -> None:
+        """Find what runs here since before this agent."""
+        while not self.complete:
+            try:
+                client = await self.client()
+                found = await asyncio.to_thread(client.list_jobs)
+            except (RuntimeError, OSError):  # Ray's dashboard starts beside us
+                await asyncio.sleep(POLL)
+                continue
+            for info in found:
+                known = info.metadata or {}
+                if known.get("elias_node") == self.agent.node and not info.status.is_terminal():
+                    self.agent.spawn(self._watch(known["elias_job"], known["elias_decision"]))
+            await asyncio.sleep(0)  # they are on the list before it counts
+            self.complete = True
+
+    async def _watch(self, job: str, decision: str) -> None:
+        while True:
+            try:
+                await self._end(job, decision)
+                return
+            except (RuntimeError, OSError):
+                self.running[job] = decision  # its end was not seen
+                await asyncio.sleep(POLL)
 
     async def client(self) -> JobSubmissionClient:
         if self._client is None:
@@ -50,16 +80,18 @@ class Jobs:
             submission_id=submission_id(order.subject),
             runtime_env={"env_vars": _environment(order)},
             entrypoint_resources={f"node:{self.agent.address}": PIN},
-            metadata={"elias_job": order.subject, "elias_decision": order.decision},
+            metadata={"elias_job": order.subject, "elias_decision": order.decision, "elias_node": self.agent.node},
         )
         return await self.end(order)
 
     async def end(self, order: Order) -> Outcome:
         """Awaits the end of a job; its outcome."""
-        job = order.subject
-        client = await self.client()
-        self.running[job] = order.decision
+        return await self._end(order.subject, order.decision)
+
+    async def _end(self, job: str, decision: str) -> Outcome:
+        self.running[job] = decision
         try:
+            client = await self.client()
             while True:
                 info = await asyncio.to_thread(client.get_job_info, submission_id(job))
                 if info.status.is_terminal():
@@ -107,6 +139,7 @@ class Stop:
 
 def doers(agent: Any) -> dict[str, Doer]:
     jobs = Jobs(agent)
+    agent.spawn(jobs.adopt())
     return {"job.start": Start(jobs), "job.stop": Stop(jobs)}
 
 

@@ -26,19 +26,21 @@ SIGHT = 3.0  # intervals of telemetry after which a node without a report is out
 
 
 class Job(msgspec.Struct, frozen=True, gc=False):
-    """A job as it was submitted. data: command, resources, priority. placement: the decision by which it runs."""
+    """A job as it was submitted. data: command, resources, priority. placement: the decision by which it runs. lost: it
+    was started, and whoever ran it cannot tell what became of it."""
 
     id: str
     data: dict[str, Any]
     attempt: int = 0
     placement: str = ""
+    lost: bool = False
 
 
 class UfmState(msgspec.Struct):
     fleet: FleetState = FleetState()
     drained: dict[str, bool] = {}
     silent: dict[str, bool] = {}  # whether a node missed its last check when it was last decided about
-    displaced: dict[str, list[Job]] = {}  # by the decision that drained their node: jobs to be placed again
+    displaced: dict[str, list[Job]] = {}  # by the decision that ended their stay: jobs to be placed again
     admitted: dict[str, Job] = {}
     waiting: dict[str, Job] = {}
     running: dict[str, Job] = {}
@@ -107,8 +109,24 @@ class Ufm(Manager):
         if health is None:
             self.health[node.name] = Health(now, now, report=report)
         else:
+            self._room = self._room or not self._in_sight(health.reported, now)
             health.reported, health.report = now, report
+        self._news += self._ended_unseen(report)
         yield from ()
+
+    def _ended_unseen(self, report: Mapping[str, Any]) -> Iterator[Emission]:
+        """Lost jobs that their node, which is heard again, does not run."""
+        if "jobs" not in report:
+            return
+        known = {job.get("since") for job in report["jobs"]} | {news.decision for news in self._news}
+        for job in [job for job in self.state.running.values() if job.lost and job.placement not in known]:
+            here = self.fleet.allocations.get(job.id)
+            if here is not None and here.node == report["node"]:
+                event = Event(f"{job.id} ended {job.placement}", "elias/agent", "elias.job.ended", job.id)
+                yield Emission(Kind.EVENT, PLACEMENT.name, job.id, job.placement, event)
+
+    def _in_sight(self, reported: int, now: int) -> bool:
+        return now - reported <= round(SIGHT * self.settings.telemetry.interval * SECOND)
 
     def emit(self, now: int) -> Iterable[Emission]:
         while self._news:
@@ -201,7 +219,8 @@ class Ufm(Manager):
             return self.alerts.propose(event, facts)
         request = request_of(event.data)
         algorithm = self.options[point.name]["algorithm"]
-        best = self.proposer.propose(request, algorithm, decision=event.id, subject=event.subject, limit=15)
+        proposed = self.proposer.propose(request, algorithm, decision=event.id, subject=event.subject, limit=15)
+        best = [place for place in proposed if self._seen(place.node)]
         if point is ROUTING:
             routes = [Candidate("route", {"node": p.node}, _attributes(self.fleet.free(p.node))) for p in best]
             return [*routes, Candidate("hold")]
@@ -228,10 +247,13 @@ class Ufm(Manager):
         """The node itself, or if it is out of sight the first other one that reports: a cordon is kept by whoever
         can.
         """
-        newest = max((h.reported for h in self.health.values()), default=0)
-        horizon = newest - round(SIGHT * self.settings.telemetry.interval * SECOND)
-        seen = [name for name, health in sorted(self.health.items()) if health.reported >= horizon]
+        seen = [name for name in sorted(self.health) if self._seen(name)]
         return node if node in seen or not seen else seen[0]
+
+    def _seen(self, node: str) -> bool:
+        """Whether a node reported lately, by the newest report of all; a manager that has heard of none sees all."""
+        newest = max((health.reported for health in self.health.values()), default=0)
+        return node not in self.health or self._in_sight(self.health[node].reported, newest)
 
     # -- folding -----------------------------------------------------------------------------------------------------
 
@@ -260,11 +282,35 @@ class Ufm(Manager):
             if asked is not None and job not in self.fleet.allocations:
                 self.state.running[job] = msgspec.structs.replace(asked, placement=entry.decision)
                 self.fleet.reserve(job, body.args["node"], request_of(asked.data), body.args["gpus"])
+        running = self.state.running.get(job)
+        if running is None or running.placement != entry.decision:  # it may have been placed anew since
+            return
+        if entry.kind == Kind.EVENT:
+            self._end(entry.decision, [running])
         elif entry.kind == Kind.OUTCOME and body.status != "unknown":
-            running = self.state.running.get(job)
-            if running is not None and running.placement == entry.decision:  # it may have been placed anew since
-                del self.state.running[job]
-                self._room = self.fleet.release(job) is not None or self._room
+            self._release(job)
+        elif entry.kind == Kind.OUTCOME:
+            self._fold_lost(running)
+
+    def _fold_lost(self, job: Job) -> None:
+        """Nobody knows what became of it. Where its node is silent and taken out as well, it is gone with its node;
+        else it may still run, which its node will tell."""
+        self.state.running[job.id] = msgspec.structs.replace(job, lost=True)
+        node = self.fleet.allocations[job.id].node
+        if self.state.drained.get(node) and self.state.silent.get(node):
+            self._end(job.placement, self._restartable(node))
+
+    def _end(self, decision: str, jobs: list[Job]) -> None:
+        """They run no more; those that can be restarted are to be placed again."""
+        for job in jobs:
+            self._release(job.id)
+        again = [job for job in jobs if job.data.get("restartable")]
+        if again:
+            self.state.displaced[decision] = again
+
+    def _release(self, job: str) -> None:
+        del self.state.running[job]
+        self._room = self.fleet.release(job) is not None or self._room
 
     def _fold_asked_placement(self, job: str, asked: Asked) -> None:
         self.state.admitted.pop(job, None)
@@ -289,27 +335,24 @@ class Ufm(Manager):
         elif entry.kind == Kind.OUTCOME and "cordoned" in body.data and name in self.fleet.nodes:
             drained = body.data["cordoned"]
             if drained and entry.point == NODE_HEALTH.name and self.state.silent.get(name):
-                self.state.displaced[entry.decision] = self._displace(name)
+                self._end(entry.decision, self._restartable(name))
             self.state.drained[name] = drained
             self.fleet.put(msgspec.structs.replace(self.fleet.nodes[name], schedulable=not drained))
             self._room = self._room or not drained
 
-    def _displace(self, node: str) -> list[Job]:
-        """Gives back what restartable jobs hold on a node that is gone; they are to run elsewhere."""
-        jobs = []
-        for owner in [a.owner for a in self.fleet.allocations.values() if a.node == node]:
-            job = self.state.running.get(owner)
-            if job is not None and job.data.get("restartable"):
-                self.fleet.release(owner)
-                jobs.append(self.state.running.pop(owner))
-        return jobs
+    def _restartable(self, node: str) -> list[Job]:
+        """Lost jobs of a node that can be restarted. Silence alone does not say that a node is dead: what its agent
+        started may go on, and would run twice."""
+        here = [a.owner for a in self.fleet.allocations.values() if a.node == node]
+        jobs = [self.state.running[owner] for owner in here if owner in self.state.running]
+        return [job for job in jobs if job.lost and job.data.get("restartable")]
 
     def react(self, entry: Entry, body: Any) -> Iterator[Event]:
         if entry.kind == Kind.ANSWERED and entry.point == "urm.admission" and body.action == "admit":
             job = self.state.admitted.get(entry.subject)
             if job is not None:
                 yield _placement_event(job, "elias/urm")
-        elif entry.kind == Kind.OUTCOME and entry.point == NODE_HEALTH.name:
+        elif entry.kind in (Kind.EVENT, Kind.OUTCOME) and entry.point in (NODE_HEALTH.name, PLACEMENT.name):
             for job in self.state.displaced.get(entry.decision, ()):
                 event = f"{job.id} after {entry.decision}"
                 yield Event(event, "elias/ufm", PLACEMENT.events[0], job.id, None, job.data)

@@ -13,12 +13,13 @@ from federation.ledger.store import Store
 from federation.local import LocalFederation, points_of
 from federation.manager import Emission
 from federation.points import schemas
-from federation.records import Event, Kind, Mode, Outcome
+from federation.records import Entry, Event, Kind, Mode, Outcome, encode
 from federation.settings import Settings, shipped_specs
 from managers.ufm.cordon import Cordon, Cordons
 from managers.ufm.manager import Ufm
 
 GIB = 1 << 30
+UNKNOWN = Outcome("unknown", "its node was not reached in time")
 
 
 class Runs:
@@ -52,6 +53,7 @@ class Cluster:
         self.executor = Executor(folder / "effects.db", doers, self.clock, FreezeFlag(folder))
         self.alive = {f"n{i:03}" for i in range(nodes)}
         self.gpus = gpus
+        self.jobs: dict[str, list[dict[str, str]]] = {}  # that agents say they run, by node
         sources = [s for s in tiki.read_directory(shipped_specs()) if s.path.partition("/")[0] in ("ufm", "gate")]
         bundle = tiki.build(sources, schemas(points_of([Ufm])))
         self.federation = LocalFederation([self.ufm], bundle, self.store, self.clock, self.settings, _Living(self))
@@ -86,7 +88,8 @@ class Cluster:
         ]
 
     def _report(self, node: str) -> dict[str, Any]:
-        return {"node": node, "cpus": 16, "memory_total": 64 * GIB, "gpus": [{"name": "T4"}] * self.gpus}
+        jobs = self.jobs.get(node, [])
+        return {"node": node, "cpus": 16, "memory_total": 64 * GIB, "gpus": [{"name": "T4"}] * self.gpus, "jobs": jobs}
 
 
 class _Living(dict[str, Executor]):
@@ -182,9 +185,49 @@ async def test_restartable_jobs_of_a_node_that_is_gone_run_elsewhere(three: Clus
     three.mode("ufm.node_health/drain", "act")
     reply = three.place("j", gpus=1, restartable=True)
     three.alive.discard(reply.args["node"])
+    three.federation.outcome(reply.id, UNKNOWN)
     await three.pass_time(15)
     (ran,) = [order for order in three.runs.orders if order.subject == "j"]
     assert ran.args["node"] != reply.args["node"]
+
+
+async def test_what_runs_on_a_silent_node_is_not_started_again_until_it_is_known_to_be_gone(three: Cluster) -> None:
+    three.mode("ufm.node_health/drain", "act")
+    reply = three.place("j", gpus=1, restartable=True)
+    three.alive.discard(reply.args["node"])
+    await three.pass_time(15)
+    assert not three.ufm.fleet.nodes[reply.args["node"]].schedulable
+    assert three.ufm.state.running["j"].placement == reply.id
+    three.federation.outcome(reply.id, UNKNOWN)
+    await three.pass_time(1)
+    (ran,) = [order for order in three.runs.orders if order.subject == "j"]
+    assert ran.args["node"] != reply.args["node"]
+
+
+@pytest.mark.parametrize("restartable", [True, False])
+async def test_a_job_of_which_nobody_knows_holds_its_place_until_its_node_does_not_run_it(
+    three: Cluster, restartable: bool
+) -> None:
+    reply = three.place("j", gpus=2, restartable=restartable)
+    three.jobs[reply.args["node"]] = [{"id": "j", "since": reply.id}]
+    three.federation.outcome(reply.id, UNKNOWN)
+    await three.pass_time(3)
+    assert three.ufm.state.running["j"].placement == reply.id
+    three.jobs.clear()
+    await three.pass_time(3)
+    assert "j" not in three.ufm.state.running
+    assert "j" not in three.ufm.fleet.allocations
+    assert len([order for order in three.runs.orders if order.subject == "j"]) == int(restartable)
+
+
+async def test_a_node_that_is_not_heard_is_not_chosen(three: Cluster) -> None:
+    three.alive = {"n001"}
+    await three.pass_time(5)
+    assert [three.place(f"j{i}", gpus=1).args["node"] for i in range(2)] == ["n001", "n001"]
+    assert three.place("late", gpus=1).action == "hold"
+    three.alive = {"n000", "n001", "n002"}
+    await three.pass_time(2)
+    assert "late" in {order.subject for order in three.runs.orders}
 
 
 async def test_what_a_lost_node_says_late_of_a_job_changes_nothing_where_it_runs_now(
@@ -193,11 +236,13 @@ async def test_what_a_lost_node_says_late_of_a_job_changes_nothing_where_it_runs
     three.mode("ufm.node_health/drain", "act")
     lost = three.place("j", gpus=2, restartable=True)
     three.alive.discard(lost.args["node"])
+    three.federation.outcome(lost.id, UNKNOWN)
     while three.ufm.state.running["j"].placement == lost.id:
         await three.pass_time(1)
     elsewhere = three.ufm.fleet.allocations["j"].node
     assert elsewhere != lost.args["node"]
-    three.federation.outcome(lost.id, Outcome("failed", "the agent came back"))
+    late = Entry(Kind.OUTCOME, "ufm.placement", "j", lost.id, encode(Outcome("failed", "the agent came back")))
+    three.federation.desks["ufm"].take(late)
     assert three.ufm.fleet.allocations["j"].node == elsewhere
 
 
