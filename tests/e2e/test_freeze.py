@@ -1,10 +1,8 @@
 """`elias freeze` while the database is down: no further effect, and everything goes on once the database is back."""
 
 import json
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ from federation.records import Freeze, Kind
 from tests.e2e.conftest import SETTINGS
 from tests.e2e.test_up import cli, sample
 from tests.e2e.waiting import until
-from tests.federation.ledger.postgres import Postgres, installed_binaries
+from tests.federation.ledger.postgres import Postgres
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -27,12 +25,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def postgres() -> Iterator[Postgres]:
     """A server of this test's own: it is stopped while others may use theirs."""
-    folder = Path(tempfile.mkdtemp(prefix="elias-postgres-"))
-    server = Postgres(installed_binaries(), folder)
-    server.start()
-    yield server
-    server.stop()
-    shutil.rmtree(folder)
+    with Postgres.running() as server:
+        yield server
 
 
 @pytest.fixture

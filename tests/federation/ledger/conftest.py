@@ -1,7 +1,5 @@
 """The ledger's tests run on SQLite and on a real PostgreSQL, which is installed (Debian package) and started here."""
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,17 +10,13 @@ from federation.ledger.appender import Appender
 from federation.ledger.store import Store
 
 from .kit import Writer
-from .postgres import Postgres, installed_binaries
+from .postgres import Postgres
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    folder = Path(tempfile.mkdtemp(prefix="elias-postgres-"))
-    server = Postgres(installed_binaries(), folder)
-    server.start()
-    yield server
-    server.stop()
-    shutil.rmtree(folder)
+    with Postgres.running() as server:
+        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -5,7 +5,11 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import pg8000.dbapi
 import pytest
@@ -26,6 +30,19 @@ class Postgres:
         if self.user is not None:
             shutil.chown(folder, self.user)
         self._run("initdb", "--no-sync", "--auth=trust", "--username=elias", "--encoding=UTF8", "--locale=C")
+
+    @classmethod
+    @contextmanager
+    def running(cls) -> Iterator[Self]:
+        """A started server in a temporary folder; both are gone afterwards."""
+        folder = Path(tempfile.mkdtemp(prefix="elias-postgres-"))
+        server = cls(installed_binaries(), folder)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+            shutil.rmtree(folder)
 
     def start(self) -> None:
         options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync=off"

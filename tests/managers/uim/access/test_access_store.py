@@ -1,7 +1,5 @@
 """What is kept of accounts, sessions, tokens and links, in SQLite and in PostgreSQL."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,19 +15,15 @@ from managers.uim.access.apitokens import Tokens
 from managers.uim.access.database import Database
 from managers.uim.access.links import Links
 from managers.uim.access.sessions import MOST, Sessions
-from tests.federation.ledger.postgres import Postgres, installed_binaries
+from tests.federation.ledger.postgres import Postgres
 
 PASSWORD = "correct horse battery staple"
 
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Postgres]:
-    folder = Path(tempfile.mkdtemp(prefix="elias-postgres-"))
-    server = Postgres(installed_binaries(), folder)
-    server.start()
-    yield server
-    server.stop()
-    shutil.rmtree(folder)
+    with Postgres.running() as server:
+        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
