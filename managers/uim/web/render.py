@@ -18,6 +18,7 @@ from managers.uim.web import icons, svg, words
 
 HERE = Path(__file__).parent
 TOLD = "elias-told"  # the cookie that carries a sentence from a form to the page after it
+RENEWS = "elias-renews"  # the header of a request for the live parts of a page: its sentence is for the page after it
 PATIENCE = 2.0  # seconds that a page waits for a process: the rest of it is shown without
 FIELDS = 600  # of a form: a page of the queue with every box ticked
 
@@ -96,7 +97,8 @@ def page(request: Request, template: str, *, status: int = 200, **more: Any) -> 
     here = context.of(request)
     now = here.clock.now()
     person: Person | None = getattr(request.state, "person", None)
-    told, _, link = unquote(request.cookies.get(TOLD, "")).partition("\n")
+    said = "" if RENEWS in request.headers else request.cookies.get(TOLD, "")
+    told, _, link = unquote(said).partition("\n")
     text = _environment.get_template(template).render(
         frozen=cluster.frozen(here),
         notice=here.settings.notice,

@@ -76,7 +76,7 @@ function renewSoon() {
 async function renew(topics) {
   const parts = [...document.querySelectorAll("[data-live]")].filter((part) => concerns(part, topics));
   if (!parts.length) return;
-  const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+  const answer = await fetch(location.href, { headers: { Accept: "text/html", "Elias-Renews": "1" } });
   if (answer.redirected && new URL(answer.url).pathname === "/login") return location.reload();
   if (!answer.ok && answer.status !== 404) throw new Error(answer.statusText);
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
