@@ -1,8 +1,8 @@
 """The card of a policy: what it is made of, how it came about, and what names it.
 
-A policy is a folder: `card.json`, the weights for transformers and vLLM (`config.json`, `model.safetensors`), its words
-(`tokenizer.json`, `tokenizer_config.json`), the same network for ONNX Runtime (`model.onnx`), and later its
-`calibration.json`, which is no part of what names it.
+A policy is a folder: `card.json`, the weights (`model.safetensors`), the network around them for transformers and vLLM
+(`config.json`) and for ONNX Runtime (`model.onnx`), its words (`tokenizer.json`, `tokenizer_config.json`), and later
+its `calibration.json`, which is no part of what names it.
 """
 
 import hashlib
@@ -16,7 +16,8 @@ from federation.policy import rendering
 from federation.policy.question import LABELS
 
 CARD = "card.json"
-FILES = ("config.json", "model.onnx", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+WEIGHTS = "model.safetensors"
+FILES = ("config.json", "model.onnx", WEIGHTS, "tokenizer.json", "tokenizer_config.json")
 
 _CURE = "train it again (`elias train policy`), or put back the folder that came with ELIAS"
 

@@ -96,8 +96,11 @@ class _Network:
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
+            # ONNX Runtime alone would map the weights, and whoever wrote over them would end this process.
+            weights = (folder / card.WEIGHTS).read_bytes()
+            options.add_external_initializers_from_files_in_memory([card.WEIGHTS], [weights], [len(weights)])
             self._session: Any = onnxruntime.InferenceSession(
-                folder / "model.onnx", options, providers=["CPUExecutionProvider"]
+                (folder / "model.onnx").read_bytes(), options, providers=["CPUExecutionProvider"]
             )
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         except Exception as error:  # both raise whatever their native half says

@@ -62,16 +62,14 @@ class Network(nn.Module):
         numbers = [getattr(self, f"features{index}") @ kind for index, kind in enumerate(self.kinds)]
         return torch.cat((self.words, *numbers))
 
-    def forward(self, tokens: Tensor, last: Tensor) -> Tensor:
-        """tokens: rows x length, padded behind. last: index of each row's last token. Logits: rows x LABELS."""
-        return self.logits(tokens, last, self.table())
-
-    def logits(self, tokens: Tensor, last: Tensor, table: Tensor) -> Tensor:
-        """As forward. table: of `table`, made before."""
+    def forward(self, tokens: Tensor, last: Tensor, table: Tensor | None = None) -> Tensor:
+        """tokens: rows x length, padded behind. last: index of each row's last token. table: of `table`, where it is
+        made already. Logits: rows x LABELS."""
+        table = self.table() if table is None else table
         return self._answered(self._read(tokens, table), last, table)
 
     def scored(self, tokens: Tensor, last: Tensor, ends: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
-        """As logits, and the values read where candidates end. ends: rows x candidates, indices."""
+        """As forward, and the values read where candidates end. ends: rows x candidates, indices."""
         states = self._read(tokens, table)
         values = self.value(states.gather(1, ends.unsqueeze(-1).expand(-1, -1, states.shape[-1])))
         return self._answered(states, last, table), values.squeeze(-1)
@@ -181,25 +179,42 @@ def _features(kind: Type, value: float) -> list[float]:
     return [1.0, float(value == 0), *positions, *waves]
 
 
+_LAYER: Mapping[str, tuple[str, ...]] = {
+    "before": ("input_layernorm",),
+    "between": ("post_attention_layernorm",),
+    "query": ("self_attn.q_proj",),
+    "key_value": ("self_attn.k_proj", "self_attn.v_proj"),
+    "out": ("self_attn.o_proj",),
+    "gate_up": ("mlp.gate_proj", "mlp.up_proj"),
+    "down": ("mlp.down_proj",),
+}
+"""What `LlamaForCausalLM` calls the parameters of a layer. Two names: it has the two halves apart."""
+
+_TABLE, _NORM = "model.embed_tokens.weight", "model.norm.weight"
+
+
 def weights(network: Network) -> dict[str, Tensor]:
     """Under the names of `LlamaForCausalLM`, float32."""
-    width = network.shape.hidden
-    found = {"model.embed_tokens.weight": network.table(), "model.norm.weight": network.norm}
+    found = {_TABLE: network.table(), _NORM: network.norm}
     for number, layer in enumerate(network.blocks):
-        at = f"model.layers.{number}."
-        gate, up = layer.gate_up.chunk(2)
-        found |= {
-            f"{at}input_layernorm.weight": layer.before,
-            f"{at}self_attn.q_proj.weight": layer.query,
-            f"{at}self_attn.k_proj.weight": layer.key_value[:width],
-            f"{at}self_attn.v_proj.weight": layer.key_value[width:],
-            f"{at}self_attn.o_proj.weight": layer.out,
-            f"{at}post_attention_layernorm.weight": layer.between,
-            f"{at}mlp.gate_proj.weight": gate,
-            f"{at}mlp.up_proj.weight": up,
-            f"{at}mlp.down_proj.weight": layer.down,
-        }
+        for ours, theirs in _LAYER.items():
+            parts = getattr(layer, ours).chunk(len(theirs))
+            found |= {_in_layer(number, name): part for name, part in zip(theirs, parts, strict=True)}
     return {name: tensor.detach().clone().contiguous() for name, tensor in found.items()}
+
+
+def parameters(shape: Shape, weights: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Tensor]:
+    """The way back from `weights`: what a `Network` has under its own names, and its table."""
+    found = {"norm": weights[_NORM]}
+    for number in range(shape.layers):
+        for ours, theirs in _LAYER.items():
+            parts = [weights[_in_layer(number, name)] for name in theirs]
+            found[f"layers.{number}.{ours}"] = torch.cat(parts)
+    return found, weights[_TABLE]
+
+
+def _in_layer(number: int, name: str) -> str:
+    return f"model.layers.{number}.{name}.weight"
 
 
 def configuration(shape: Shape, words: Words) -> dict[str, Any]:
