@@ -3,11 +3,11 @@
 It is how rules first come into force where a signature is needed, and how they go along with a new version of ELIAS.
 """
 
-import os
 from pathlib import Path
 
 import msgspec
 
+from federation import privatefile
 from federation.bundles.artefact import LARGEST
 from federation.errors import Refused
 from federation.records import BundleText, Kind, decode, encode
@@ -20,12 +20,7 @@ def place(state: Path) -> Path:
 def stage(state: Path, text: BundleText) -> None:
     """Keep this for the next start; it replaces what was kept before."""
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = place(state)
-    made = path.with_suffix(f".{os.getpid()}")
-    with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(encode(text))
-        os.fsync(file.fileno())
-    made.replace(path)
+    privatefile.write(place(state), encode(text))
 
 
 def staged(state: Path) -> BundleText | None:

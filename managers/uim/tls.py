@@ -2,12 +2,12 @@
 
 import hashlib
 import ipaddress
-import os
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from federation import privatefile
 from federation.errors import Refused
 from federation.settings import Listen, Settings
 
@@ -133,8 +133,8 @@ def _make(pair: Pair, names: list[str]) -> None:
     )
     plain = serialization.NoEncryption()
     pair.cert.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _write(pair.key, key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
-    _write(pair.cert, made.public_bytes(serialization.Encoding.PEM))
+    privatefile.write(pair.key, key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
+    privatefile.write(pair.cert, made.public_bytes(serialization.Encoding.PEM))
 
 
 def _general_name(name: str) -> "x509.GeneralName":
@@ -144,10 +144,3 @@ def _general_name(name: str) -> "x509.GeneralName":
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         return x509.DNSName(name)
-
-
-def _write(path: Path, data: bytes) -> None:
-    new = path.with_suffix(".new")
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(data)
-    new.replace(path)

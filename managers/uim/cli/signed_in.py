@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from federation import privatefile
 from federation.errors import Refused
 
 
@@ -39,10 +40,7 @@ def read() -> Signed | None:
 
 def write(signed: Signed) -> None:
     path().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = path().with_suffix(".new")
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump(signed._asdict(), file)
-    new.replace(path())
+    privatefile.write(path(), json.dumps(signed._asdict()).encode())
 
 
 def remove() -> None:
