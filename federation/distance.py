@@ -2,9 +2,20 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, TypeVar
 
 from tiki.schema import Fact, Point
+
+_T = TypeVar("_T")
+
+
+def nearest(
+    schema: Point, facts: Mapping[str, Any], others: Sequence[tuple[Mapping[str, Any], _T]]
+) -> list[tuple[float, _T]]:
+    """The others by their distance from these facts; of equally near ones in the order given."""
+    wide = spans(schema, [facts, *(theirs for theirs, _ in others)])
+    apart = [(distance(schema, wide, facts, theirs), one) for theirs, one in others]
+    return sorted(apart, key=lambda found: found[0])
 
 
 def distance(schema: Point, wide: Mapping[str, float], one: Mapping[str, Any], other: Mapping[str, Any]) -> float:

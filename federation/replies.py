@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 
 from federation.cases import Case
-from federation.records import Answered, Asked, Kind, Record, decode
+from federation.life import life_of
+from federation.records import Answered, Record
 
 
 class Reply(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -38,17 +39,11 @@ class Rejected(msgspec.Struct, frozen=True, gc=False):
 
 def reply_of(records: Sequence[Record]) -> Reply | None:
     """What a sender would hear of a decision, from its records."""
-    asked: Asked | None = None
-    answered: Answered | None = None
-    for record in records:
-        if record.header.kind == Kind.ASKED:
-            asked, answered = decode(Kind.ASKED, record.body), None
-        elif record.header.kind == Kind.ANSWERED:
-            answered = decode(Kind.ANSWERED, record.body)
-    if asked is None:
+    life = life_of(records)
+    if life is None:
         return None
-    header = records[0].header
-    if answered is None:
+    header, asked = records[0].header, life.asked
+    if life.answered is None:
         return Reply(
             header.decision,
             header.point,
@@ -58,7 +53,7 @@ def reply_of(records: Sequence[Record]) -> Reply | None:
             reason=asked.reason,
             until=asked.until,
         )
-    return answered_reply(header.decision, header.point, header.subject, answered)
+    return answered_reply(header.decision, header.point, header.subject, life.answered)
 
 
 def waiting_reply(case: Case) -> Reply:

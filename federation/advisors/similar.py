@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
-from federation.distance import distance, spans
+from federation.distance import nearest
+from federation.life import life_of
 from federation.records import Answered, Asked, Kind, Outcome, Record, decode
 from tiki.schema import Point
 
@@ -33,11 +34,9 @@ class Ledger(Protocol):
 def similar(ledger: Ledger, schema: Point, asked: Asked, decision: str, limit: int) -> list[Similar]:
     """The nearest first, at most `limit`, of those that a rule left open and somebody has answered; of several with the
     same facts and the same answer one. Blocking: call it from a thread."""
-    pool = [(id, one) for id, one in _pool(ledger, schema, asked) if id != decision]
-    wide = spans(schema, [asked.facts, *(one.facts for _, one in pool)])
-    near = sorted(((distance(schema, wide, asked.facts, one.facts), id) for id, one in pool), key=lambda one: one[0])
+    pool = [(one.facts, id) for id, one in _pool(ledger, schema, asked) if id != decision]
     found: dict[str, Similar] = {}
-    for apart, id in near[:LOOKED_UP]:
+    for apart, id in nearest(schema, asked.facts, pool)[:LOOKED_UP]:
         if len(found) == limit:
             break
         one = _decided(ledger.decision(id), id, apart)
@@ -61,20 +60,10 @@ def _pool(ledger: Ledger, schema: Point, asked: Asked) -> Iterator[tuple[str, As
 
 def _decided(records: Sequence[Record], decision: str, apart: float) -> Similar | None:
     """None: nobody answered it."""
-    asked: Asked | None = None
-    answered: Answered | None = None
-    outcome: Outcome | None = None
-    for record in records:
-        match decode(record.header.kind, record.body):
-            case Asked() as body:
-                asked, answered = body, None
-            case Answered() as body:
-                answered = body
-            case Outcome() as body:
-                outcome = body
-    if asked is None or answered is None or answered.tier in ("timeout", "fallback"):
+    life = life_of(records)
+    if life is None or life.answered is None or life.answered.tier in ("timeout", "fallback"):
         return None
-    return Similar(decision, apart, asked, answered, outcome)
+    return Similar(decision, apart, life.asked, life.answered, life.outcome)
 
 
 def _told(one: Similar) -> str:

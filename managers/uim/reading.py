@@ -13,6 +13,7 @@ from federation import decide
 from federation.clock import SECOND
 from federation.errors import Refused
 from federation.ledger.store import Store
+from federation.life import Life, life_of
 from federation.points import DecisionPoint, schemas
 from federation.records import Advised as AdvisedRecord
 from federation.records import Answered, Asked, BundleText, Candidate, CaseWord, Effect, Kind, Outcome, Record, decode
@@ -101,17 +102,6 @@ class Wanted(NamedTuple):
     since: int = 0
     before: int = 0
     limit: int = 50
-
-
-class _Life(NamedTuple):
-    """The newest attempt of a decision, and what came of it."""
-
-    asked: Asked
-    scored: ScoredRecord | None
-    advised: AdvisedRecord | None
-    answered: Answered | None
-    effects: list[Effect]
-    outcome: Outcome | None
 
 
 class Reader:
@@ -227,36 +217,15 @@ class Reader:
         raise Refused("no-bundle", f"bundle `{digest}` is not in the ledger", cure="restore the ledger from a copy")
 
 
-def _life(records: Sequence[Record]) -> _Life:
-    asked: Asked | None = None
-    scored: ScoredRecord | None = None
-    advised: AdvisedRecord | None = None
-    answered: Answered | None = None
-    outcome: Outcome | None = None
-    effects: list[Effect] = []
-    for record in records:
-        body = decode(record.header.kind, record.body)
-        match body:
-            case Asked():
-                asked, scored, advised, answered = body, None, None, None
-            case ScoredRecord():
-                scored = body
-            case AdvisedRecord() if body.tier != "late":
-                advised = body
-            case Answered():
-                answered = body
-            case Effect():
-                effects.append(body)
-            case Outcome():
-                outcome = body
-    if asked is None:
-        raise Refused(
-            "no-decision", f"`{records[0].header.decision}` was never asked", cure="see `elias ledger verify`"
-        )
-    return _Life(asked, scored, advised, answered, effects, outcome)
+def _life(records: Sequence[Record]) -> Life:
+    found = life_of(records)
+    if found is None:
+        what = f"`{records[0].header.decision}` was never asked"
+        raise Refused("no-decision", what, cure="see `elias ledger verify`")
+    return found
 
 
-def _summary(records: Sequence[Record], life: _Life) -> dict[str, Any]:
+def _summary(records: Sequence[Record], life: Life) -> dict[str, Any]:
     header, answered = records[0].header, life.answered
     said: dict[str, Any] = {"status": "waiting", "clause": life.asked.clause, "reason": life.asked.reason}
     if answered is not None:

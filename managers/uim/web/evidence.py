@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from federation.distance import distance, spans
+from federation.distance import nearest
 from federation.records import Asked, Kind, decode
 from managers.uim.api.context import Context
 from managers.uim.reading import Decision, Explanation, Summary
@@ -61,9 +61,9 @@ def facts(here: Context, found: Decision) -> list[Known]:
     if point is None:
         return [Known(name, "", str(value), True, [], True) for name, value in found.facts.items()]
     asked = list(_asked(here, found))
-    same = [one.facts for one, (_, _, subject) in asked if subject == found.subject]
+    same = [one.facts for one, _, subject in asked if subject == found.subject]
     own = len(same) >= OWN
-    before = (same if own else [one.facts for one, _ in asked])[:SERIES][::-1]
+    before = (same if own else [one.facts for one, *_ in asked])[:SERIES][::-1]
     rows = []
     for fact in point.schema.facts:
         known = fact.name in found.facts
@@ -103,15 +103,9 @@ def alike(here: Context, found: Decision) -> list[Alike]:
     point = here.points.get(found.point)
     if point is None:
         return []
-    others = list(_asked(here, found))
-    wide = spans(point.schema, [asked.facts for asked, _ in others] + [found.facts])
-    near = sorted(
-        (distance(point.schema, wide, found.facts, asked.facts), -seq, decision)
-        for asked, (decision, seq, _) in others
-        if decision != found.id
-    )
+    others = [(asked.facts, decision) for asked, decision, _ in _asked(here, found) if decision != found.id]
     rows: list[Alike] = []
-    for apart, _, decision in near:
+    for apart, decision in nearest(point.schema, found.facts, others):
         if apart > MOST_APART or len(rows) == ALIKE:
             break
         summary = here.reader.summary(decision)
@@ -120,12 +114,12 @@ def alike(here: Context, found: Decision) -> list[Alike]:
     return rows
 
 
-def _asked(here: Context, found: Decision) -> Iterator[tuple[Asked, tuple[str, int, str]]]:
-    """The questions of this point before this one, newest first, each with its decision, record and subject."""
+def _asked(here: Context, found: Decision) -> Iterator[tuple[Asked, str, str]]:
+    """The questions of this point before this one, newest first, each with its decision and subject."""
     for record in here.store.latest(BEFORE, kinds=[Kind.ASKED], points=[found.point], before=found.seq):
         header = record.header
         if header.attempt == 0:
-            yield decode(Kind.ASKED, record.body), (header.decision, header.seq, header.subject)
+            yield decode(Kind.ASKED, record.body), header.decision, header.subject
 
 
 def _number(value: Any) -> float | None:
