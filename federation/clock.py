@@ -6,6 +6,7 @@ import time
 from typing import Protocol
 
 SECOND = 1_000_000_000
+DAY = 86_400 * SECOND
 
 
 class Clock(Protocol):

@@ -7,10 +7,8 @@ from collections.abc import Iterable
 
 from federation.advisors.question import Spent
 from federation.advisors.settings import AdvisorSettings
-from federation.clock import SECOND
+from federation.clock import DAY
 from federation.records import Advised
-
-DAY = 86_400 * SECOND
 
 
 class Budget:

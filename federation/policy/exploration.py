@@ -6,13 +6,12 @@ propensity scoring (Horvitz and Thompson 1952) needs no model of who chose.
 
 from collections.abc import Iterable, Sequence
 
-from federation.clock import SECOND
+from federation.clock import DAY
 from federation.points import Mode
 from federation.records import Asked, Scored
 from tiki import Point
 from tiki.plan import Exploration
 
-DAY = 86_400 * SECOND
 """Over which a budget is counted, ns."""
 
 

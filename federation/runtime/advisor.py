@@ -15,12 +15,12 @@ import msgspec
 import ray
 
 from federation.advisors.brief import Known, brief
-from federation.advisors.budget import DAY, Budget
+from federation.advisors.budget import Budget
 from federation.advisors.panel import Panel
 from federation.advisors.provider import Advisor
 from federation.advisors.question import Advice, Question
 from federation.advisors.similar import similar
-from federation.clock import SystemClock
+from federation.clock import DAY, SystemClock
 from federation.errors import EliasError, Refused, Temporary
 from federation.figures import Histogram
 from federation.ledger.store import Store

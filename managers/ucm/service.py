@@ -50,7 +50,9 @@ class UcmService(ManagerService):
             if record.header.kind == Kind.ASKED:
                 event: Event = decode(Kind.ASKED, record.body).event
                 return event
-        raise Refused("no-message", f"the ledger has no message `{message}`")
+        raise Refused(
+            "no-message", f"the ledger has no message `{message}`", cure="`elias messages` lists those there are"
+        )
 
     @property
     def _ucm(self) -> Ucm:

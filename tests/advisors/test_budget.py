@@ -2,9 +2,10 @@
 
 import pytest
 
-from federation.advisors.budget import DAY, Budget
+from federation.advisors.budget import Budget
 from federation.advisors.question import Spent
 from federation.advisors.settings import AdvisorSettings
+from federation.clock import DAY
 from federation.records import Advised
 
 LIMITS = AdvisorSettings(calls_a_day=10, cost_a_day=1.0, point_calls_a_day=4, point_cost_a_day=0.5)

@@ -10,14 +10,13 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
-from federation.clock import SECOND, Clock
+from federation.clock import DAY, SECOND, Clock
 from federation.errors import Refused
 from managers.uim.access import database, secret
 from managers.uim.access.database import Database
 from managers.uim.access.person import Person, Role, Scope
 
 PREFIX = "elias_"
-DAY = 86400 * SECOND
 LONGEST = 366  # days
 MOST = 100  # tokens of an account
 STEP = 60 * SECOND  # how exactly it is kept when a token was last used

@@ -4,7 +4,7 @@ import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from federation.records import Access
 from managers.uim.access import Person, Role, Scope, keeping, needs
@@ -13,6 +13,7 @@ from managers.uim.access.apitokens import Token as StoredToken
 from managers.uim.access.passwords import LONGEST
 from managers.uim.access.sessions import Session as StoredSession
 from managers.uim.api import context
+from managers.uim.api.body import Body
 from managers.uim.reading import iso
 
 router = APIRouter(prefix="/v1", tags=["access"])
@@ -20,10 +21,6 @@ Anybody = Annotated[Person, needs()]
 Admin = Annotated[Person, needs(Scope.ACCOUNTS)]
 _Name = Annotated[str, Field(max_length=64)]
 _Password = Annotated[str, Field(max_length=LONGEST)]
-
-
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
 
 
 class Me(BaseModel):
@@ -49,20 +46,20 @@ class AccountList(BaseModel):
     accounts: list[Account]
 
 
-class NewAccount(_Body):
+class NewAccount(Body):
     name: _Name
     role: Role = Role.VIEWER
     password: _Password
 
 
-class Change(_Body):
+class Change(Body):
     """What is to be different; the sessions of a disabled account end."""
 
     role: Role | None = None
     disabled: bool | None = None
 
 
-class Password(_Body):
+class Password(Body):
     """Ends all sessions of the account."""
 
     new: _Password
@@ -90,7 +87,7 @@ class TokenList(BaseModel):
     tokens: list[Token]
 
 
-class NewToken(_Body):
+class NewToken(Body):
     """days: until it ends, at most 366."""
 
     label: str = Field("", max_length=64)
@@ -116,7 +113,7 @@ class SessionList(BaseModel):
     sessions: list[Session]
 
 
-class Login(_Body):
+class Login(Body):
     name: _Name
     password: _Password
     label: str = Field("elias login", max_length=64)

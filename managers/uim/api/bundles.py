@@ -4,12 +4,13 @@ import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from federation.bundles.artefact import LARGEST
 from federation.bundles.history import Entry, history
 from managers.uim.access import Person, Scope, needs
 from managers.uim.api import context
+from managers.uim.api.body import Body
 from managers.uim.reading import iso
 
 PATIENCE = 25.0  # seconds: the solver has 10 of them, and the managers 5
@@ -76,9 +77,7 @@ class History(BaseModel):
     next: int | None = None
 
 
-class _Word(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class _Word(Body):
     reason: str = Field("", max_length=500)
 
 

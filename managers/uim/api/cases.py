@@ -4,12 +4,13 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from federation.clock import SECOND
+from federation.clock import DAY, SECOND
 from federation.replies import Reply
 from managers.uim.access import Person, Scope, needs
 from managers.uim.api import context
+from managers.uim.api.body import Body
 from managers.uim.cases import handling
 from managers.uim.cases.claims import Saying
 from managers.uim.cases.queue import Wanted
@@ -18,7 +19,6 @@ from managers.uim.cases.shown import Case, Cases, Duty, Group, Groups, OnCall, S
 from managers.uim.reading import Decision, iso
 
 router = APIRouter(prefix="/v1/cases", tags=["cases"])
-DAY = 86_400 * SECOND
 
 Reader = Annotated[Person, needs(Scope.READ)]
 Answerer = Annotated[Person, needs(Scope.CASES)]
@@ -50,17 +50,13 @@ Filters = Annotated[Wanted, Depends(filters)]
 # -- what is said ---------------------------------------------------------------------------------------------------
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Reason(_Body):
+class Reason(Body):
     """words: why, for the record."""
 
     words: str = Field("", max_length=2000)
 
 
-class Comment(_Body):
+class Comment(Body):
     words: str = Field(min_length=1, max_length=2000)
 
 

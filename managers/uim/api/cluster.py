@@ -5,12 +5,13 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from federation.effects import FreezeFlag
 from federation.errors import EliasError, Refused
 from managers.uim.access import Person, Scope, needs
 from managers.uim.api import context
+from managers.uim.api.body import Body
 from managers.uim.api.context import Context
 from managers.uim.reading import iso
 
@@ -48,9 +49,7 @@ class Modes(BaseModel):
     away: list[str] = []
 
 
-class SetMode(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class SetMode(Body):
     action: str = Field(max_length=130, examples=["ufm.node_health/drain"])
     mode: str = Field(max_length=16, examples=["observe", "approve", "act"])
 
@@ -62,9 +61,7 @@ class Frozen(BaseModel):
     by: str = ""
 
 
-class SetFreeze(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class SetFreeze(Body):
     reason: str = Field("", max_length=500)
 
 

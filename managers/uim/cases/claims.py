@@ -4,13 +4,13 @@ from typing import Any
 
 import msgspec
 
-from federation.clock import SECOND
+from federation.clock import DAY, SECOND
 from federation.errors import Conflict, Refused
 from federation.escalation import Escalation
 from federation.records import CaseWord
 from managers.uim.cases.case import Group
 
-SHORTEST, LONGEST = 60 * SECOND, 30 * 86_400 * SECOND  # of a snooze
+SHORTEST, LONGEST = 60 * SECOND, 30 * DAY  # of a snooze
 
 
 class Saying(msgspec.Struct, frozen=True, omit_defaults=True):
