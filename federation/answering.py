@@ -59,6 +59,7 @@ class Answering:
         point, program, asked = desk.points[case.point], desk.programs[case.point], self.asked(case)
         scored = desk.counsel.weigh(point, program, asked, heard, now)
         desk.add(Kind.SCORED, case.point, case.subject, case.decision, scored)
+        desk.counsel.follow(point, case.decision, asked, scored)
         if scored.confidence is not None:
             desk.figures.sure(case.point, scored.confidence)
         modes = desk.state.modes[case.point]

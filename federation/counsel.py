@@ -3,6 +3,7 @@ policy's answers came out, and by which calibration it may answer.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
@@ -11,31 +12,38 @@ import tiki
 from federation import decide
 from federation.advisors.question import Advice, Question
 from federation.advisors.settings import AdvisorSettings
+from federation.errors import Refused
 from federation.manager import Emission
 from federation.points import DecisionPoint
 from federation.policy import exploration
 from federation.policy.audit import ABOVE, Audit, resumed, step
 from federation.policy.calibration import PointCalibration, percent
-from federation.policy.tier import Consult, Draws, Said, Standing, Tier, consult, unscored
+from federation.policy.promotions import Promotion, Shadowed
+from federation.policy.registry import Line, after
+from federation.policy.shadow import Overheard, Shadow, on_trial
+from federation.policy.tier import Consult, Draws, Said, Standing, Tier, Turn, consult, unscored
+from federation.policy.turns import turn
 from federation.records import Advised, Answered, Asked, Drift, Entry, Kind, Recalibrated, Scored
 
 
 class Heard(NamedTuple):
-    """What came of a consultation. offered: as it was asked. said: None when no engine answered; `problem` says why.
-    draw, explore: uniform in [0, 1), whether its answer is checked, and what is explored."""
+    """What came of a consultation. offered, turn: as it was asked. said: None when no engine answered; `problem` says
+    why. draw, explore: uniform in [0, 1), whether its answer is checked, and what is explored."""
 
     offered: list[int]
     said: Said | None
     draw: float = 1.0
     problem: str = ""
     explore: float = 1.0
+    turn: Turn = Turn()
 
 
 class CounselState(msgspec.Struct):
     """checks, drifts, calibrations: by point and version of the policy: how its answers stood up to checks, the newest
     promise that was broken, and the newest calibration on record. audited: by decision, what waits for a check.
     explored: by point, when (ledger time, ns) something was explored within the last day. opinions: by decision, what
-    the policy said to what waits for an advisor.
+    the policy said to what waits for an advisor. lines: by point at which one was ever promoted, champion and
+    challenger.
     """
 
     checks: dict[str, dict[str, Audit]] = {}
@@ -44,6 +52,7 @@ class CounselState(msgspec.Struct):
     calibrations: dict[str, dict[str, PointCalibration]] = {}
     explored: dict[str, list[int]] = {}
     opinions: dict[str, Scored] = {}
+    lines: dict[str, Line] = {}
 
 
 class Counsel:
@@ -55,36 +64,49 @@ class Counsel:
         self.advisors = advisors
         self.state = state
         self.asked: dict[str, Asked] = {}
+        self.shadow = Shadow()
 
     def first(self, point: DecisionPoint, program: tiki.Program, asked: Asked, verdict: decide.Waits) -> str:
         """The tier that is awaited. The policy and advisors are asked where there is something to choose, the policy
         where it knows the point."""
         if verdict.tier == "operator" or len(decide.offered(asked, point.terminal)) < 2:
             return "operator"
-        known = self.tier is not None and self.tier.covers(program)
-        return "policy" if verdict.tier == "policy" and known else self.above(point)
+        known = verdict.tier == "policy" and self._covers(point, program)
+        return "policy" if known else self.above(point)
+
+    def _covers(self, point: DecisionPoint, program: tiki.Program) -> bool:
+        """Whether some policy was calibrated for this version of the point."""
+        line = self.state.lines.get(point.name)
+        promoted = line is not None and any(one.version == program.point.version for one in line.calibrations.values())
+        return self.tier is not None and (promoted or self.tier.covers(program))
 
     def above(self, point: DecisionPoint) -> str:
         """Who is asked where the policy has nothing to say. At a critical point an advisor alone does not decide."""
         return "advisor" if self.advisors.asks(point.name) and not point.critical else "operator"
 
-    def consult(self, program: tiki.Program, asked: Asked) -> Consult:
-        """What is asked about a decision."""
-        return consult(program, asked) if self.tier is None else self.tier.consult(program, asked)
+    def consult(self, point: DecisionPoint, program: tiki.Program, asked: Asked) -> Consult:
+        """What is asked about a decision, and whom."""
+        found = consult(program, asked) if self.tier is None else self.tier.consult(program, asked)
+        line = self.state.lines.get(point.name)
+        return found if line is None else found._replace(turn=turn(point, line, asked))
 
     def weigh(self, at: DecisionPoint, program: tiki.Program, asked: Asked, heard: Heard, now: int) -> Scored:
         """Who answers, given what was heard."""
-        if heard.said is None or self.tier is None or not self.tier.covers(program):
+        if heard.said is None or self.tier is None or not self._covers(at, program):
             tier = "fallback"
             if program.fallback.action is None:
                 tier = self.above(at) if program.fallback.tier == "advisor" else "operator"
-            return unscored(asked, heard.problem or "there is no policy for this point", tier, now)
+            return unscored(asked, heard.problem or "there is no policy for this point", tier, now, heard.turn)
         point, policy = at.name, heard.said.policy
         watch = self.state.checks.get(point, {}).get(policy)
         explore = 0.0 if at.critical else exploration.left(program.explore, self.state.explored.get(point, ()), now)
         standing = Standing(self.calibration(point, policy), watch, explore)
         draws = Draws(heard.draw, heard.explore)
         scored = self.tier.weigh(program, asked, heard.offered, heard.said, draws, standing, now)
+        if heard.said.instead:
+            scored = msgspec.structs.replace(scored, reason=f"{heard.said.instead}; {scored.reason}")
+        if heard.turn.lot is not None:
+            scored = msgspec.structs.replace(scored, lot=heard.turn.lot)
         return self._passed_on(at, scored)
 
     def _passed_on(self, point: DecisionPoint, scored: Scored) -> Scored:
@@ -102,11 +124,51 @@ class Counsel:
             return msgspec.structs.replace(scored, reason=f"{reason}; there is no advisor for this point")
         return msgspec.structs.replace(scored, tier="advisor", reason=reason)
 
+    # -- challengers -------------------------------------------------------------------------------------------------
+
+    def follow(self, point: DecisionPoint, decision: str, asked: Asked, scored: Scored) -> None:
+        """After the champion's word: a challenger in the shadow is to be asked too."""
+        if on_trial(self.state.lines.get(point.name)) is not None:
+            self.shadow.add(decision, point.name, asked, scored)
+
+    def in_shadow(self, program: tiki.Program, asked: Asked) -> Consult | None:
+        """What the challenger is asked; None: none stands in the shadow any more."""
+        trial = on_trial(self.state.lines.get(program.point.name))
+        if trial is None:
+            return None
+        return consult(program, asked)._replace(turn=Turn((trial.challenger,)))
+
+    def overheard(self, program: tiki.Program, one: Overheard, said: Said | None, now: int) -> Shadowed | None:
+        """What goes on record of a challenger's word; None: it was not the challenger that spoke."""
+        trial = on_trial(self.state.lines.get(one.point))
+        if self.tier is None or said is None or trial is None or said.policy != trial.challenger:
+            self.shadow.dropped += 1
+            return None
+        offered = decide.offered(one.asked, program.point.terminal)
+        standing = Standing(self.calibration(one.point, said.policy))
+        scored = self.tier.weigh(program, one.asked, offered, said, Draws(), standing, now)
+        assert scored.choice is not None
+        assert scored.confidence is not None
+        return Shadowed(
+            trial=trial.number,
+            policy=said.policy,
+            choice=scored.choice,
+            confidence=scored.confidence,
+            alone=scored.tier == "policy",
+            agrees=scored.choice == one.choice,
+            at=now,
+            attempt=one.asked.attempt,
+        )
+
+    # -- promises ----------------------------------------------------------------------------------------------------
+
     def calibration(self, point: str, policy: str) -> PointCalibration | None:
         """The one in force: the newest of the one that came with the policy and those on record."""
         shipped = None if self.tier is None else self.tier.calibration(point, policy)
+        line = self.state.lines.get(point)
+        promoted = None if line is None else line.calibrations.get(policy)
         found = self.state.calibrations.get(point, {}).get(policy)
-        known = [one for one in (found, shipped) if one is not None]
+        known = [one for one in (found, promoted, shipped) if one is not None]
         return max(known, key=lambda one: one.times, default=None)
 
     def audits(self) -> dict[str, Audit]:
@@ -205,6 +267,11 @@ class Counsel:
 
     def fold_drift(self, entry: Entry, drift: Drift) -> None:
         self.state.drifts.setdefault(entry.point, {})[drift.policy] = drift
+
+    def fold_promotion(self, entry: Entry, made: Promotion) -> None:
+        """One that does not follow changes nothing: `elias replay` says so."""
+        with suppress(Refused):
+            self.state.lines[entry.point] = after(self.state.lines.get(entry.point, Line()), made)
 
     def fold_calibration(self, entry: Entry, found: Recalibrated) -> None:
         """In force from here on: what is heard after this record is weighed by it, and checks begin anew."""

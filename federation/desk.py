@@ -23,7 +23,8 @@ from federation.errors import Bug, Refused
 from federation.figures import Figures
 from federation.manager import Manager
 from federation.points import DecisionPoint
-from federation.policy.tier import Consult, Tier
+from federation.policy.promotions import Promotion
+from federation.policy.tier import Consult, Said, Tier
 from federation.records import (
     Advised,
     Answered,
@@ -114,6 +115,7 @@ class Desk:
             Kind.ANSWERED: self._fold_answered,
             Kind.DRIFT: self._fold_drift,
             Kind.CALIBRATION: self._fold_calibration,
+            Kind.PROMOTION: self._fold_promotion,
             Kind.MODE: self._fold_mode,
             Kind.EFFECT: self._fold_effect,
         }
@@ -193,7 +195,7 @@ class Desk:
     def consult(self, decision: str) -> Consult:
         """What the policy is asked. Its decision is one of `consulting`."""
         case = self.cases.consulting[decision]
-        return self.counsel.consult(self.programs[case.point], self._answering.asked(case))
+        return self.counsel.consult(self.points[case.point], self.programs[case.point], self._answering.asked(case))
 
     def hear(self, said: Mapping[str, Heard], now: int) -> tuple[list[Entry], dict[str, Reply]]:
         """Take what the policy said to some decisions: its answers, and who answers the rest. What was answered in the
@@ -202,6 +204,22 @@ class Desk:
         waiting = self.cases.consulting
         replies = {d: self._answering.by_policy(waiting[d], heard, now) for d, heard in said.items() if d in waiting}
         return self._taken(), replies
+
+    def shadows(self) -> dict[str, Consult]:
+        """What challengers in the shadow are to be asked, by decision; each is told of once."""
+        asked = self.counsel.shadow.take()
+        found = {d: self.counsel.in_shadow(self.programs[one.point], one.asked) for d, one in asked.items()}
+        return {decision: consult for decision, consult in found.items() if consult is not None}
+
+    def overhear(self, said: Mapping[str, Said | None], now: int) -> list[Entry]:
+        """Put on record what challengers would have said to some of `shadows`; None: one did not answer."""
+        for decision, one in said.items():
+            overheard = self.counsel.shadow.heard(decision)
+            if overheard is not None:
+                made = self.counsel.overheard(self.programs[overheard.point], overheard, one, now)
+                if made is not None:
+                    self.add(Kind.SHADOWED, overheard.point, overheard.subject, decision, made)
+        return self._taken()
 
     # -- advisors ----------------------------------------------------------------------------------------------------
 
@@ -288,6 +306,9 @@ class Desk:
 
     def _fold_calibration(self, entry: Entry, body: Recalibrated) -> None:
         self.counsel.fold_calibration(entry, body)
+
+    def _fold_promotion(self, entry: Entry, body: Promotion) -> None:
+        self.counsel.fold_promotion(entry, body)
 
     def _fold_mode(self, entry: Entry, body: Mode) -> None:
         point, _, action = body.action.partition("/")

@@ -17,7 +17,7 @@ from federation.ledger.appender import Appender, Batch
 from federation.ledger.store import Store
 from federation.manager import Emission, Manager, hears
 from federation.points import DecisionPoint, versions
-from federation.policy.tier import Consult, Tier
+from federation.policy.tier import Consult, Said, Tier
 from federation.records import BundleText, Entry, Event, Kind, Outcome, encode
 from federation.replies import Rejected, Reply
 from federation.settings import Settings
@@ -103,6 +103,15 @@ class LocalFederation:
             replies |= heard
         self.settle()
         return replies
+
+    def shadows(self) -> dict[str, Consult]:
+        """What challengers in the shadow are to be asked, by decision."""
+        return {d: consult for desk in self.desks.values() for d, consult in desk.shadows().items()}
+
+    def overhear(self, said: Mapping[str, Said | None]) -> None:
+        """Take what challengers said to all of `shadows`."""
+        for name, desk in self.desks.items():
+            self._commit(name, desk.overhear(said, self.clock.now()))
 
     def questions(self) -> dict[str, Question]:
         """What waits for an advisor, by decision."""

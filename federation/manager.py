@@ -118,7 +118,7 @@ class Manager:
         return Target(node, [f"node:{node}"])
 
 
-EVERYBODYS = (Kind.MODE, Kind.FREEZE, Kind.CALIBRATION)
+EVERYBODYS = (Kind.MODE, Kind.FREEZE, Kind.CALIBRATION, Kind.PROMOTION)
 """Kinds of records that every manager folds, whoever wrote them."""
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 from federation.bundles.artefact import Signature
 from federation.policy.calibration import PointCalibration
+from federation.policy.promotions import Lot, Promotion, Registered, Shadowed
 from tiki import Latch
 
 
@@ -32,6 +33,9 @@ class Kind(StrEnum):
     SCORED = "scored"  # what the policy said to an asked decision, and who answers it therefore
     DRIFT = "drift"  # checks have shown that the policy's promise does not hold at a point any more
     CALIBRATION = "calibration"  # a policy was calibrated anew at a point
+    POLICY = "policy"  # a policy was put into the store, from which it can be served
+    PROMOTION = "promotion"  # a challenger came further at a point, or went back
+    SHADOWED = "shadowed"  # what a challenger would have said to a decision that the champion was asked about
     ADVISED = "advised"  # what an advisor said to an asked decision, and who answers it therefore
     ANSWERED = "answered"
     EFFECT = "effect"  # the gate's verdict on an answered decision
@@ -165,7 +169,8 @@ class Scored(msgspec.Struct, frozen=True, gc=False):
     this point, 0 without one. audit: the policy would have answered, and is checked by the next tier instead.
     propensities: of the offered candidates, that each was going to be taken, the exploration included; empty where the
     policy does not answer. at: ledger time (ns). draw: uniform in [0, 1), by which `propensities` say what is taken
-    (`federation.policy.exploration.taken`); 1: the choice is.
+    (`federation.policy.exploration.taken`); 1: the choice is. lot: whom the decision fell to, whoever
+    answered in the end; null: no challenger was in its canary.
     """
 
     policy: str
@@ -184,6 +189,7 @@ class Scored(msgspec.Struct, frozen=True, gc=False):
     audit: bool = False
     propensities: list[float] = []
     draw: float = 1.0
+    lot: Lot | None = None
     v: int = 1
 
 
@@ -399,6 +405,9 @@ _DECODERS: Mapping[str, msgspec.json.Decoder[Any]] = {
         Kind.SCORED: Scored,
         Kind.DRIFT: Drift,
         Kind.CALIBRATION: Recalibrated,
+        Kind.POLICY: Registered,
+        Kind.PROMOTION: Promotion,
+        Kind.SHADOWED: Shadowed,
         Kind.ADVISED: Advised,
         Kind.ANSWERED: Answered,
         Kind.EFFECT: Effect,

@@ -29,22 +29,27 @@ def signers(
     Raises Refused without a signature that counts, and for one that names a trusted key and was not made by it: then
     the content was changed, or somebody else signed in that name.
     """
+    return verified(signed_bytes(content), signatures, trusted, place, "bundle", "`elias bundle sign FILE --key KEY`")
+
+
+def verified(
+    body: bytes, signatures: Iterable[Signature], trusted: Mapping[str, Trusted], place: str, what: str, how: str
+) -> tuple[str, ...]:
+    """The same for any bytes. what: what is signed, for the error: a bundle, a policy. how: the command that signs."""
     given = list(signatures)
     known = [(trusted[s.key], s) for s in given if s.key in trusted]
-    body = signed_bytes(content)
     for signer, signature in known:
         try:
             signer.key.verify(signature.value, body)
         except InvalidSignature:
-            what = f"the signature of `{signer.name}` does not fit: the bundle was changed, or another key signed it"
-            cure = "get the file again from who signed it, or build and sign it anew"
-            raise Refused("bundle-signature", what, place=place, cure=cure) from None
+            said = f"the signature of `{signer.name}` does not fit: the {what} was changed, or another key signed it"
+            cure = "get it again from who signed it, or build and sign it anew"
+            raise Refused(f"{what}-signature", said, place=place, cure=cure) from None
     if not given:
-        cure = "`elias bundle sign FILE --key KEY` signs it"
-        raise Refused("bundle-unsigned", "it is not signed", place=place, cure=cure)
+        raise Refused(f"{what}-unsigned", "it is not signed", place=place, cure=f"{how} signs it")
     if not known:
         names = ", ".join(sorted(one.name for one in trusted.values()))
-        what = f"it is signed by {', '.join(s.key for s in given[:3])}, and none of these keys is trusted here"
+        said = f"it is signed by {', '.join(s.key for s in given[:3])}, and none of these keys is trusted here"
         cure = f"have it signed by one of {names}, or put the signer's public key into the trust folder"
-        raise Refused("bundle-untrusted", what, place=place, cure=cure)
+        raise Refused(f"{what}-untrusted", said, place=place, cure=cure)
     return tuple(sorted(signer.name for signer, _ in known))

@@ -15,6 +15,7 @@ from federation.policy import calibration, card
 from federation.policy.audit import Audit, resumed
 from federation.policy.calibration import Calibration, PointCalibration
 from federation.policy.exploration import explorable, propensities, taken
+from federation.policy.promotions import Lot
 from federation.policy.question import Prompt, Question, Scores
 from federation.policy.rendering import render
 from federation.records import Asked, Scored
@@ -29,24 +30,49 @@ SHIPPED = Path(__file__).with_name("mini")
 TABLES = Path(__file__).with_name("tables")
 """Models of numbers for the points at which they are better than it: their default."""
 
+CHAMPION, CHALLENGER = "champion", "challenger"
+
 DIGITS = 6  # after the point of a logarithm on record: engines agree to 1e-3 at best
 
 
 class Said(NamedTuple):
-    """An engine's answer. policy: the version of what it scores with. engine: its name."""
+    """An engine's answer. policy: the version of what it scores with. engine: its name. instead: why it is not the one
+    that was asked for; empty: it is."""
 
     policy: str
     engine: str
     scores: Scores
+    instead: str = ""
+
+
+class Turn(NamedTuple):
+    """Who is asked. policies: versions, the first that can be loaded; where none can, or none is named, what the
+    settings name. lot: where a challenger is in its canary."""
+
+    policies: tuple[str, ...] = ()
+    lot: Lot | None = None
 
 
 class Consult(NamedTuple):
-    """What is asked of an engine. offered: indices into the asked candidates, in the order of the labels. at_once: what
-    a model of numbers said, where that is the default of the point; then no engine is asked."""
+    """What is asked of an engine. offered: indices into the asked candidates, in the order of the labels. known: what a
+    model of numbers said, where that is the default of the point. turn: who is asked."""
 
     prompt: Prompt
     offered: list[int]
-    at_once: Said | None = None
+    known: Said | None = None
+    turn: Turn = Turn()
+
+    @property
+    def at_once(self) -> Said | None:
+        """The answer, where no engine has to be asked for it."""
+        return None if self.turn.policies else self.known
+
+    def heard(self, said: Said | None, problem: str = "") -> Said | None:
+        """The answer, given what an engine said: where it was none of those whose turn it is, the model of numbers
+        stands in. problem: why no engine said anything."""
+        if self.known is None or (said is not None and said.policy in self.turn.policies):
+            return said
+        return self.known._replace(instead=problem if said is None else said.instead)
 
 
 class Draws(NamedTuple):
@@ -167,7 +193,7 @@ class Tier:
         if self._tables is None or not self._tables.covers(program.point):
             return found
         said = Said(self._tables.version, "tables", self._tables.score(program.point, question))
-        return found._replace(at_once=said)
+        return found._replace(known=said)
 
 
 def question_of(program: tiki.Program, asked: Asked) -> Question:
@@ -182,6 +208,6 @@ def consult(program: tiki.Program, asked: Asked) -> Consult:
     return Consult(render(program.point, question_of(program, asked)), offered)
 
 
-def unscored(asked: Asked, why: str, tier: str, at: int) -> Scored:
+def unscored(asked: Asked, why: str, tier: str, at: int, turn: Turn) -> Scored:
     """No engine answered in time, or none is there."""
-    return Scored("", "", [], [], None, None, None, tier, why, at, asked.attempt)
+    return Scored("", "", [], [], None, None, None, tier, why, at, asked.attempt, lot=turn.lot)
