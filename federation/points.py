@@ -37,11 +37,13 @@ class Does:
 
 @dataclass(frozen=True)
 class Due:
-    """When an outcome is due (seconds after its release), its unit, and what no news by then means."""
+    """When an outcome is due (seconds after its release), its unit, and what no news by then means. bounds: of its
+    reward; the test of a challenger takes one beyond them for the bound."""
 
     seconds: float
     unit: str
     silence: str = "unknown"
+    bounds: tuple[float, float] = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class DecisionPoint:
     """events: CloudEvents types that ask this point. effects: action name -> what it does; an action without one does
     nothing. greets: the first look at a subject is put on record, whatever it finds. critical: a mistake cannot be
     undone, so the policy and an advisor have to agree; where they do not, or one of them is missing, a person decides.
+    interferes: its decisions change what comes of one another, as where jobs compete for nodes, so policies are
+    compared by node group or time block and never decision by decision.
     """
 
     schema: Point
@@ -57,6 +61,7 @@ class DecisionPoint:
     outcome: Due = field(default=Due(60.0, "done"))
     greets: bool = False
     critical: bool = False
+    interferes: bool = False
     name: str = field(init=False)
     terminal: str = field(init=False)
 
@@ -76,6 +81,7 @@ class DecisionPoint:
             "events": list(self.events),
             "trigger": self.schema.trigger,
             "critical": self.critical,
+            "interferes": self.interferes,
             "terminal": self.terminal,
             "facts": self.schema.facts_schema(),
             "actions": [a.model_dump() for a in self.schema.actions],
@@ -84,7 +90,12 @@ class DecisionPoint:
                 a: {"executor": d.executor, "shipped_mode": d.mode.value, "expires_s": d.expires}
                 for a, d in self.effects.items()
             },
-            "outcome": {"due_s": self.outcome.seconds, "unit": self.outcome.unit, "silence": self.outcome.silence},
+            "outcome": {
+                "due_s": self.outcome.seconds,
+                "unit": self.outcome.unit,
+                "silence": self.outcome.silence,
+                "bounds": list(self.outcome.bounds),
+            },
         }
 
 

@@ -131,7 +131,7 @@ RESTART = DecisionPoint(
         "restart": Does("process.start", Mode.ACT, expires=30, disruptive=False),
         "stop": Does("process.stop", Mode.ACT, expires=30, disruptive=False),
     },
-    outcome=Due(60.0, "running"),
+    outcome=Due(60.0, "running", bounds=(-1.0, 2.0)),
 )
 
 POINTS = (RESTART,)

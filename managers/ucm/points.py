@@ -160,7 +160,7 @@ STORM = DecisionPoint(
         trigger="every",
     ),
     events=("elias.message.storm",),
-    outcome=Due(600.0, "percent of the messages' worth"),
+    outcome=Due(600.0, "percent of the messages' worth", bounds=(-100.0, 100.0)),
 )
 
 COORDINATION = DecisionPoint(
@@ -203,7 +203,7 @@ COORDINATION = DecisionPoint(
         trigger="every",
     ),
     events=("elias.workflow.step",),
-    outcome=Due(3600.0, "minutes lost"),
+    outcome=Due(3600.0, "minutes lost", bounds=(-240.0, 0.0)),
 )
 
 POINTS = (DELIVERY, STORM, COORDINATION)

@@ -76,6 +76,7 @@ PLACEMENT = DecisionPoint(
     events=("elias.job.placement",),
     effects={"place": Does("job.start", Mode.ACT, expires=60.0, disruptive=False)},
     outcome=Due(86400.0, "completed jobs"),
+    interferes=True,
 )
 
 ROUTING = DecisionPoint(
@@ -120,6 +121,7 @@ ROUTING = DecisionPoint(
         trigger="every",
     ),
     events=("elias.request.route",),
+    interferes=True,
 )
 
 NODE_HEALTH = DecisionPoint(
@@ -259,6 +261,7 @@ DISPATCH = DecisionPoint(
     ),
     events=("elias.task.dispatch",),
     outcome=Due(86400.0, "relative speed"),
+    interferes=True,
 )
 
 POINTS = (PLACEMENT, ROUTING, NODE_HEALTH, DISPATCH, ALERT)

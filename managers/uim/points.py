@@ -118,7 +118,7 @@ ROLLOUT = DecisionPoint(
         trigger="every",
     ),
     events=("elias.component.rollout",),
-    outcome=Due(3600.0, "requests of 100"),
+    outcome=Due(3600.0, "requests of 100", bounds=(-100.0, 10.0)),
 )
 
 POINTS = (ACCESS, ROLLOUT)

@@ -119,7 +119,7 @@ PRESSURE = DecisionPoint(
         "migrate": Does("job.stop"),
         "scale_in": Does("node.uncordon", disruptive=False),
     },
-    outcome=Due(60.0, "relieved nodes"),
+    outcome=Due(60.0, "relieved nodes", bounds=(-1.0, 1.0)),
     greets=True,
 )
 
@@ -172,6 +172,7 @@ ADMISSION = DecisionPoint(
     ),
     events=("elias.job.submitted",),
     outcome=Due(3600.0, "started jobs"),
+    interferes=True,
 )
 
 PACKAGE = DecisionPoint(
@@ -252,7 +253,7 @@ PACKAGE = DecisionPoint(
     ),
     events=("elias.package.requested",),
     critical=True,
-    outcome=Due(3600.0, "served requests"),
+    outcome=Due(3600.0, "served requests", bounds=(-4.0, 1.0)),
 )
 
 POINTS = (PRESSURE, ADMISSION, PACKAGE)

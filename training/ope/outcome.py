@@ -6,6 +6,7 @@ that were taken.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -42,29 +43,32 @@ class OutcomeModel:
 
         Raises Refused where they are fewer than LEAST, or of fewer than LEAST families.
         """
-        known = _known(point, examples)
-        rows, rewards = _taken(point, known)
-        return _fitted(point, rows, rewards, _parts([example.family for example in known], _FOLDS, seed=0))
+        table = _Table(point, examples)
+        return _fitted(point, table, np.ones(len(examples), bool))
 
     def predict(self, questions: Sequence[Question]) -> list[NDArray[np.float64]]:
         """The expected reward of each candidate of each question; never beyond the rewards that were seen."""
-        if not questions:
+        return self.of_rows([self._encoder.rows(question) for question in questions])
+
+    def of_rows(self, each: Sequence[Rows]) -> list[NDArray[np.float64]]:
+        """As `predict`, of questions that are encoded."""
+        if not each:
             return []
-        each = [self._encoder.rows(question) for question in questions]
-        found = np.clip(self._regression.predict(np.vstack(each)), *self._range)
+        with _one_thread():
+            found = np.clip(self._regression.predict(np.vstack(each)), *self._range)
         return np.split(np.asarray(found, float), np.cumsum([len(rows) for rows in each])[:-1])
 
 
 def cross_fitted(point: Point, examples: Sequence[Logged], folds: int = 5, seed: int = 0) -> list[NDArray[np.float64]]:
     """The expected reward of each candidate of each example, by a model that saw no example of its family
     (Chernozhukov et al. 2018). Raises Refused as `OutcomeModel.fit` does."""
-    _known(point, examples)
-    part = _parts([example.family for example in examples], folds, seed)
+    table = _Table(point, examples)
+    part = _parts(table.families, folds, seed)
     found: dict[int, NDArray[np.float64]] = {}
     for number in range(folds):
         own = np.flatnonzero(part == number).tolist()
-        model = OutcomeModel.fit(point, [examples[at] for at in np.flatnonzero(part != number)])
-        found |= zip(own, model.predict([examples[at].question for at in own]), strict=True)
+        model = _fitted(point, table, part != number)
+        found |= zip(own, model.of_rows([table.each[at] for at in own]), strict=True)
     return [found[at] for at in range(len(examples))]
 
 
@@ -148,40 +152,56 @@ def _kinds(point: Point) -> Mapping[str, Any]:
     return ridges | {"trees": (Trees, 15, 0.1, 100)}
 
 
-def _fitted(point: Point, rows: Rows, rewards: NDArray[np.float64], part: NDArray[np.int64]) -> OutcomeModel:
+class _Table:
+    """Examples, encoded once. each: the candidates of each. taken: the row of the one that was taken. rewards: NaN
+    where none is known. Raises Refused where too few are."""
+
+    def __init__(self, point: Point, examples: Sequence[Logged]) -> None:
+        known = [example.family for example in examples if example.reward is not None]
+        for count, what in ((len(known), "decisions"), (len(set(known)), "kinds of decision")):
+            if count < LEAST:
+                raise Refused(
+                    "few-outcomes",
+                    f"{count} {what} of `{point.name}` have an outcome; {LEAST} are needed to learn from",
+                    cure="wait for more outcomes, or take a longer time into the data set",
+                )
+        encoder = Encoder(point)
+        self.families = [example.family for example in examples]
+        self.each = [encoder.rows(example.question) for example in examples]
+        self.taken = np.array([rows[example.choice] for rows, example in zip(self.each, examples, strict=True)])
+        self.rewards = np.array([example.reward for example in examples], float)
+
+
+def _fitted(point: Point, table: _Table, learns: NDArray[np.bool_]) -> OutcomeModel:
+    """learns: of the examples of the table, those that it may see."""
+    at = np.flatnonzero(learns & np.isfinite(table.rewards))
+    rows, rewards = table.taken[at], table.rewards[at]
+    part = _parts([table.families[index] for index in at], _FOLDS, seed=0)
     kinds = _kinds(point)
 
     def error(kind: str) -> float:
         made, *options = kinds[kind]
         missed = [
-            (made(*options).fit(rows[learns], rewards[learns]).predict(rows[~learns]) - rewards[~learns]) ** 2
-            for learns in (part != number for number in range(_FOLDS))
+            (made(*options).fit(rows[seen], rewards[seen]).predict(rows[~seen]) - rewards[~seen]) ** 2
+            for seen in (part != number for number in range(_FOLDS))
         ]
         return float(np.mean(np.concatenate(missed)))
 
-    errors = {kind: error(kind) for kind in kinds}
-    kind = min(errors, key=errors.__getitem__)
-    made, *options = kinds[kind]
-    regression = made(*options).fit(rows, rewards)
+    with _one_thread():
+        errors = {kind: error(kind) for kind in kinds}
+        kind = min(errors, key=errors.__getitem__)
+        made, *options = kinds[kind]
+        regression = made(*options).fit(rows, rewards)
     return OutcomeModel(point, kind, errors[kind], regression, float(rewards.min()), float(rewards.max()))
 
 
-def _known(point: Point, examples: Sequence[Logged]) -> list[Logged]:
-    known = [example for example in examples if example.reward is not None]
-    for count, what in ((len(known), "decisions"), (len({example.family for example in known}), "kinds of decision")):
-        if count < LEAST:
-            raise Refused(
-                "few-outcomes",
-                f"{count} {what} of `{point.name}` have an outcome; {LEAST} are needed to learn from",
-                cure="wait for more outcomes, or take a longer time into the data set",
-            )
-    return known
+def _one_thread() -> AbstractContextManager[Any]:
+    """On tables this small the threads of OpenMP wait for one another: beside other work a fit took 40 times as
+    long."""
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415 - comes with scikit-learn
 
-
-def _taken(point: Point, examples: Sequence[Logged]) -> tuple[Rows, NDArray[np.float64]]:
-    encoder = Encoder(point)
-    rows = np.vstack([encoder.rows(example.question)[example.choice] for example in examples])
-    return rows, np.array([example.reward for example in examples], float)
+    limit: AbstractContextManager[Any] = threadpool_limits(1)
+    return limit
 
 
 def _parts(families: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
