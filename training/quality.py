@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from tiki.schema import Attribute, Fact, Type
+from federation.policy.question import Question
+from tiki.schema import Attribute, Fact, Point, Type
 from training.scenarios.rules import Rules
 from training.scenarios.scenario import Example, Scenario, rounded
 
@@ -90,7 +91,7 @@ def measure(scenario: Scenario, examples: Iterable[Example]) -> Quality:
     families = {family: [i for i, e in enumerate(found) if e.family == family] for family in scenario.world.families}
     answers = Counter(e.question.candidates[at].action for e, at in zip(found, best, strict=True))
     offered = Counter(action for e in found for action in {c.action for c in e.question.candidates})
-    columns = _columns(scenario, found)
+    columns = columns_of(scenario.point.schema, [example.question for example in found])
     return Quality(
         point=scenario.point.name,
         overall=_reach(found, chosen),
@@ -109,8 +110,8 @@ def measure(scenario: Scenario, examples: Iterable[Example]) -> Quality:
             for action in scenario.point.schema.actions
         },
         positions=_shares(Counter(best), range(max(len(e.right) for e in found))),
-        entropy=_entropy(answers),
-        balance=_entropy(answers) / log2(len(offered)) if len(offered) > 1 else 0.0,
+        entropy=entropy(answers),
+        balance=entropy(answers) / log2(len(offered)) if len(offered) > 1 else 0.0,
         duplicates=_repeated(_exact(example) for example in found),
         near=_repeated(rounded(example.question) for example in found),
     )
@@ -133,14 +134,13 @@ def _consults(scenario: Scenario, family: str) -> float:
     return sum(one is not None for one in asked) / LOOKS
 
 
-def _columns(scenario: Scenario, examples: Sequence[Example]) -> dict[str, Column]:
+def columns_of(schema: Point, questions: Sequence[Question]) -> dict[str, Column]:
     """The facts of the point, then the attributes that its candidates carry."""
-    schema = scenario.point.schema
     found = {
-        fact.name: _column(fact, [example.question.facts.get(fact.name, _UNKNOWN) for example in examples])
+        fact.name: _column(fact, [question.facts.get(fact.name, _UNKNOWN) for question in questions])
         for fact in schema.facts
     }
-    candidates = [candidate for example in examples for candidate in example.question.candidates]
+    candidates = [candidate for question in questions for candidate in question.candidates]
     for attribute in schema.attributes:
         name = attribute.name
         values = [c.attributes.get(name, _UNKNOWN) for c in candidates if c.action in attribute.actions]
@@ -150,7 +150,7 @@ def _columns(scenario: Scenario, examples: Sequence[Example]) -> dict[str, Colum
 
 
 def _column(declared: Fact | Attribute, values: Sequence[Any]) -> Column:
-    known = [value for value in values if value is not _ABSENT and value is not _UNKNOWN]
+    known = [_hashable(value) for value in values if value is not _ABSENT and value is not _UNKNOWN]
     cells, possible = _cells(declared, known)
     without = Counter({mark: sum(value is mark for value in values) for mark in (_ABSENT, _UNKNOWN)})
     count = len(values)
@@ -159,8 +159,13 @@ def _column(declared: Fact | Attribute, values: Sequence[Any]) -> Column:
         absent=without[_ABSENT] / count,
         unknown=without[_UNKNOWN] / count,
         coverage=len(cells) / possible if known else 0.0,
-        entropy=_entropy(cells + without),
+        entropy=entropy(cells + without),
     )
+
+
+def _hashable(value: Any) -> Any:
+    """A list of names from JSON as one that can be counted."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _cells(declared: Fact | Attribute, known: Sequence[Any]) -> tuple[Counter[Any], int]:
@@ -179,7 +184,8 @@ def _cells(declared: Fact | Attribute, known: Sequence[Any]) -> tuple[Counter[An
     return Counter(min(int((value - low) / width), BINS - 1) for value in known), BINS
 
 
-def _entropy(counts: Counter[Any]) -> float:
+def entropy(counts: Counter[Any]) -> float:
+    """Of what is counted, in bits (Shannon 1948)."""
     total = counts.total()
     return sum(count / total * log2(total / count) for count in counts.values() if count)
 

@@ -18,6 +18,7 @@ import msgspec
 from federation.errors import Refused
 from federation.policy.question import Question
 from training.dataset.example import Logged
+from training.dataset.quality import Quality
 
 FORMAT = 1
 SPLITS = ("train", "validation", "test")
@@ -47,8 +48,11 @@ class Split(msgspec.Struct, frozen=True):
 class Recipe(msgspec.Struct, frozen=True):
     """ledger: None for examples that come from a simulation. points: versions, by name. since, until: ledger times (ns)
     of the answers that were asked for; None: from the first, up to the last. copies: examples that were kept of a
-    family; cap: of an action of a point in the training split; None: all. left_out: why decisions are no examples, and
-    how many, by point."""
+    family; cap: of an action of a point in the training split; None: all.
+
+    left_out: why decisions are no examples, and how many, by point. dropped: values that were left out of examples, by
+    point and name. weights: of the examples of the training split, by point and action chosen, with which all actions
+    count the same. quality: by point, of all examples before `cap`."""
 
     points: Mapping[str, int]
     ledger: Ledger | None = None
@@ -57,6 +61,9 @@ class Recipe(msgspec.Struct, frozen=True):
     copies: int | None = None
     cap: int | None = None
     left_out: Mapping[str, Mapping[str, int]] = {}
+    dropped: Mapping[str, Mapping[str, int]] = {}
+    weights: Mapping[str, Mapping[str, float]] = {}
+    quality: Mapping[str, Quality] = {}
     splits: Mapping[str, Split] = {}
     format: int = FORMAT
 
