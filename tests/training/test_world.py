@@ -230,3 +230,13 @@ def test_hindsight_calls_for_stopping_a_job_only_where_memory_would_have_run_out
     start(world, "leak", "n01", task(work=9000.0, leak=GIB, leaks_from=0.0))
     start(world, "calm", "n02", task(work=9000.0))
     assert [hindsight.trouble(world, "shed_load", node) for node in ("n01", "n02")] == [True, False]
+
+
+def test_hindsight_measures_a_choice_by_what_was_offered(world: World) -> None:
+    world.matters.arrive("urm.package")
+    (matter,) = world.matters.open.values()
+    matter.outcomes = (1.0, *(0.4 for _ in matter.seen.candidates[1:]))
+    others = set(range(1, len(matter.outcomes)))
+    assert matter.right({0, *others}) == {0}
+    assert matter.right(others) == others
+    assert matter.right([]) == set()

@@ -7,7 +7,9 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from federation import decide
 from federation.records import Asked
+from training.scenarios.catalogue import WORLDS
 from training.world.chances import MINUTE
 from training.world.world import World
 
@@ -36,7 +38,7 @@ def right(world: World, point: str, asked: Asked) -> set[int]:
     """The candidates of a decision that would be right, by index; where nobody knows, to leave it as it is."""
     matter = world.matters.open.get(asked.event.subject)
     if matter is not None and matter.point == point:
-        return {i for i, c in enumerate(asked.candidates) if matter.is_right(c.action, c.args)}
+        return matter.right(decide.offered(asked, WORLDS[point].point.terminal))
     actions = _right_actions(world, point, asked.event.subject, asked.event.data)
     return {i for i, c in enumerate(asked.candidates) if c.action in actions and c.forbidden is None}
 

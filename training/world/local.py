@@ -215,7 +215,8 @@ class Run:
             point, subject = record.header.point, record.header.subject
             matter = self.world.matters.open.get(subject)
             if matter is not None and matter.point == point and not matter.settled:
-                self.tally.answered(point, answered.tier, matter.is_right(answered.action, answered.args))
+                right = hindsight.right(self.world, point, self._asked(record.header.decision))
+                self.tally.answered(point, answered.tier, answered.choice in right)
                 if answered.action == "verify":
                     self.tally.verifies(point, self.world.now, subject)
                 self.world.answered(subject, answered.action, answered.args)

@@ -4,7 +4,7 @@ A matter is drawn as the world of its decision point draws a situation, and goes
 its share, a storm shrinks by what was done about it, a step is tried again. Some requests have nothing wrong with them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -36,12 +36,12 @@ _TROUBLES = {
 
 @dataclass
 class Matter:
-    """right: for each candidate, whether its outcome was as good as any, within the epsilon of the point."""
+    """outcomes: what comes of each candidate, in the outcome unit of the point."""
 
     number: int
     point: str
     seen: Seen
-    right: tuple[bool, ...]
+    outcomes: tuple[float, ...]
     looks: int = 1
     settled: bool = False
 
@@ -49,13 +49,12 @@ class Matter:
     def subject(self) -> str:
         return f"{self.point.partition('.')[2]}-{self.number}"
 
-    def is_right(self, action: str, args: Mapping[str, Any]) -> bool:
-        """Whether an answer turned out to be as good as any."""
-        return any(
-            right
-            for candidate, right in zip(self.seen.candidates, self.right, strict=True)
-            if candidate.action == action and all(args.get(name) == value for name, value in candidate.args.items())
-        )
+    def right(self, offered: Collection[int]) -> set[int]:
+        """Those of the offered candidates, by index, that turn out as good as any of them, within the epsilon of the
+        point: what a guard forbids is no measure for what is chosen."""
+        among = tuple(self.outcomes[index] for index in offered)
+        good = rights(among, WORLDS[self.point].epsilon) if among else ()
+        return {index for index, right in zip(offered, good, strict=True) if right}
 
 
 class Matters:
@@ -89,7 +88,7 @@ class Matters:
         if seen is None:
             return
         self._numbers += 1
-        matter = Matter(self._numbers, point, seen, self._rights(point, seen))
+        matter = Matter(self._numbers, point, seen, self._outcomes(point, seen))
         self.open[matter.subject] = matter
         self._put(matter)
         if point in _TROUBLES and not _plain(seen):
@@ -109,9 +108,8 @@ class Matters:
             return _at_share(seen, 5.0)
         return seen
 
-    def _rights(self, point: str, seen: Seen) -> tuple[bool, ...]:
-        world = WORLDS[point]
-        return rights(world.outcomes(seen, self.random), world.epsilon)
+    def _outcomes(self, point: str, seen: Seen) -> tuple[float, ...]:
+        return WORLDS[point].outcomes(seen, self.random)
 
     def _put(self, matter: Matter) -> None:
         event = f"{matter.subject}-{matter.looks}"
@@ -135,7 +133,7 @@ class Matters:
         self.agenda.after(getattr(self.chances, wait), self._again, matter, seen)
 
     def _again(self, matter: Matter, seen: Seen) -> None:
-        matter.seen, matter.right = seen, self._rights(matter.point, seen)
+        matter.seen, matter.outcomes = seen, self._outcomes(matter.point, seen)
         matter.looks, matter.settled = matter.looks + 1, False
         self._put(matter)
 
