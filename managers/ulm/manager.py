@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from federation.clock import SECOND
 from federation.errors import Refused
 from federation.manager import Emission, Follow, Manager, Target
 from federation.points import DecisionPoint
@@ -27,6 +28,7 @@ FIGURES = ("cpu", "memory", "gpu", "disk")
 NEWEST = 200  # records read for a sample of the decisions
 ENOUGH = 20  # decisions of a point in a sample before its share means something
 KEPT = 50  # suggestions that a view shows
+MOST_TOLD = 1_000  # suggestions of which it is known when they were made
 MOST = 10_000  # timings of one side of a comparison
 
 
@@ -40,8 +42,11 @@ class Suggestion(msgspec.Struct, frozen=True):
 
 class UlmState(msgspec.Struct):
     """By subject: lapses, where a policy's promise is broken; fitted, calibrations not yet put in force, with the
-    decision that made each."""
+    decision that made each. told: when something was suggested last, by subject and suggestion; asked: when a
+    suggestion was last in question, ledger time, ns."""
 
+    told: dict[str, int] = {}
+    asked: int = 0
     suggestions: list[Suggestion] = []
     lapses: dict[str, Lapse] = {}
     fitted: dict[str, tuple[str, Recalibrated]] = {}
@@ -81,7 +86,7 @@ class Ulm(Manager):
         for kind in FIGURES:
             value = report.get(kind)
             if value is not None:
-                yield from (_event(found, now) for found in self.watch.add(node, kind, float(value), now))
+                yield from self._news(self.watch.add(node, kind, float(value), now), now)
 
     def due(self, now: int) -> Iterator[Event]:
         """Once a minute, a look at the newest decisions and outcomes, for at thousands a second a sample has to do; and
@@ -95,7 +100,16 @@ class Ulm(Manager):
         failed = _shares(self.store.latest(NEWEST, kinds=[Kind.OUTCOME]), _OUTCOME, lambda body: body.status != "done")
         for kind, shares in (("undecided", undecided), ("failed", failed)):
             for point, share in shares.items():
-                yield from (_event(found, now) for found in self.watch.add(point, kind, share, now))
+                yield from self._news(self.watch.add(point, kind, share, now), now)
+
+    def _news(self, found: Iterator[Finding], now: int) -> Iterator[Event]:
+        """What was not suggested lately: a level that moves all the time is news once."""
+        again = round(float(self.options[SUGGESTION.name]["repeat_after"]) * SECOND)
+        for one in found:
+            event = _event(one, now)
+            times = [self.state.told.get(f"{event.subject} {what}") for what in _advice(event.data)]
+            if not any(time is not None and now - time < again for time in times):
+                yield event
 
     # -- facts and candidates ----------------------------------------------------------------------------------------
 
@@ -133,8 +147,11 @@ class Ulm(Manager):
     # -- state and view ----------------------------------------------------------------------------------------------
 
     def fold(self, entry: Entry, body: Any) -> None:
-        if entry.kind == Kind.ANSWERED and entry.point == SUGGESTION.name and body.action == "suggest":
+        if entry.kind == Kind.ASKED and entry.point == SUGGESTION.name:
+            self.state.asked = body.at
+        elif entry.kind == Kind.ANSWERED and entry.point == SUGGESTION.name and body.action == "suggest":
             args = body.args
+            self._fold_told(f"{entry.subject} {args['what']}")
             made = Suggestion(entry.decision, entry.subject, args["what"], args["text"], args["confidence"])
             self.state.suggestions = [*self.state.suggestions[1 - KEPT :], made]
         elif entry.kind == Kind.DRIFT:
@@ -145,6 +162,11 @@ class Ulm(Manager):
             self.state.fitted[entry.subject] = entry.decision, found
         elif entry.kind == Kind.CALIBRATION:
             self._fold_calibration(subject_of(entry.point, body.policy), body)
+
+    def _fold_told(self, what: str) -> None:
+        self.state.told[what] = self.state.asked
+        if len(self.state.told) > MOST_TOLD:
+            del self.state.told[min(self.state.told, key=self.state.told.__getitem__)]
 
     def _fold_calibration(self, subject: str, found: Recalibrated) -> None:
         self.state.fitted.pop(subject, None)

@@ -60,6 +60,13 @@ SUGGESTION = DecisionPoint(
                 name="min_slowdown", type=Type.PERCENT, doc="a component that lost less is left alone", default="20%"
             ),
             Setting(name="min_shift", type=Type.PERCENT, doc="a level that moved by less is left alone", default="20%"),
+            Setting(
+                name="repeat_after",
+                type=Type.DURATION,
+                doc="how long the same is not suggested again about a series",
+                default="7d",
+                read_by_manager=True,
+            ),
         ),
         actions=(
             Action(
@@ -140,7 +147,7 @@ OPTIMISATION = DecisionPoint(
         trigger="every",
     ),
     events=("elias.component.profiled",),
-    outcome=Due(604800.0, "hours saved"),
+    outcome=Due(604800.0, "hours saved", bounds=(-100.0, 150.0)),
 )
 
 CALIBRATION = DecisionPoint(

@@ -171,3 +171,13 @@ def test_suggestions_outlive_a_restart_and_stay_few(room: Room) -> None:
     desk.restore(saved)
     assert len(room.suggestions) == 50
     assert room.suggestions[0]["subject"] == "part-59"
+
+
+def test_a_level_that_moves_again_and_again_is_suggested_once_a_week(room: Room) -> None:
+    source = random.Random(5)
+    levels = [level + source.gauss(0, 1) for _ in range(6) for level in (20.0, 70.0) for _ in range(120)]
+    room.live(iter(levels))
+    assert [s["what"] for s in room.suggestions].count("look_at_level") == 1
+    room.clock.advance(7 * 86400)
+    room.live(iter(levels))
+    assert [s["what"] for s in room.suggestions].count("look_at_level") == 2
