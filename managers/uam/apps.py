@@ -80,6 +80,8 @@ class App(Launch):
     memory: Bytes | None = None
     priority: int = 0
     group: Name | None = None
+    moves_after: Duration | Literal["never"] = 300.0
+    """How long its node has to be silent until it is started on another one, where `node` is `any`."""
 
 
 class Apps(_Declared):
@@ -110,6 +112,7 @@ class Declared(msgspec.Struct, frozen=True):
     priority: int
     group: str
     strategy: Strategy
+    moves_after: float | None = None
 
 
 def load(path: Path) -> dict[str, Declared]:
@@ -129,7 +132,10 @@ def _declared(app: App, groups: dict[str, Strategy], folder: Path) -> Declared:
     digest = hashlib.sha256(json.dumps([plain, app.node], sort_keys=True).encode()).hexdigest()[:16]
     group = app.group or ""
     strategy = groups[group] if group else "one_for_one"
-    return Declared(plain, digest, app.node, app.instances, app.restart, app.memory, app.priority, group, strategy)
+    moves_after = None if app.moves_after == "never" else app.moves_after
+    return Declared(
+        plain, digest, app.node, app.instances, app.restart, app.memory, app.priority, group, strategy, moves_after
+    )
 
 
 def address(text: str) -> tuple[str, int]:

@@ -18,7 +18,7 @@ from federation.settings import Settings
 from federation.supervision import Backoff
 from managers.uam.apps import Declared
 from managers.uam.points import POINTS, RESTART
-from managers.uam.sight import Sight
+from managers.uam.sight import Seen, Sight
 
 REMEMBERED = 100  # restarts of an instance whose times are kept
 REPEAT = (
@@ -118,7 +118,9 @@ class Uam(Manager):
         instance.asked, instance.status = asked.at, str(asked.facts.get("status", ""))
         data = asked.event.data
         instance.cause = (
-            f"request {data['request']}" if "request" in data else "sibling" if "sibling" in data else "itself"
+            f"request {data['request']}"
+            if "request" in data
+            else next((cause for cause in ("sibling", "stray") if cause in data), "itself")
         )
         if asked.waits:
             instance.case = entry.decision
@@ -189,15 +191,22 @@ class Uam(Manager):
         return self._look(str(report["node"]))
 
     def due(self, now: int) -> Iterable[Event]:
-        self.sight.now = max(self.sight.now, now)
+        """Those without a home yet are looked at here alone: by then every node that is there could tell of itself."""
+        self.sight.look(now)
+        for key in [key for key, seen in self.sight.processes.items() if self._is_gone(key, seen.node)]:
+            del self.sight.processes[key]
         return self._look("")
 
     def _look(self, node: str) -> Iterator[Event]:
         """Ask about every instance that nobody is busy with, on one node or on all that were heard of lately."""
         for key in self._keys():
-            where = self._where(key)
+            where = self._where(key) if node == "" else self._home(key)
             if node in ("", where) and self.sight.fresh(where) and self._asks(key) and not self._left_alone(key):
                 yield Event(f"{key} {self.state.decided}", "elias/uam", OBSERVED, key)
+        for key, stray in list(self.sight.strays.items()):
+            if node in ("", stray.node) and self.sight.fresh(stray.node) and self._asks(key):
+                data = {"stray": stray.node}
+                yield Event(f"{key} stray {self.state.decided}", "elias/uam", OBSERVED, key, None, data)
 
     def wake(self) -> int | None:
         """When the next back-off is over."""
@@ -223,24 +232,58 @@ class Uam(Manager):
         if instance is None:
             return False
         said = instance.quiet and instance.status == self._status(key) and self.sight.now - instance.asked < REPEAT
-        return said or instance.halted not in ("", "stopped")
+        return said or self._backs_off(key) or instance.halted not in ("", "stopped")
+
+    def _backs_off(self, key: str) -> bool:
+        """It ended a moment ago, as it is declared now: whoever decides what follows, nothing is done before its
+        back-off is over, so nobody is asked until then."""
+        if self._status(key) != "exited":
+            return False
+        return self.sight.now - self.sight.processes[key].since < self._backoff(key)
 
     def _is_declared(self, key: str) -> bool:
         name, _, number = key.partition("/")
         return name in self.state.apps and int(number) < self.state.apps[name].instances
 
     def _where(self, key: str) -> str:
-        """Its node: where it runs, as declared, where it was, or the one with the fewest, ties by name."""
+        """Its home, or else the node with the fewest instances among those with room for it: the one with the most free
+        memory, ties by name."""
+        home = self._home(key)
+        if home:
+            return home
+        app = self.state.apps.get(key.partition("/")[0])
+        needs = (app.memory if app is not None else None) or 0
+        taken = [instance.node for other, instance in self.state.instances.items() if other != key]
+        free = self.sight.free
+        return min(self.sight.nodes(), key=lambda n: (free(n) < needs, taken.count(n), -free(n), n), default="")
+
+    def _home(self, key: str) -> str:
+        """Where it runs, as declared, or where it was; empty where it has none, or its node is gone."""
         instance, app = self.state.instances.get(key), self.state.apps.get(key.partition("/")[0])
         seen = self.sight.processes.get(key)
         if app is not None and app.node != "any" and not self.sight.runs(key):
             return app.node
         if seen is not None:
             return seen.node
-        if instance is not None and instance.node:
-            return instance.node
-        taken = [i.node for i in self.state.instances.values()]
-        return min(self.sight.nodes(), key=lambda n: (taken.count(n), n), default="")
+        home = instance.node if instance is not None else ""
+        return "" if home and self._is_gone(key, home) else home
+
+    def _is_gone(self, key: str, node: str) -> bool:
+        """Whether its node has been away for so long that it is started elsewhere."""
+        app = self.state.apps.get(key.partition("/")[0])
+        return (
+            app is not None
+            and app.node == "any"
+            and app.moves_after is not None
+            and self.sight.silence(node) >= app.moves_after
+            and self._mostly_heard()
+        )
+
+    def _mostly_heard(self) -> bool:
+        """Where most nodes are silent it is rather us who are cut off, and the rest could not carry it all."""
+        heard = set(self.sight.nodes())
+        homes = {instance.node for instance in self.state.instances.values() if instance.node}
+        return 2 * len(heard) >= len(heard | homes)
 
     def _status(self, key: str) -> str:
         seen, app = self.sight.processes.get(key), self.state.apps.get(key.partition("/")[0])
@@ -275,7 +318,7 @@ class Uam(Manager):
     # -- facts, candidates, targets ----------------------------------------------------------------------------------
 
     def facts(self, point: DecisionPoint, event: Event, now: int) -> dict[str, Any]:
-        self.sight.now = max(self.sight.now, now)
+        self.sight.look(now)
         key = _key(event.subject)
         if event.source != "elias/uam":
             self._check_known(event, key)
@@ -283,13 +326,15 @@ class Uam(Manager):
             self._check_request(event, key)
         request = event.data.get("request")
         instance, app = self.state.instances.get(key), self.state.apps.get(key.partition("/")[0])
-        seen, runs = self.sight.processes.get(key), self.sight.runs(key)
+        stray = self._stray(event, key)
+        seen = self.sight.processes.get(key) if stray is None else stray
+        runs = seen is not None and seen.running
         ended = (
             seen.since if seen is not None else instance.asked if instance is not None and instance.started else None
         )
         memory = seen.memory if seen is not None else None
         facts: dict[str, Any] = {
-            "wanted": self._wanted(key, request or ""),
+            "wanted": self._wanted(key, request or "") if stray is None else "stopped",
             "request": request,
             "restart_type": app.restart if app is not None else "temporary",
             "exit_code": seen.exit_code if seen is not None else None,
@@ -309,9 +354,16 @@ class Uam(Manager):
         name = key.partition("/")[0]
         if name in self.state.changed:
             facts["declared_for"] = max(0, now - self.state.changed[name]) / SECOND
-        if self.sight.fresh(self._where(key)):
+        if stray is not None:
+            facts["status"] = stray.status
+        elif self.sight.fresh(self._where(key)):
             facts["status"] = self._status(key)
         return facts
+
+    def _stray(self, event: Event, key: str) -> Seen | None:
+        """What a question about a process that runs where it does not belong is about."""
+        stray = self.sight.strays.get(key) if event.source == "elias/uam" else None
+        return stray if stray is not None and stray.node == event.data.get("stray") else None
 
     def _check_known(self, event: Event, key: str) -> None:
         """What is neither declared nor seen is nobody's application: nothing is kept of it."""
@@ -333,7 +385,9 @@ class Uam(Manager):
 
     def propose(self, point: DecisionPoint, event: Event, facts: Mapping[str, Any]) -> list[Candidate]:
         key = _key(event.subject)
-        args, runs = {"node": self._where(key)}, self.sight.runs(key)
+        stray = self._stray(event, key)
+        args = {"node": self._where(key) if stray is None else stray.node}
+        runs = stray is not None or self.sight.runs(key)
         undeclared = None if self._is_declared(key) else "not_declared"
         return [
             Candidate("start", args, forbidden=undeclared or ("it_runs_already" if runs else None)),

@@ -32,30 +32,52 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class Sight:
-    """processes: by instance (`web/0`). now: ledger time of the newest look, ns."""
+    """processes: by instance (`web/0`). strays: those that run where they do not belong, since they were started
+    elsewhere while their node was away. now: ledger time of the newest look, ns."""
 
     def __init__(self) -> None:
         self.processes: dict[str, Seen] = {}
+        self.strays: dict[str, Seen] = {}
         self.now = 0
+        self._began: int | None = None
+        self._free: dict[str, int] = {}
         self._reported: dict[str, int] = {}
         self._outdated: dict[str, str] = {}
 
     def take(self, report: Mapping[str, Any], now: int, homes: Mapping[str, str]) -> None:
-        """A node's report. homes: where instances were started; what another node shows of one is not taken."""
+        """A node's report. homes: where instances were started; what another node shows of one is a stray."""
         node = str(report["node"])
-        self.now = self._reported[node] = now
+        self.look(now)
+        self._reported[node], self._free[node] = now, int(report.get("memory_free", 0))
         theirs = {
             key: _seen(node, p, now, self.processes.get(key))
             for p in report.get("processes", ())
             for key in (f"{p['app']}/{p['instance']}",)
         }
         kept = {key: seen for key, seen in self.processes.items() if seen.node != node}
-        self.processes = kept | {key: seen for key, seen in theirs.items() if homes.get(key, node) in ("", node)}
+        at_home = {key: seen for key, seen in theirs.items() if homes.get(key, node) in ("", node)}
+        self.processes = kept | at_home
+        strays = {key: seen for key, seen in theirs.items() if key not in at_home and seen.running}
+        self.strays = {key: seen for key, seen in self.strays.items() if seen.node != node} | strays
         self._outdated = {key: where for key, where in self._outdated.items() if where != node}
+
+    def look(self, now: int) -> None:
+        self.now = max(self.now, now)
+        self._began = now if self._began is None else self._began
+
+    def silence(self, node: str) -> float:
+        """Seconds since a node was heard; of one that never was, since the first look."""
+        since = self._reported.get(node, self._began)
+        return 0.0 if since is None else (self.now - since) / SECOND
+
+    def free(self, node: str) -> int:
+        """Bytes of memory, as the node told."""
+        return self._free.get(node, 0)
 
     def outdate(self, key: str, node: str) -> None:
         """Something was done to an instance: what was seen of it counts no more, until its node reports again."""
         self.processes.pop(key, None)
+        self.strays.pop(key, None)
         self._outdated[key] = node
 
     def outdated(self, key: str) -> bool:

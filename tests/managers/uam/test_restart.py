@@ -31,6 +31,7 @@ class Desk:
         store = Store.open(f"sqlite:///{folder / 'ledger.db'}")
         self.federation = LocalFederation([self.uam], bundle(), store, self.clock, settings)
         self.processes: dict[str, dict[str, dict[str, Any]]] = {"n1": {}}
+        self.free: dict[str, int] = {}
 
     def declare(self, text: str) -> None:
         (self.folder / "apps.yaml").write_text(text)
@@ -41,7 +42,8 @@ class Desk:
         self.clock.advance(seconds)
         for node, processes in self.processes.items():
             told = [{**p, "ended": self.seconds(p["ended"])} if "ended" in p else p for p in processes.values()]
-            self.federation.report("uam", [{"node": node, "processes": told}])
+            self.federation.report("uam", [{"node": node, "processes": told, "memory_free": self.free.get(node, 0)}])
+        self.federation.tick()
 
     def seconds(self, since: int) -> float:
         return (self.clock.now() - since) / SECOND
@@ -220,6 +222,70 @@ def test_instances_are_spread_over_nodes_and_stay_where_they_are(desk: Desk) -> 
     desk.end("web/3", node=where)
     desk.report()
     assert desk.orders() == [("restart", "web/3", where)]
+
+
+def test_instances_go_where_there_is_room_for_them(desk: Desk) -> None:
+    desk.processes |= {"n2": {}, "n3": {}}
+    desk.free = {"n1": 1 << 30, "n2": 9 << 30, "n3": 10 << 30}
+    running(desk, "apps: {web: {command: [serve], instances: 3, memory: 8GB}}")
+    assert [len(desk.processes[node]) for node in ("n1", "n2", "n3")] == [0, 1, 2]
+
+
+def test_an_instance_starts_elsewhere_when_its_node_stays_silent_and_what_still_ran_there_is_ended(desk: Desk) -> None:
+    desk.processes["n2"] = {}
+    running(desk)
+    lost = desk.processes.pop("n1")
+    for _ in range(28):
+        desk.report(10)
+    assert desk.orders() == []
+    for _ in range(3):
+        desk.report(10)
+    assert desk.orders() == [("start", "web/0", "n2")]
+    desk.obey()
+    desk.report()
+    assert desk.status("web/0") == "running"
+    desk.processes["n1"] = lost
+    desk.report()
+    assert desk.orders() == [("stop", "web/0", "n1")]
+    desk.obey()
+    desk.report(10)
+    assert desk.orders() == []
+    assert [list(desk.processes[node]) for node in ("n1", "n2")] == [[], ["web/0"]]
+
+
+def test_nothing_starts_elsewhere_while_most_nodes_are_silent(desk: Desk) -> None:
+    desk.processes |= {"n2": {}, "n3": {}}
+    running(desk, "apps: {web: {command: [serve], instances: 3}}")
+    for node in ("n1", "n2"):
+        del desk.processes[node]
+    for _ in range(60):
+        desk.report(10)
+    assert desk.orders() == []
+
+
+@pytest.mark.parametrize("stays", ["node: n1", "moves_after: never"])
+def test_an_instance_that_belongs_to_its_node_waits_for_it(desk: Desk, stays: str) -> None:
+    desk.processes["n2"] = {}
+    running(desk, f"apps: {{web: {{command: [serve], {stays}}}}}")
+    del desk.processes["n1"]
+    for _ in range(60):
+        desk.report(10)
+    assert desk.orders() == []
+
+
+def test_nobody_is_asked_about_a_crash_loop_before_its_back_off_is_over(desk: Desk) -> None:
+    running(desk)
+    while desk.uam.view(desk.clock.now())["apps"][0]["restarts"] < 5:
+        desk.end("web/0")
+        desk.report(16)
+        desk.report(16)
+        desk.obey()
+        desk.report()
+    desk.end("web/0")
+    desk.report()
+    assert list(desk.federation.desks["uam"].state.cases) == []
+    desk.report(17)
+    assert len(desk.federation.desks["uam"].state.cases) == 1
 
 
 def test_an_application_that_is_moved_is_stopped_there_and_started_here(desk: Desk) -> None:
