@@ -22,6 +22,7 @@ from federation.advisors.scrub import Scrubber
 from federation.policy.question import Question
 from federation.records import Candidate
 from tiki.schema import Action, Arg, Attribute, Fact, Point, Setting, Type
+from tiki.values import canonical
 from training.dataset.example import Advice, Logged
 
 UNFIT = "it does not fit the point any more"
@@ -53,7 +54,7 @@ def scrub(schema: Point, example: Logged) -> Scrubbed:
     names: _Names = {}
     dropped: list[str] = []
     question = example.question
-    settings = _typed(schema.settings, question.settings, names, dropped)
+    settings = _settings(schema, question.settings, names, dropped)
     facts = _typed(schema.facts, question.facts, names, dropped)
     dropped += [_OTHER] * len(question.facts.keys() - {fact.name for fact in schema.facts})
     candidates = tuple(_candidate(schema, one, names, dropped) for one in question.candidates)
@@ -66,6 +67,17 @@ def scrub(schema: Point, example: Logged) -> Scrubbed:
         advice=None if example.advice is None else _advice(example.advice),
     )
     return Scrubbed(clean, tuple(dropped))
+
+
+def _settings(schema: Point, given: Mapping[str, Any], names: _Names, dropped: list[str]) -> dict[str, Any]:
+    """One that stands at its default is told by that: its name is the point's."""
+    found: dict[str, Any] = {}
+    for one in schema.settings:
+        if one.default is not None and given.get(one.name) == canonical(one.type, one.default, one.values):
+            found[one.name] = given[one.name]
+        else:
+            found |= _typed((one,), given, names, dropped)
+    return found
 
 
 def _candidate(schema: Point, candidate: Candidate, names: _Names, dropped: list[str]) -> Candidate:
