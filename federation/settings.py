@@ -190,6 +190,10 @@ class PolicySettings(_Section):
     """How sure the served policy has to be (`calibration.json`); without one it may not decide alone."""
     audit: float = Field(0.01, ge=0, le=1)
     """Share of the policy's own answers that a person is asked instead, to see whether the promise still holds."""
+    require_signature: bool = False
+    """Only policies that one of the keys in `bundles.trust` signed are tried, promoted and served from the store."""
+    kept: int = Field(2, ge=1, le=16)
+    """Policies of the store that are in memory at once, beside the one above; the one longest unused makes room."""
     key_file: Path | None = None
     """File with the key that the replicas ask for (`--api-key`); relative to the settings file."""
     deadline: Duration = 1.0
@@ -237,6 +241,12 @@ class Settings(_Section):
     @model_validator(mode="after")
     def _people_are_reached(self) -> Self:
         self.escalation.check_targets(self.targets)
+        return self
+
+    @model_validator(mode="after")
+    def _somebody_signs_policies(self) -> Self:
+        if self.policy.require_signature and self.bundles.trust is None:
+            raise ValueError("`policy.require_signature` needs `bundles.trust`, the folder of the keys that count")
         return self
 
     @property

@@ -36,7 +36,8 @@ class Registered(msgspec.Struct, frozen=True, gc=False):
     policy: its version. content: SHA-256 over all of its files, as hex. name, parameters, preset, data, metrics: of its
     card; `data` names the data set that it was trained on. calibration: SHA-256 of its calibration. points: versions of
     the points that it is calibrated for. estimates: by point, what it is expected to gain over the champion. signers:
-    the names of the keys that signed it and are trusted here. source: the folder it came from. at: ledger time (ns).
+    the names of the keys that signed it and are trusted here. source: where it came from, a folder or the decision of
+    the training that made it. at: ledger time (ns).
     """
 
     policy: str
@@ -62,9 +63,9 @@ class Promotion(msgspec.Struct, frozen=True, gc=False):
     number: of this step at the point, from 1; the first of a number counts. trial: of the trial at the point, from 1.
     challenger, champion: versions of policies; an empty champion is what the settings name. stage: shadow, canary,
     champion, rolled_back (also of a champion, whose forerunner is back) or withdrawn. share: of the units that the
-    challenger decides about from here on. calibration: the challenger's at this point, with the first step; null: none,
-    so it decides nothing alone. by, reason: of whoever wanted it. decision: of ulm.promotion; empty: a person's own
-    word. at: ledger time (ns).
+    challenger decides about from here on. calibration: the challenger's at this point, as it came with it; null: it
+    goes back, or has none and decides nothing alone. by, reason: of whoever wanted it. decision: of ulm.promotion;
+    empty: a person's own word. at: ledger time (ns).
     """
 
     number: int

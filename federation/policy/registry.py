@@ -85,7 +85,7 @@ def promotion(
     decision: str = "",
     calibration: PointCalibration | None = None,
 ) -> Promotion:
-    """The record that takes a challenger there. calibration: its own at the point, for the first record of a trial.
+    """The record that takes a challenger there. calibration: its own at the point.
 
     Raises Refused where that does not follow from where the point stands.
     """

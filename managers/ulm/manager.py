@@ -1,5 +1,5 @@
 """The learning manager: watches figures and decisions, compares components, and suggests. All that it changes is how
-sure a policy has to be, where that no longer kept its promise.
+sure a policy has to be, where that no longer kept its promise, and which policy answers, after a trial.
 """
 
 from collections import Counter
@@ -19,7 +19,9 @@ from managers.ulm.calibration import Collected, Lapse, candidate, facts, lapse_o
 from managers.ulm.comparison import compare
 from managers.ulm.points import ADVICE, CALIBRATION, OPTIMISATION, PATTERNS, POINTS, SUGGESTION
 from managers.ulm.profile import profile_changes, profile_facts
+from managers.ulm.promotion import PROMOTION
 from managers.ulm.series import STEP, Finding, Watch
+from managers.ulm.trials import Trials, TrialsState
 
 MEASURED, FOUND = SUGGESTION.events
 SOURCE = "elias/ulm"
@@ -50,6 +52,7 @@ class UlmState(msgspec.Struct):
     suggestions: list[Suggestion] = []
     lapses: dict[str, Lapse] = {}
     fitted: dict[str, tuple[str, Recalibrated]] = {}
+    trials: TrialsState = msgspec.field(default_factory=TrialsState)
 
 
 class Measured(msgspec.Struct, frozen=True):
@@ -64,7 +67,8 @@ class Measured(msgspec.Struct, frozen=True):
 
 
 class Ulm(Manager):
-    """store: reads the ledger; without it the decisions are not watched, and nothing is calibrated."""
+    """store: reads the ledger; without it the decisions are not watched, and nothing is calibrated or tried.
+    all_points: of the federation, by name: at any of them a policy may be tried."""
 
     name = "ulm"
     points = POINTS
@@ -72,10 +76,13 @@ class Ulm(Manager):
     State = UlmState
     state: UlmState
 
-    def __init__(self, settings: Settings, store: Records | None = None) -> None:
+    def __init__(
+        self, settings: Settings, store: Records | None = None, all_points: Mapping[str, DecisionPoint] | None = None
+    ) -> None:
         super().__init__(settings)
         self.store = store
         self.collected = None if store is None else Collected(store)
+        self.trials = Trials(store, all_points or {})
         self.watch = Watch()
         self._sampled = 0
 
@@ -96,6 +103,7 @@ class Ulm(Manager):
         self._sampled = now
         for subject in self.state.lapses:
             yield Event(f"{subject} {now}", SOURCE, CALIBRATION.events[0], subject)
+        yield from self.trials.due(self.state.trials, SOURCE, now)
         undecided = _shares(self.store.latest(NEWEST, kinds=[Kind.ANSWERED]), _ANSWERED, lambda a: a.tier != "rule")
         failed = _shares(self.store.latest(NEWEST, kinds=[Kind.OUTCOME]), _OUTCOME, lambda body: body.status != "done")
         for kind, shares in (("undecided", undecided), ("failed", failed)):
@@ -117,6 +125,9 @@ class Ulm(Manager):
         if point is CALIBRATION:
             lapse = lapse_of(self.state.lapses, event)
             return facts(lapse, self._evidence(lapse), now)
+        if point is PROMOTION:
+            broken = event.subject in self.state.lapses
+            return self.trials.facts(self.state.trials, event, broken=broken, now=now)
         if point is OPTIMISATION:
             return profile_facts(event)
         return _measured_facts(event) if event.type == MEASURED else event.data
@@ -124,6 +135,8 @@ class Ulm(Manager):
     def propose(self, point: DecisionPoint, event: Event, facts: Mapping[str, Any]) -> list[Candidate]:
         if point is CALIBRATION:
             return [candidate(lapse_of(self.state.lapses, event)), Candidate("hold")]
+        if point is PROMOTION:
+            return self.trials.propose(self.state.trials, event)
         if point is OPTIMISATION:
             return [*profile_changes(event), Candidate("hold")]
         return [
@@ -136,6 +149,8 @@ class Ulm(Manager):
 
     def target(self, point: DecisionPoint, asked: Asked, answered: Answered) -> Target:
         """ULM does it itself, on the records that the decision was made on."""
+        if point is PROMOTION:
+            return self.trials.target(self.state.trials, asked, answered)
         evidence = self._evidence(self.state.lapses[asked.event.subject])
         return Target("@ulm", [], {"after": evidence.after, "upto": evidence.upto})
 
@@ -162,6 +177,8 @@ class Ulm(Manager):
             self.state.fitted[entry.subject] = entry.decision, found
         elif entry.kind == Kind.CALIBRATION:
             self._fold_calibration(subject_of(entry.point, body.policy), body)
+        else:
+            self.trials.fold(self.state.trials, entry, body)
 
     def _fold_told(self, what: str) -> None:
         self.state.told[what] = self.state.asked
@@ -175,7 +192,9 @@ class Ulm(Manager):
             self.state.lapses[subject] = lapse.after(found)
 
     def emit(self, now: int) -> Iterator[Emission]:
-        """A calibration that was made is put in force: from this record on every manager goes by it."""
+        """A calibration that was made is put in force: from this record on every manager goes by it. So is a step of a
+        trial."""
+        yield from self.trials.emit(self.state.trials)
         for subject, (decision, found) in list(self.state.fitted.items()):
             lapse = self.state.lapses.get(subject)
             if lapse is None:
@@ -185,12 +204,14 @@ class Ulm(Manager):
 
     def view(self, now: int) -> dict[str, Any]:
         """suggestions: the newest first, confidence in percent. series: watched now. left_out: samples without room.
-        lapsed: where a policy decides nothing alone since its promise broke; used: answers in its last calibration."""
+        lapsed: where a policy decides nothing alone since its promise broke; used: answers in its last calibration.
+        trials: see `Trials.view`."""
         return {
             "suggestions": [msgspec.to_builtins(made) for made in reversed(self.state.suggestions)],
             "series": len(self.watch),
             "left_out": self.watch.left_out,
             "lapsed": [msgspec.to_builtins(lapse) for lapse in self.state.lapses.values()],
+            "trials": self.trials.view(self.state.trials, now),
         }
 
 

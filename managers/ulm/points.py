@@ -3,6 +3,7 @@ is calibrated anew.
 """
 
 from federation.points import DecisionPoint, Does, Due, Mode
+from managers.ulm.promotion import PROMOTION
 from tiki.schema import Action, Arg, Attribute, Fact, Point, Setting, Type
 
 FINDINGS = ("anomaly", "drift", "regression")
@@ -192,4 +193,4 @@ CALIBRATION = DecisionPoint(
     outcome=Due(60.0, "done"),
 )
 
-POINTS = (SUGGESTION, OPTIMISATION, CALIBRATION)
+POINTS = (SUGGESTION, OPTIMISATION, CALIBRATION, PROMOTION)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -26,7 +27,8 @@ from federation.policy.exploration import taken
 from federation.policy.tier import Said, Tier
 from federation.records import Event, Kind, Mode, Outcome, Record, Scored, decode
 from federation.settings import Settings, shipped_specs
-from managers.ulm.calibration import EXECUTOR, Recalibrate
+from managers.ulm import calibration as calibration_
+from managers.ulm import promoting, promotion
 from managers.ulm.manager import Ulm
 from managers.ulm.points import POINTS as ULM
 from tiki.schema import Action, Fact, Point, Type
@@ -104,12 +106,36 @@ class Turn:
         return Outcome("done")
 
 
+Says = Callable[[Question], tuple[float, ...]]
+"""The scores of a policy."""
+
+
+def _said(turn: Sequence[str], asked: Question, policy: str, others: Mapping[str, Says]) -> Said:
+    for version in turn:
+        if version in others:
+            return Said(version, "embedded", others[version](asked))
+    instead = f"policy {turn[0][:12]} cannot be loaded" if turn else ""
+    return Said(policy, "embedded", asked.scores, instead)
+
+
 class Busy(LocalFederation):
     def answers(self, manager: str, actions: Mapping[str, str]) -> None:
         """What people answered at about the same time, in one commit: a person's answer by itself costs two."""
         desk, now = self.desks[manager], self.clock.now()
         said = (desk.answer(decision, action, {}, "ada", "", now)[1] for decision, action in actions.items())
         self._commit(manager, [entry for entries in said for entry in entries])
+        self.settle()
+
+    def resume(self) -> None:
+        """Fold what is on record, and go on with what it calls for."""
+        for record in self.store.read():
+            self._cursor = record.header.seq
+            for name, desk in self.desks.items():
+                header = record.header
+                if header.writer == name or hears(desk.manager, header.kind, header.point, record.body):
+                    desk.absorb(record)
+        for name, desk in self.desks.items():
+            self._commit(name, desk.settle(self.clock.now()))
         self.settle()
 
 
@@ -124,9 +150,13 @@ class Works:
         shipped = [s for m in ("ulm", "gate") for s in tiki.read_directory(shipped_specs() / m, f"{m}/")]
         self.bundle = tiki.build([*shipped, tiki.Source("plant.tiki", spec)], schemas(self.points))
         self.tier = Tier({POLICY: Calibration(POLICY, "data", {VALVE.name: calibration(threshold)})}, audit=audit)
-        doers: dict[str, Doer] = {"valve.turn": Turn(), EXECUTOR: Recalibrate(self.store)}
+        doers: dict[str, Doer] = {
+            "valve.turn": Turn(),
+            calibration_.EXECUTOR: calibration_.Recalibrate(self.store),
+            promotion.EXECUTOR: promoting.Promote(self.settings),
+        }
         self.executor = Executor(folder / "effects.db", doers, self.clock, FreezeFlag(folder))
-        self.ulm = Ulm(self.settings, self.store)
+        self.ulm = Ulm(self.settings, self.store, self.points)
         self.federation = self._federation()
         self._count = 0
 
@@ -142,20 +172,33 @@ class Works:
     def mode(self, action: str, mode: str) -> None:
         self.federation.note(Emission(Kind.MODE, "", "", "", Mode(action, mode, "tests")))
 
-    def ask(self, questions: Sequence[Question], draw: Callable[[], float], policy: str = POLICY) -> list[str]:
-        """Ids of as many decisions, each with the policy's word on record. draw: uniform in [0, 1)."""
+    def ask(
+        self,
+        questions: Sequence[Question],
+        draw: Callable[[], float],
+        policy: str = POLICY,
+        *,
+        subjects: Sequence[str] = ("valve",),
+        others: Mapping[str, Says] = MappingProxyType({}),
+    ) -> list[str]:
+        """Ids of as many decisions, each with the word on record of the policy whose turn it is. draw: uniform in
+        [0, 1). others: by version, what a policy of the store says, in the shadow too; one that is missing cannot be
+        loaded, and `policy` speaks instead."""
         events = []
-        for _ in questions:
+        for number, _ in enumerate(questions):
             self._count += 1
-            events.append(Event(f"m{self._count}", "test", "plant.measured", "valve", None, {"pressure": 80}))
+            subject = subjects[number % len(subjects)]
+            events.append(Event(f"m{self._count}", "test", "plant.measured", subject, None, {"pressure": 80}))
         asked = [replies[0].id for replies in self.federation.post(events) if isinstance(replies, list)]
-        consults = self.federation.consults()
-        self.federation.hear(
-            {
-                decision: Heard(consults[decision].offered, Said(policy, "embedded", one.scores), draw(), "", draw())
-                for decision, one in zip(asked, questions, strict=True)
-            }
-        )
+        consults, about = self.federation.consults(), dict(zip(asked, questions, strict=True))
+        heard = {}
+        for decision, one in about.items():
+            consult = consults[decision]
+            said = _said(consult.turn.policies, one, policy, others)
+            heard[decision] = Heard(consult.offered, said, draw(), "", draw(), consult.turn)
+        self.federation.hear(heard)
+        shadows = self.federation.shadows()
+        self.federation.overhear({d: _said(shadows[d].turn.policies, about[d], policy, others) for d in shadows})
         return asked
 
     def answer(self, answers: Mapping[str, Question]) -> None:
@@ -173,13 +216,23 @@ class Works:
     def records(self, kind: Kind, *points: str) -> list[Record]:
         return list(self.store.read(kinds=[kind], points=points))
 
+    def restart(self) -> None:
+        """The process ended; its successor begins with what is on record."""
+        self.ulm = Ulm(self.settings, self.store, self.points)
+        self.federation = self._federation()
+        self.federation.resume()
+
     def failed(self, decision: str) -> None:
         """What was released comes to nothing."""
         self.federation.outcome(decision, Outcome("failed", "stuck", reward=0.0))
 
+    def came(self, decision: str, reward: float) -> None:
+        """This came of what was released."""
+        self.federation.outcome(decision, Outcome("done", reward=reward))
+
     def restarted(self) -> dict[str, Desk]:
         """Desks built anew from the ledger alone."""
-        managers = (Plant(self.settings), Ulm(self.settings, self.store))
+        managers = (Plant(self.settings), Ulm(self.settings, self.store, self.points))
         desks = {one.name: Desk(one, self.bundle, self.store, self.tier) for one in managers}
         for record in self.store.read():
             for name, desk in desks.items():
