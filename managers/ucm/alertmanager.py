@@ -3,6 +3,7 @@
 https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml
 """
 
+import json
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -14,6 +15,8 @@ from federation.clock import SECOND, Clock
 from federation.effects import Doer, Order
 from federation.records import Outcome
 from federation.targets import Alertmanager
+
+LARGEST = 16 << 20  # bytes of an answer: some 30,000 silences
 
 
 class Silences:
@@ -71,9 +74,14 @@ class Silences:
         headers = {"authorization": f"Bearer {secret}"} if secret and not user else {}
         login = httpx.BasicAuth(user, secret) if user else None
         async with httpx.AsyncClient(timeout=settings.timeout, auth=login, headers=headers) as client:
-            answer = await client.request(method, settings.url.rstrip("/") + path, json=body)
-            answer.raise_for_status()
-            return answer.json() if answer.content else None
+            async with client.stream(method, settings.url.rstrip("/") + path, json=body) as answer:
+                answer.raise_for_status()
+                said = bytearray()
+                async for part in answer.aiter_bytes():
+                    said += part
+                    if len(said) > LARGEST:
+                        raise httpx.DecodingError(f"an answer of more than {LARGEST} bytes", request=answer.request)
+            return json.loads(said) if said else None
 
 
 class _Create:

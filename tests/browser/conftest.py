@@ -74,7 +74,7 @@ class Visits:
 
     def close(self) -> None:
         for context in self._contexts:
-            # Chromium may never close a page that is just being replaced (microsoft/playwright#42366): go somewhere first.
+            # Chromium may never close a page that is just being replaced (microsoft/playwright#42366).
             for page in context.pages:
                 page.goto("about:blank")
             context.close()
