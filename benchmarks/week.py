@@ -77,7 +77,8 @@ def figures(
             f"{point}: {why}": count for (point, why), count in sorted(tally.reasons().items(), key=lambda one: -one[1])
         },
         "at_critical_points": sum(points[page.point].critical for page in tally.calls()),
-        "share": sum(people.values()) / all_failed if all_failed else 0.0,
+        "share": _share(sum(people.values()), all_failed),
+        "share_elsewhere": _share(sum(not points[page.point].critical for page in tally.calls()), all_failed),
         "pages": len(tally.pages),
         "verifications": len(tally.verifications),
         "pages_a_day": tally.grouped() / options.days,
@@ -96,6 +97,10 @@ def figures(
     }
 
 
+def _share(of: int, all_: int) -> float:
+    return of / all_ if all_ else 0.0
+
+
 def _by_point(tally: Tally) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
     for (point, tier), count in sorted(tally.decided.items()):
@@ -108,11 +113,12 @@ def show(found: dict[str, Any]) -> None:
     print(f"{'failed operations':20} {'how many':>9} {'a person':>9}")
     for kind in KINDS:
         print(f"{kind:20} {found['failed'][kind]:9} {found['needed_a_person'][kind]:9}")
-    print("\nwhy a person was needed")
+    print("\nwhy a person was needed" if found["reasons"] else "\nno person was needed")
     for why, count in found["reasons"].items():
         print(f"{count:6}  {why}")
     print(f"\n{100 * found['share']:.2f} % of the failed operations needed a person")
-    print(f"{found['at_critical_points']} of these at critical points, where the policy never decides alone")
+    critical, elsewhere = found["at_critical_points"], 100 * found["share_elsewhere"]
+    print(f"{critical} of these at critical points, where the policy never decides alone; elsewhere {elsewhere:.2f} %")
     print(f"{found['pages_a_day']:.2f} pages a day ({found['cases_a_day']:.2f} cases), of everything that was asked")
     print(f"{found['unjustified_a_node_month']:.2f} unjustified disruptive actions a node-month")
     for title, effects in (("acted", found["disruptive"]), ("only observed", found["only_observed"])):
