@@ -16,6 +16,7 @@ from managers.uim.cli.output import Json, complain, emit, progress, say
 
 if TYPE_CHECKING:
     from federation.ledger.store import Head, Store
+    from federation.ledger.verify import Report
     from federation.records import Record
 
 app = typer.Typer(
@@ -89,6 +90,9 @@ def _show(record: "Record", json_: bool) -> None:
 @app.command()
 def verify(
     context: typer.Context,
+    bundle: Annotated[
+        Path | None, typer.Argument(help="An audit bundle that `elias ledger export --format audit` wrote.")
+    ] = None,
     witness: Annotated[str, typer.Option(help="SIZE:ROOT as an earlier verify printed it, kept elsewhere.")] = "",
     url: Url = "",
     json_: Json = False,
@@ -97,26 +101,54 @@ def verify(
 
     A ledger can only prove that it was not changed since somebody noted its head elsewhere: keep the last line.
 
+    An audit bundle is checked by itself, without a ledger: its records are in the log whose head it names, and a
+    witness says whether that is the right one.
+
     Examples:
 
         elias ledger verify
 
         elias ledger verify --witness 5120:9f2c...
-    """
-    from federation.ledger.verify import verify as check  # noqa: PLC0415
 
-    with _open(context, url) as store, progress("records") as shown:
-        report = check(store, shown, witness=_head(witness) if witness else None)
+        elias ledger verify proof.jsonl
+    """
+    known = _head(witness) if witness else None
+    report = _checked(bundle, known) if bundle is not None else _recomputed(context, url, known)
     fault = report.fault._asdict() if report.fault else None
     if json_:
         emit({"size": report.head.size, "root": report.head.root.hex(), "epoch": report.head.epoch, "fault": fault})
     elif report:
-        print(str(report))
+        root = report.head.root.hex()
+        print(f"all of it is in the log of {report.head.size} records, root {root}" if bundle else str(report))
         print(f"witness: {report.head.size}:{report.head.root.hex()}")
     else:
-        complain(str(report), cure="restore the ledger from a copy; what is before that record is sound")
+        cure = "restore the ledger from a copy; what is before that record is sound"
+        complain(str(report), cure="do not trust it: have it exported again" if bundle else cure)
     if fault:
         raise typer.Exit(1)
+
+
+def _recomputed(context: typer.Context, url: str, witness: "Head | None") -> "Report":
+    from federation.ledger.verify import verify as check  # noqa: PLC0415 - SQLAlchemy takes a quarter of a second
+
+    with _open(context, url) as store, progress("records") as shown:
+        return check(store, shown, witness=witness)
+
+
+def _checked(bundle: Path, witness: "Head | None") -> "Report":
+    from federation.errors import Refused  # noqa: PLC0415
+    from federation.ledger.export import check_bundle  # noqa: PLC0415
+    from federation.ledger.verify import Fault, Report  # noqa: PLC0415
+
+    try:
+        with bundle.open(encoding="utf-8") as lines:
+            report = check_bundle(lines)
+    except (OSError, UnicodeDecodeError) as error:
+        cure = "name a file that `elias ledger export --format audit` wrote"
+        raise Refused("audit.file", f"{bundle} cannot be read: {error}", cure=cure) from None
+    if report and witness is not None and (witness.size, witness.root) != (report.head.size, report.head.root):
+        return Report(report.head, Fault(witness.size, witness.size, "the bundle is not of the witness's head"))
+    return report
 
 
 def _head(text: str) -> "Head":

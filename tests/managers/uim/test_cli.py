@@ -216,6 +216,26 @@ def test_a_ledger_is_verified_against_what_was_noted_elsewhere(elias: Elias, roo
     assert elias.code == code
 
 
+@pytest.mark.usefixtures("demo_roster")
+def test_an_audit_bundle_is_verified_without_its_ledger(elias: Elias, house: House, tmp_path: Path) -> None:
+    (decision,) = elias.json("decide", _file(tmp_path, HOT))["decisions"]
+    house.close()
+    proof = tmp_path / "proof.jsonl"
+    elias("ledger", "export", "--format", "audit", "--decision", decision["id"], str(proof))
+    root = elias.json("ledger", "verify")["root"]
+    assert f"in the log of {_size(proof)} records, root {root}" in elias("ledger", "verify", str(proof))
+    elias("ledger", "verify", str(proof), "--witness", f"{_size(proof)}:{'00' * 32}")
+    assert elias.code == 1
+    proof.write_text(proof.read_text().replace("relieve", "believe"))
+    elias("ledger", "verify", str(proof))
+    assert elias.code == 1
+
+
+def house_size(proof: Path) -> int:
+    size: int = json.loads(proof.read_text().splitlines()[0])["size"]
+    return size
+
+
 def test_the_token_opens_the_page(elias: Elias, house: House) -> None:
     assert elias("token").strip() == house.token
     link = elias("token", "--link").strip()
