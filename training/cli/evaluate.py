@@ -10,6 +10,7 @@ import typer
 
 from federation.errors import Refused
 from managers.uim.cli.output import Json, emit, progress, say, table
+from training.cli.estimate import estimate
 
 if TYPE_CHECKING:
     from federation.policy.embedded import Embedded
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from training.policy.evaluate import Latency, Result
 
 app = typer.Typer()
+app.command()(estimate)
 
 ALONE = 200  # questions that are timed one by one
 

@@ -7,8 +7,8 @@ With w = target / logging of the candidate that was taken, and q what a model pr
     dr         mean of sum_a target(a) q(a) + w (r - q(taken)) (Dudik, Langford and Li 2011)
     switch-dr  as dr, without the second part where w is above a threshold (Wang, Agarwal and Dudik 2017)
 
-All four are ratios of two means, so one interval does for all: the studentised bootstrap (Hall 1988), of which
-docs/training/off-policy.md says why it is not the normal one.
+All four are ratios of two means, so one interval does for all: the symmetric studentised bootstrap (Hall 1988);
+docs/training/off-policy.md says why.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ ESTIMATORS: tuple[Name, ...] = get_args(Name)
 
 LEVEL = 0.95
 RESAMPLES = 1000
-_THRESHOLDS = 21  # that switch-dr chooses from, as Wang et al. do
+_THRESHOLDS = 21  # that switch-dr chooses from
 _AT_ONCE = 4_000_000  # draws of the bootstrap held in memory together
 
 
@@ -89,7 +89,7 @@ def gain(sample: Sample, seed: int = 0) -> Estimate:
 
 
 def switch_threshold(sample: Sample) -> float:
-    """The one of the least variance plus squared bias, both estimated from above (Wang et al. 2017, section 4.2): where
+    """The one of the least variance plus squared bias, both estimated from above (Wang et al. 2017): where
     the correction is left out, the model is off by no more than the range of the rewards. Of thresholds that are as
     good the largest."""
     weights = sample.weights()
@@ -108,8 +108,8 @@ def switch_threshold(sample: Sample) -> float:
 
 
 def interval(above: Numbers, below: Numbers | None = None, seed: int = 0) -> Estimate:
-    """The mean of `above` over that of `below` (1 where it is left out), with the 95 % interval of the studentised
-    bootstrap; at least two decisions. The deviation of a ratio is that of its influence function."""
+    """The mean of `above` over that of `below` (1 where it is left out), with the 95 % interval of the symmetric
+    studentised bootstrap; at least two decisions. The deviation of a ratio is that of its influence function."""
     below = np.ones_like(above) if below is None else below
     columns = np.column_stack([above, below, above * above, above * below, below * below])
     count = len(above)
@@ -122,10 +122,9 @@ def interval(above: Numbers, below: Numbers | None = None, seed: int = 0) -> Est
         for row, drawn in enumerate(draws):
             counts[row] = np.bincount(drawn, minlength=count)
         values, deviations = _studentised(counts @ columns)
-        found.append((values - value) / np.maximum(deviations, 1e-12))
-    tail = (1 - LEVEL) / 2
-    low, high = np.quantile(np.concatenate(found), (tail, 1 - tail))
-    return Estimate(float(value[0]), float(value[0] - high * deviation[0]), float(value[0] - low * deviation[0]))
+        found.append(np.abs(values - value) / np.maximum(deviations, 1e-12))
+    reach = float(np.quantile(np.concatenate(found), LEVEL) * deviation[0])
+    return Estimate(float(value[0]), float(value[0]) - reach, float(value[0]) + reach)
 
 
 def sample(

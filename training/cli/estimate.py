@@ -1,0 +1,144 @@
+"""`elias policy estimate`: what a policy would have reached on decisions that were logged."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from federation.errors import Refused
+from managers.uim.cli.output import Json, emit, progress, say, table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from federation.points import DecisionPoint
+    from federation.policy.embedded import Embedded
+    from training.dataset.example import Logged
+
+SPLITS = ("test", "all")
+
+
+def estimate(
+    data: Annotated[Path, typer.Option(help="Folder of the data set: `elias train dataset` makes one.")],
+    policy: Annotated[Path | None, typer.Option(help="Folder of the policy; by default the one that ships.")] = None,
+    points: Annotated[
+        list[str] | None, typer.Option(help="A decision point; can be given again. By default all in the data set.")
+    ] = None,
+    split: Annotated[
+        str, typer.Option(help="test, or all: only for a policy that has learned nothing from this data set.")
+    ] = "test",
+    json_: Json = False,
+) -> None:
+    """Estimate what a policy would have reached, from what another one decided.
+
+    Nothing is decided and nothing is simulated: of logged decisions those are used that the policy then in force
+    decided alone, with the probability of each candidate and the outcome of the one that was taken. This policy is
+    taken to choose its best candidate each time.
+
+    REWARD is the mean of a decision in the unit of the point, as a 95 % interval. LOGGED was reached; IPS, SNIPS, DR
+    and SWITCH-DR estimate what would have been; GAIN is DR less what was reached: above 0 the policy is better.
+    EFFECTIVE says how many decisions of its own would tell as much.
+
+    A point is refused, with the reason, where the log cannot tell: nothing was explored, too few decisions are like
+    those of this policy, or decisions change what comes of one another.
+
+    Examples:
+
+        elias policy estimate --data datasets/4f2a
+
+        elias policy estimate --data datasets/4f2a --policy policies/new --points uam.restart
+
+        elias policy estimate --data datasets/4f2a --policy policies/new --split all --json
+    """
+    from federation.policy.embedded import Embedded  # noqa: PLC0415 - loads a model, which no other command needs
+    from federation.policy.tier import SHIPPED  # noqa: PLC0415
+    from managers.roster import POINTS  # noqa: PLC0415
+    from training.dataset.store import load  # noqa: PLC0415
+
+    if split not in SPLITS:
+        raise Refused("no-split", f"there is no split `{split}`", place="--split", cure="choose test or all")
+    held = load(data)
+    asked = held.test if split == "test" else sorted([*held.train, *held.validation, *held.test], key=lambda e: e.at)
+    learned = [*held.train, *held.validation] if split == "test" else None
+    known = {point.name: point for point in POINTS}
+    names = _names(points, asked, known)
+    engine = Embedded(policy or SHIPPED)
+    found: dict[str, Any] = {}
+    with progress("points") as shown:
+        for done, name in enumerate(names):
+            shown(done, len(names))
+            try:
+                found[name] = _point(engine, known[name], asked, learned)
+            except Refused as refused:
+                found[name] = {"refused": refused.code, "reason": refused.message, "cure": refused.cure}
+    asyncio.run(engine.close())
+    if json_:
+        emit({"policy": engine.version, "data": held.digest, "split": split, "points": found})
+    else:
+        _show(found)
+    if all("refused" in one for one in found.values()):
+        raise typer.Exit(1)
+
+
+def _names(points: list[str] | None, asked: "Sequence[Logged]", known: "dict[str, DecisionPoint]") -> list[str]:
+    there = sorted({example.point for example in asked} & set(known))
+    if not there:
+        raise Refused("no-decisions", "this split has no decision of a known point", cure="name another data set")
+    for name in points or ():
+        if name not in there:
+            cure = f"choose among: {', '.join(there)}"
+            raise Refused("no-decisions", f"this split has no decision of `{name}`", place="--points", cure=cure)
+    return list(dict.fromkeys(points or there))
+
+
+def _point(
+    engine: "Embedded", point: "DecisionPoint", asked: "Sequence[Logged]", learned: "Sequence[Logged] | None"
+) -> dict[str, Any]:
+    from msgspec import to_builtins  # noqa: PLC0415
+
+    from training.ope import estimators  # noqa: PLC0415 - numpy, which no other command needs
+    from training.ope.outcome import OutcomeModel, cross_fitted  # noqa: PLC0415
+    from training.ope.support import supported, usable  # noqa: PLC0415
+    from training.policy.embedded import batched  # noqa: PLC0415
+
+    there = usable(point, [example for example in asked if example.point == point.name])
+    questions = [example.question for example in there.examples]
+    target = [_best(scores) for scores in batched(engine, point.schema)(questions)]
+    if learned is None:
+        predicted = cross_fitted(point.schema, there.examples)
+    else:
+        own = [example for example in learned if example.point == point.name]
+        predicted = OutcomeModel.fit(point.schema, own).predict(questions)
+    sample = supported(point, there.examples, target, predicted)
+    estimates = {name: estimators.estimate(name, sample) for name in estimators.ESTIMATORS}
+    return {
+        "unit": point.outcome.unit,
+        "decisions": len(there.examples),
+        "elsewhere": there.elsewhere,
+        "missing": there.missing,
+        "effective": sample.effective(),
+        "logged": to_builtins(estimators.logged(sample)),
+        **{name: to_builtins(found) for name, found in estimates.items()},
+        "gain": to_builtins(estimators.gain(sample)),
+    }
+
+
+def _best(scores: "Sequence[float]") -> list[float]:
+    best = max(range(len(scores)), key=scores.__getitem__)
+    return [float(index == best) for index in range(len(scores))]
+
+
+def _show(found: dict[str, Any]) -> None:
+    rows: list[tuple[str, ...]] = []
+    for name, one in found.items():
+        if "refused" in one:
+            say(f"{name}: {one['reason']}\n  cure: {one['cure']}")
+            continue
+        first = (name, str(one["decisions"]), f"{one['effective']:.0f}", one["unit"])
+        for kind in ("logged", "ips", "snips", "dr", "switch-dr", "gain"):
+            about = one[kind]
+            reach = (f"{about['value']:.4g}", f"{about['low']:.4g} to {about['high']:.4g}")
+            rows.append((*first[:1], kind, *reach, *first[1:]))
+            first = ("", "", "", "")
+    table(("POINT", "WHAT", "REWARD", "95 % INTERVAL", "DECISIONS", "EFFECTIVE", "UNIT"), rows, "nothing to tell")
