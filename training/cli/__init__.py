@@ -3,10 +3,12 @@
 import typer
 
 from training.cli.data import data
+from training.cli.dataset import dataset
 from training.cli.policy import policy
 
 app = typer.Typer(help="Make the policy: its data, its training.", no_args_is_help=True)
 app.command()(data)
+app.command()(dataset)
 app.command()(policy)
 
 
