@@ -28,7 +28,10 @@ QUICK = {
     "cascade": ("--questions", "400", "--rounds", "2"),
     "week": ("--days", "0.1"),
     "dashboard": ("--cases", "1000", "--rounds", "5"),
+    "learning": ("--decisions", "800", "--questions", "300", "--method", "distil"),
     "guarantee": ("--redraws", "50", "--questions", "200"),
+    "ope": ("--runs", "40", "--decisions", "500"),
+    "promotion": ("--runs", "40", "--observations", "500"),
 }
 """Each benchmark with its short cut, in the order in which they run."""
 
