@@ -48,14 +48,14 @@ class Artefact(NamedTuple):
 
 def read(folder: Path) -> Artefact:
     """The policy in a folder. Blocking: it reads every byte. Raises Refused where it is not whole, or too large."""
-    sizes = {name: _size(folder / name) for name in (*card.FILES, *_PLAIN) if (folder / name).exists()}
+    sizes = {name: _size(folder / name) for name in _files(folder)}
     for name, size in sizes.items():
         if size > SMALL and name in _PLAIN:
             raise _refused(f"{name} has {size} bytes; {SMALL >> 20} MiB are the most", folder)
     if sum(sizes.values()) > LARGEST:
         raise _refused(f"it has {sum(sizes.values())} bytes; {LARGEST >> 30} GiB are the most", folder)
     found = card.read(folder)
-    parts = {name: digest for name, digest in found.files.items()}
+    parts = dict(found.files)
     parts |= {name: card.digest(folder / name) for name in _PLAIN if name in sizes and name != SIGNATURES}
     content = hashlib.sha256("\n".join(f"{name} {parts[name]}" for name in sorted(parts)).encode()).hexdigest()
     known = calibration.load(folder / CALIBRATION, found.version) if CALIBRATION in sizes else None
@@ -85,7 +85,7 @@ def store(state: Path, folder: Path) -> Artefact:
         _clear(state)
         made = place(state) / f".{given.card.version[:12]}.{os.getpid()}"
         made.mkdir(mode=0o700)
-        for name in _files(folder):
+        for name in (name for name in _files(folder) if name in given.card.files or name in _PLAIN):
             _copy(folder / name, made / name)
         if read(made).content != given.content:
             shutil.rmtree(made)
@@ -139,7 +139,8 @@ def signed_bytes(artefact: Artefact) -> bytes:
 
 
 def _files(folder: Path) -> Iterator[str]:
-    return (name for name in (*card.FILES, *_PLAIN) if (folder / name).exists())
+    """What counts; whatever else lies there is left where it is."""
+    return (name for name in (*card.FILES, *card.ADAPTER, *_PLAIN) if (folder / name).exists())
 
 
 def _size(path: Path) -> int:

@@ -18,6 +18,8 @@ from federation.policy.question import LABELS
 CARD = "card.json"
 WEIGHTS = "model.safetensors"
 FILES = ("config.json", "model.onnx", WEIGHTS, "tokenizer.json", "tokenizer_config.json")
+ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
+"""The files of a policy that is a LoRA adapter in the layout of PEFT, for the base model that its first file names."""
 
 _CURE = "train it again (`elias train policy`), or put back the folder that came with ELIAS"
 
@@ -65,8 +67,9 @@ def read(folder: Path) -> Card:
         raise Refused("no-policy", f"there is no policy: {error.strerror}", place=str(folder), cure=_CURE) from None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Refused("bad-policy", f"no card of a policy: {error}", place=str(folder / CARD), cure=_CURE) from None
-    if sorted(card.files) != sorted(FILES):
-        raise Refused("bad-policy", f"a policy has the files {', '.join(FILES)}", place=str(folder / CARD), cure=_CURE)
+    if sorted(card.files) not in (sorted(FILES), sorted(ADAPTER)):
+        said = f"a policy has the files {', '.join(FILES)}; an adapter {' and '.join(ADAPTER)}"
+        raise Refused("bad-policy", said, place=str(folder / CARD), cure=_CURE)
     for name, expected in card.files.items():
         try:
             found = digest(folder / name)

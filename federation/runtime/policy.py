@@ -1,7 +1,8 @@
 """The policy as an actor: the engines, asked about many decisions at once.
 
 Managers ask it over a socket. What arrives within a few milliseconds is scored together, for a pass over 16 prompts
-costs an engine little more than a pass over one.
+costs an engine little more than a pass over one. Each policy has a lane of its own, so that a challenger that is slow,
+or is being read from the disk, is in nobody's way.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from federation.errors import EliasError
 from federation.figures import SECONDS, Histogram
 from federation.policy.engines import chain
 from federation.policy.question import Prompt
+from federation.policy.shelf import Shelf
 from federation.policy.tier import Said
 from federation.runtime.service import Service
 from federation.settings import Settings
@@ -26,27 +28,50 @@ _Waiting = tuple[list[Prompt], "asyncio.Future[list[Said]]", float]
 """The prompts, who waits, and since when (s, of the event loop)."""
 
 
+class _Lane:
+    """Of the policies that these versions name: the first of them that can be asked, else what the settings name."""
+
+    def __init__(self, versions: tuple[str, ...]) -> None:
+        self.versions = versions
+        self.waiting: list[_Waiting] = []
+        self.woken = asyncio.Event()
+
+    def taken(self, most: int) -> list[_Waiting]:
+        """The next batch; at least one, where one waits."""
+        self.woken.clear()
+        taken: list[_Waiting] = []
+        load = 0
+        while self.waiting and (not taken or load + len(self.waiting[0][0]) <= most):
+            taken.append(self.waiting.pop(0))
+            load += len(taken[-1][0])
+        if self.waiting:
+            self.woken.set()
+        return taken
+
+
 class PolicyService(Service):
     def __init__(self, settings: Settings) -> None:
         super().__init__("policy")
         self.settings = settings
-        self._waiting: list[_Waiting] = []
-        self._woken = asyncio.Event()
-        self._batches = self._scored = 0
+        self._lanes: dict[tuple[str, ...], _Lane] = {}
+        self._shelf = Shelf(settings, SystemClock())
+        self._batches = self._scored = self._stood_in = 0
         self._stages = {stage: Histogram(SECONDS) for stage in ("queue", "score")}
 
     async def start(self) -> None:
         self._chain = await chain(self.settings.policy, SystemClock())
         await self.listen({"score": self.score})
         self.settle_memory()
-        self.spawn(self._score_loop())
 
-    async def score(self, raw: bytes) -> bytes:
-        """Score prompts (msgpack list of Prompt); msgpack list of Said. Temporary: no engine answered in time."""
+    async def score(self, raw: bytes, versions: Sequence[str] = ()) -> bytes:
+        """Score prompts (msgpack list of Prompt) with the first of these policies of the store that can be asked, or
+        with what the settings name; msgpack list of Said. Temporary: no engine answered in time.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Said]] = loop.create_future()
-        self._waiting.append((_prompts.decode(raw), future, loop.time()))
-        self._woken.set()
+        lane = self._lane(tuple(versions))
+        lane.waiting.append((_prompts.decode(raw), future, loop.time()))
+        lane.woken.set()
         return _packed.encode(await future)
 
     async def health(self) -> dict[str, Any]:
@@ -61,35 +86,37 @@ class PolicyService(Service):
             "failed": dict(counts.failed),
             "failed_over": dict(counts.failed_over),
             "lost": counts.lost,
+            "loaded": self._shelf.versions,
+            "stood_in": self._stood_in,
         }
 
     async def drain(self) -> None:
         await self.stop_tasks()
         await self._chain.close()
+        await self._shelf.close()
 
-    async def _score_loop(self) -> None:
+    def _lane(self, versions: tuple[str, ...]) -> _Lane:
+        lane = self._lanes.get(versions)
+        if lane is None:
+            lane = self._lanes[versions] = _Lane(versions)
+            self.spawn(self._score_loop(lane))
+        return lane
+
+    async def _score_loop(self, lane: _Lane) -> None:
         """One batch at a time: while it is scored the next one gathers."""
         settings = self.settings.policy
         while True:
-            await self._woken.wait()
-            if sum(len(prompts) for prompts, *_ in self._waiting) < settings.batch_size:
+            await lane.woken.wait()
+            if sum(len(prompts) for prompts, *_ in lane.waiting) < settings.batch_size:
                 await asyncio.sleep(settings.batch_window)
-            self._woken.clear()
-            taken: list[_Waiting] = []
-            load = 0
-            while self._waiting and (not taken or load + len(self._waiting[0][0]) <= settings.batch_size):
-                taken.append(self._waiting.pop(0))
-                load += len(taken[-1][0])
-            if self._waiting:
-                self._woken.set()
-            await self._score(taken)
+            await self._score(lane.versions, lane.taken(settings.batch_size))
 
-    async def _score(self, taken: Sequence[_Waiting]) -> None:
+    async def _score(self, versions: tuple[str, ...], taken: Sequence[_Waiting]) -> None:
         prompts = [prompt for prompts, *_ in taken for prompt in prompts]
         now = asyncio.get_running_loop().time
         begun = now()
         try:
-            answer = await self._chain.answer(prompts, self.settings.policy.deadline)
+            said = await self._said(versions, prompts)
         except EliasError as error:
             for _, future, _ in taken:
                 if not future.done():
@@ -101,9 +128,23 @@ class PolicyService(Service):
                 self._stages["queue"].observe(begun - since)
         self._batches += 1
         self._scored += len(prompts)
-        said = [Said(answer.policy, answer.engine, scores) for scores in answer.scores]
         start = 0
         for mine, future, _ in taken:
             if not future.done():
                 future.set_result(said[start : start + len(mine)])
             start += len(mine)
+
+    async def _said(self, versions: tuple[str, ...], prompts: list[Prompt]) -> list[Said]:
+        """The deadline is divided evenly among all that may be asked."""
+        share = self.settings.policy.deadline / (len(versions) + 1)
+        missing: list[str] = []
+        for version in versions:
+            try:
+                scores = await self._shelf.score(version, prompts, share)
+            except EliasError as error:
+                missing.append(f"policy {version[:12]} cannot be asked: {error}")
+            else:
+                return [Said(version, "store", one, "; ".join(missing)) for one in scores]
+        self._stood_in += bool(missing)
+        answer = await self._chain.answer(prompts, share)
+        return [Said(answer.policy, answer.engine, scores, "; ".join(missing)) for scores in answer.scores]

@@ -2,12 +2,24 @@
 trials that the gate releases, and a person's word on the latter.
 """
 
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
 import msgspec
 
 from federation.effects import Doer, Executor, FreezeFlag, Order
-from federation.manager import Manager
+from federation.manager import Emission, Manager
+from federation.policy import registry
+from federation.policy.calibration import PointCalibration
+from federation.records import Entry, Kind, encode
 from federation.runtime.manager import ManagerService
 from managers.ulm import calibration, promoting, promotion
+from managers.ulm.promoting import registered
+from managers.ulm.trials import Trials, TrialsState
+
+if TYPE_CHECKING:
+    from managers.ulm.manager import Ulm
 
 _order = msgspec.msgpack.Decoder(Order)
 
@@ -25,6 +37,71 @@ class UlmService(ManagerService):
     async def perform(self, raw: bytes) -> bytes:
         """Do a released calibration, or a step of a trial; msgpack Outcome."""
         return msgspec.msgpack.encode(await self._executor.perform(_order.decode(raw)))
+
+    # -- a person's word on trials -----------------------------------------------------------------------------------
+
+    async def register(self, version: str, source: str, by: str) -> dict[str, Any]:
+        """A policy that was put into the store can be tried from now on. Raises Refused where it is not fit to be."""
+        points, now = self.roster.points, self.clock.now()
+        found = await asyncio.to_thread(
+            partial(registered, self.settings, version, points, source=source, by=by, at=now)
+        )
+        await self._note(Emission(Kind.POLICY, "", "", "", found))
+        return {"policy": found.policy, "points": sorted(found.points), "waiting": sorted(found.estimates)}
+
+    async def promote(self, version: str, point: str, to: str, by: str, reason: str) -> dict[str, Any]:
+        """One step further, or where `to` says: champion. Raises Refused where that does not follow."""
+        policy = self._trials.known(self._state, version)
+        self._trials.point(point)
+        content = self._state.policies[policy].content
+        found = await asyncio.to_thread(promoting.load, self.settings, policy, content)
+        known = found.calibration.points.get(point) if found.calibration is not None else None
+        step = registry.Step(registry.Stage.CHAMPION, 1.0) if to == registry.Stage.CHAMPION else None
+        return await self._step(point, policy, step, by, reason, known)
+
+    async def roll_back(self, point: str, by: str, reason: str) -> dict[str, Any]:
+        """End the trial at a point, or where none runs bring back the champion before. Raises Refused."""
+        self._trials.point(point)
+        line = self._state.lines.get(point, registry.Line())
+        policy = line.champion if line.trial is None else line.trial.challenger
+        return await self._step(point, policy, registry.Step(registry.Stage.ROLLED_BACK), by, reason, None)
+
+    async def _step(
+        self,
+        point: str,
+        policy: str,
+        to: registry.Step | None,
+        by: str,
+        reason: str,
+        known: PointCalibration | None,
+    ) -> dict[str, Any]:
+        def work(now: int) -> tuple[list[Entry], Any]:
+            said = self._trials.word(
+                self._state, point, policy, to, by=by, reason=reason or "by hand", at=now, calibration=known
+            )
+            return self._taken(said, now), None
+
+        await self.do(work)
+        line = self._state.lines[point]
+        stage, share = (line.trial.stage.value, line.trial.share) if line.trial else ("", 0.0)
+        return {"point": point, "policy": policy, "champion": line.champion, "stage": stage, "share": share}
+
+    async def _note(self, said: Emission) -> None:
+        await self.do(lambda now: (self._taken(said, now), None))
+
+    def _taken(self, said: Emission, now: int) -> list[Entry]:
+        entry = Entry(said.kind, said.point, said.subject, said.decision, encode(said.body))
+        self.desk.take(entry)
+        return [entry, *self.desk.settle(now)]
+
+    @property
+    def _trials(self) -> Trials:
+        return cast("Ulm", self.desk.manager).trials
+
+    @property
+    def _state(self) -> TrialsState:
+        state: TrialsState = self.desk.manager.state.trials
+        return state
 
     async def drain(self) -> None:
         await super().drain()

@@ -95,6 +95,21 @@ class Trials:
         )
         return Emission(Kind.PROMOTION, point, subject_of(point, policy), "", made)
 
+    def known(self, state: TrialsState, word: str) -> str:
+        """The version that begins with this, of 6 digits or more. Raises Refused."""
+        found = [version for version in state.policies if version.startswith(word)] if len(word) >= 6 else []
+        if len(found) != 1:
+            what = "several policies begin with" if found else "no policy is registered that begins with"
+            cure = "`elias policy list` shows them; give 6 digits or more"
+            raise Refused("no-policy", f"{what} `{word[:80]}`", cure=cure)
+        return found[0]
+
+    def point(self, name: str) -> None:
+        """Raises Refused for one that is not there."""
+        if name not in self._points:
+            cure = f"one of: {', '.join(sorted(self._points))}"
+            raise Refused("no-point", f"`{name[:80]}` is not a decision point", cure=cure)
+
     def fold(self, state: TrialsState, entry: Entry, body: Any) -> None:
         if entry.kind == Kind.POLICY:
             self._fold_policy(state, body)
