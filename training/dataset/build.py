@@ -1,7 +1,7 @@
 """Makes a data set from a ledger: reads, scrubs, thins out, splits, measures and writes.
 
-The examples go through a file in the folder of the data sets, scrubbed before they get there; in memory are some 300
-bytes for each, and the sample that the report is made of.
+The examples go through a file in the folder of the data sets, scrubbed before they get there; in memory are some 400
+bytes for each, and a sample of each point for the report.
 """
 
 import tempfile
