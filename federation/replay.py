@@ -17,6 +17,8 @@ from federation import decide
 from federation.errors import Corrupt, Refused
 from federation.ledger.store import Store
 from federation.points import DecisionPoint, schemas, versions
+from federation.policy.promotions import Promotion
+from federation.policy.registry import Line, after
 from federation.records import Advised, Answered, Asked, BundleText, Kind, Record, Scored, decode, encode
 
 
@@ -53,7 +55,8 @@ def replay(
     open_: dict[tuple[str, int], _Asked] = {}
     scored: dict[tuple[str, int], Scored] = {}
     advised: dict[tuple[str, int], Advised] = {}
-    for record in store.read(kinds=[Kind.BUNDLE, Kind.ASKED, Kind.SCORED, Kind.ADVISED, Kind.ANSWERED]):
+    lines: dict[str, Line] = {}
+    for record in store.read(kinds=_KINDS):
         header = record.header
         body = _decoded(record)
         if header.kind == Kind.BUNDLE:
@@ -64,6 +67,8 @@ def replay(
             if bundle is None:
                 raise _not_whole(header.seq, "names a bundle that was never in force")
             open_[header.decision, header.attempt] = _Asked(body, bundle, len(bundles))
+        elif header.kind == Kind.PROMOTION:
+            _promoted(record, body, lines, found)
         elif header.kind == Kind.SCORED:
             scored[header.decision, header.attempt] = body
         elif header.kind == Kind.ADVISED:
@@ -82,6 +87,18 @@ def replay(
     progress(total, total)
     found.waiting = len(open_)
     return found
+
+
+_KINDS = (Kind.BUNDLE, Kind.ASKED, Kind.SCORED, Kind.ADVISED, Kind.ANSWERED, Kind.PROMOTION)
+
+
+def _promoted(record: Record, made: Promotion, lines: dict[str, Line], found: Replayed) -> None:
+    """A promotion that does not follow from those before it changed nothing, and should not be there."""
+    header = record.header
+    try:
+        lines[header.point] = after(lines.get(header.point, Line()), made)
+    except Refused as error:
+        found.differences.append(Difference(header.seq, header.decision, record.body.decode(), error.message))
 
 
 class _Asked(NamedTuple):

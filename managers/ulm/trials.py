@@ -116,6 +116,7 @@ class Trials:
         elif entry.kind == Kind.OUTCOME and entry.point == PROMOTION.name and "promotion" in body.data:
             state.made[entry.subject] = msgspec.convert(body.data["promotion"], Promotion)
         elif entry.kind == Kind.PROMOTION:
+            state.made.pop(entry.subject, None)
             state.waiting.pop(subject_of(entry.point, body.challenger), None)
             with suppress(Refused):
                 state.lines[entry.point] = registry.after(_line(state, entry.point), body)
@@ -137,10 +138,12 @@ class Trials:
     def emit(self, state: TrialsState) -> Iterator[Emission]:
         """A step that was made is put on record, if it still follows: from there on every manager goes by it."""
         for subject, made in list(state.made.items()):
-            del state.made[subject]
             point = subject.rpartition("/")[0]
-            with suppress(Refused):
+            try:
                 registry.after(_line(state, point), made)
+            except Refused:
+                del state.made[subject]
+            else:
                 yield Emission(Kind.PROMOTION, point, subject, made.decision, made)
 
     def view(self, state: TrialsState, now: int) -> dict[str, Any]:

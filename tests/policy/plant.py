@@ -25,7 +25,7 @@ from federation.points import Mode as Modes
 from federation.policy.calibration import Calibration, PointCalibration, Step
 from federation.policy.exploration import taken
 from federation.policy.tier import Said, Tier
-from federation.records import Event, Kind, Mode, Outcome, Record, Scored, decode
+from federation.records import Entry, Event, Kind, Mode, Outcome, Record, Scored, decode
 from federation.settings import Settings, shipped_specs
 from managers.ulm import calibration as calibration_
 from managers.ulm import promoting, promotion
@@ -118,7 +118,20 @@ def _said(turn: Sequence[str], asked: Question, policy: str, others: Mapping[str
     return Said(policy, "embedded", asked.scores, instead)
 
 
+class Killed(Exception):
+    """The process ended before a commit."""
+
+
 class Busy(LocalFederation):
+    lives: int | None = None  # commits until the process is killed; None: it is not
+
+    def _commit(self, writer: str, entries: list[Entry]) -> None:
+        if entries and self.lives is not None:
+            self.lives -= 1
+            if self.lives < 0:
+                raise Killed
+        super()._commit(writer, entries)
+
     def answers(self, manager: str, actions: Mapping[str, str]) -> None:
         """What people answered at about the same time, in one commit: a person's answer by itself costs two."""
         desk, now = self.desks[manager], self.clock.now()

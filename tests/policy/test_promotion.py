@@ -7,15 +7,16 @@ from random import Random
 
 import pytest
 
+from federation.errors import Refused
 from federation.manager import Emission
 from federation.policy import artefacts
 from federation.policy.exploration import taken
 from federation.policy.promotions import Promotion, Shadowed
-from federation.policy.registry import Line
+from federation.policy.registry import Line, Stage, Step, after
 from federation.records import Kind, Scored, decode
 from federation.replay import replay
 from managers.ulm.promoting import registered
-from tests.policy.plant import SPEC, VALVE, Question, Says, Works, calibration
+from tests.policy.plant import POLICY, VALVE, Killed, Question, Says, Works, calibration
 from tests.policy.shelf import GAIN, policy
 
 SUBJECTS = [f"valve{number}" for number in range(40)]
@@ -29,14 +30,29 @@ def make(tmp_path: Path) -> Iterator[Make]:
     made: list[Works] = []
 
     def works(mode: str = "act") -> Works:
-        made.append(Works(tmp_path, SPEC, threshold=0.9))
-        for action in ("advance", "promote", "roll_back"):
-            made[-1].mode(f"ulm.promotion/{action}", mode)
+        made.append(works_in(tmp_path, mode))
         return made[-1]
 
     yield works
     for one in made:
         one.close()
+
+
+@pytest.fixture(scope="module")
+def promoted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Works]:
+    """A better challenger came all the way."""
+    works = works_in(tmp_path_factory.mktemp("promoted"), "act")
+    version = register(works)
+    until(works, {version: clear}, lambda: line(works).champion == version)
+    yield works
+    works.close()
+
+
+def works_in(folder: Path, mode: str) -> Works:
+    works = Works(folder)
+    for action in ("advance", "promote", "roll_back"):
+        works.mode(f"ulm.promotion/{action}", mode)
+    return works
 
 
 def register(works: Works, weights: bytes = b"weights") -> str:
@@ -47,6 +63,18 @@ def register(works: Works, weights: bytes = b"weights") -> str:
     found = registered(works.settings, version, works.points, source=source.name, by="ada", at=works.clock.now())
     works.federation.note(Emission(Kind.POLICY, "", "", "", found), "ulm")
     return version
+
+
+def word(works: Works, version: str, to: Step) -> Emission:
+    """Of a person."""
+    now, known = works.clock.now(), calibration(0.9)
+    return works.ulm.trials.word(
+        works.ulm.state.trials, VALVE.name, version, to, by="ada", reason="try", at=now, calibration=known
+    )
+
+
+def stepped(works: Works, version: str, to: Step) -> None:
+    works.federation.note(word(works, version, to), "ulm")
 
 
 def line(works: Works) -> Line:
@@ -65,6 +93,11 @@ def stages(works: Works) -> list[tuple[str, float]]:
 def clear(asked: Question) -> tuple[float, ...]:
     """A challenger that sees what is right."""
     return tuple(-0.0003 if number == asked.right else -9.0 for number in range(4))
+
+
+def agreeing(asked: Question) -> tuple[float, ...]:
+    """One that says what the champion says."""
+    return asked.scores
 
 
 def shuffled(asked: Question) -> tuple[float, ...]:
@@ -113,18 +146,156 @@ def until(works: Works, others: dict[str, Says], ended: Callable[[], bool], hour
     raise AssertionError(f"after {hours} hours: {stages(works)}, {works.ulm.view(works.clock.now())['trials']}")
 
 
-def test_a_better_challenger_comes_over_shadow_and_canary_to_the_champion(make: Make) -> None:
-    works = make()
-    version = register(works)
-    until(works, {version: clear}, lambda: line(works).champion == version)
-    assert stages(works)[0] == ("shadow", 0.0)
-    assert ("canary", 0.05) in stages(works)
-    assert stages(works)[-1] == ("champion", 1.0)
-    shadowed: list[Shadowed] = [decode(r.header.kind, r.body) for r in works.records(Kind.SHADOWED)]
+def test_a_better_challenger_comes_over_shadow_and_canary_to_the_champion(promoted: Works) -> None:
+    version = line(promoted).champion
+    assert stages(promoted)[:2] == [("shadow", 0.0), ("canary", 0.05)]
+    assert stages(promoted)[-1] == ("champion", 1.0)
+    shadowed: list[Shadowed] = [decode(r.header.kind, r.body) for r in promoted.records(Kind.SHADOWED)]
     assert len(shadowed) >= 200
     assert {one.policy for one in shadowed} == {version}
-    (first, *_) = works.records(Kind.PROMOTION)
-    kinds = [record.header.kind for record in works.store.decision(first.header.decision)]
+    (first, *_) = promoted.records(Kind.PROMOTION)
+    kinds = [record.header.kind for record in promoted.store.decision(first.header.decision)]
     assert kinds == ["asked", "answered", "effect", "effect", "outcome", "promotion"]
-    assert {one.policy for one in hour(works, Random(1), {version: clear})} == {version}
+    assert {one.policy for one in hour(promoted, Random(1), {version: clear})} == {version}
+    assert replay(promoted.store, promoted.points).identical
+
+
+def test_a_sabotaged_challenger_is_rolled_back_by_itself_in_its_first_share(make: Make) -> None:
+    """It was trained on shuffled labels, and its estimate was forged. Its agreement is made to pass too."""
+    works = make()
+    version = register(works)
+    until(works, {version: agreeing}, lambda: line(works).trial is not None and stages(works)[-1][0] == "canary")
+    until(works, {version: shuffled}, lambda: line(works).trial is None)
+    assert stages(works) == [("shadow", 0.0), ("canary", 0.05), ("rolled_back", 0.0)]
+    assert steps(works)[-1].reason == "harmful"
+    assert line(works).champion == ""
+    assert {one.policy for one in hour(works, Random(1), {version: shuffled})} == {POLICY}
+    for _ in range(3):
+        hour(works, Random(2), {version: shuffled})
+    assert len(stages(works)) == 3, "it does not come again by itself"
     assert replay(works.store, works.points).identical
+
+
+def test_a_stranger_does_not_come_out_of_the_shadow(make: Make) -> None:
+    works = make()
+    version = register(works)
+    until(works, {version: shuffled}, lambda: len(stages(works)) == 2)
+    assert stages(works) == [("shadow", 0.0), ("rolled_back", 0.0)]
+
+
+def test_as_shipped_it_says_what_it_would_do_and_nothing_is_tried(make: Make) -> None:
+    works = make("observe")
+    version = register(works)
+    for _ in range(3):
+        hour(works, Random(3), {version: clear})
+    assert stages(works) == []
+    said = [decode(r.header.kind, r.body) for r in works.records(Kind.ANSWERED, "ulm.promotion")]
+    assert {(one.action, one.mode) for one in said} == {("advance", "observe")}
+
+
+def test_a_person_confirms_a_step_where_the_mode_says_so(make: Make) -> None:
+    works = make("approve")
+    version = register(works)
+    act(works)
+    assert stages(works) == []
+    (decision,) = works.federation.desks["gate"].cases.open
+    works.federation.answer("gate", decision, "approve", by="ada")
+    asyncio.run(works.federation.act())
+    assert stages(works) == [("shadow", 0.0)]
+    assert steps(works)[0].challenger == version
+
+
+def test_in_its_canary_each_unit_has_one_policy_and_the_record_says_by_which_lot(make: Make) -> None:
+    works = make()
+    version = register(works)
+    stepped(works, version, Step(Stage.CANARY, 0.2))
+    found = hour(works, Random(4), {version: clear}) + hour(works, Random(5), {version: clear})
+    lots = [scored.lot for scored in found if scored.lot is not None]
+    assert len(lots) == len(found)
+    for scored, lot in zip(found, lots, strict=True):
+        assert scored.policy == (version if lot.arm == "challenger" else POLICY)
+        assert (lot.trial, lot.share) == (1, 0.2)
+    challenged = sum(lot.arm == "challenger" for lot in lots)
+    assert 4 <= challenged <= 32  # of 80, each with 20 %
+    by_unit = {(lot.unit, lot.arm) for lot in lots}
+    assert len({unit for unit, _ in by_unit}) == len(by_unit)
+
+
+def test_a_challenger_that_cannot_be_loaded_loses_no_decision_and_the_record_says_so(make: Make) -> None:
+    works = make()
+    version = register(works)
+    stepped(works, version, Step(Stage.CANARY, 0.2))
+    found = [scored for _ in range(2) for scored in hour(works, Random(6), {})]
+    fallen = [scored for scored in found if scored.lot is not None and scored.lot.arm == "challenger"]
+    assert fallen
+    for scored in fallen:
+        assert scored.policy == POLICY
+        assert scored.reason.startswith(f"policy {version[:12]} cannot be loaded; ")
+
+
+def test_one_word_brings_the_champion_before_back(make: Make) -> None:
+    works = make()
+    version = register(works)
+    stepped(works, version, Step(Stage.CHAMPION, 1.0))
+    assert {one.policy for one in hour(works, Random(8), {version: clear})} == {version}
+    stepped(works, version, Step(Stage.ROLLED_BACK))
+    assert line(works).champion == ""
+    assert {one.policy for one in hour(works, Random(8), {version: clear})} == {POLICY}
+    with pytest.raises(Refused, match="no champion before"):
+        stepped(works, "", Step(Stage.ROLLED_BACK))
+    assert replay(works.store, works.points).identical
+
+
+def test_a_restart_finds_every_desk_where_it_was(promoted: Works) -> None:
+    desks = promoted.restarted()
+    assert desks["plant"].state.counsel == promoted.federation.desks["plant"].state.counsel
+    assert desks["ulm"].manager.state.trials == promoted.ulm.state.trials
+    for desk in desks.values():
+        before = desk.state.counsel
+        desk.restore(desk.snapshot())
+        assert desk.state.counsel == before
+
+
+def test_killed_before_any_commit_of_a_promotion_it_goes_on_and_there_is_one_champion(tmp_path: Path) -> None:
+    """Each commit from the decision to promote to the record that makes the champion is the last one once."""
+    killed = 0
+    for lives in range(8):
+        folder = tmp_path / str(lives)
+        folder.mkdir()
+        works = works_in(folder, "act")
+        version = register(works)
+        stepped(works, version, Step(Stage.CANARY, 0.5))
+        for _ in range(2):
+            hour(works, Random(9), {version: clear})
+        works.federation.lives = lives
+        try:
+            hour(works, Random(10), {version: clear})
+        except Killed:
+            killed += 1
+            works.restart()
+        until(works, {version: clear}, lambda works=works, version=version: line(works).champion == version)  # type: ignore[misc]
+        ends = [step for step in steps(works) if step.stage == "champion"]
+        assert [step.challenger for step in ends] == [version]
+        assert champions(works) == ["", version]
+        works.close()
+    assert killed == 8
+
+
+def champions(works: Works) -> list[str]:
+    """At the valve, one after the other, as whoever reads the log sees them."""
+    now, found = Line(), [""]
+    for record in works.records(Kind.PROMOTION, VALVE.name):
+        now = after(now, decode(record.header.kind, record.body))
+        if now.champion != found[-1]:
+            found.append(now.champion)
+    return found
+
+
+def test_of_two_who_promote_at_once_the_first_on_record_counts_for_everybody(make: Make) -> None:
+    works = make()
+    first, second = register(works, b"one"), register(works, b"two")
+    for said in [word(works, version, Step(Stage.CHAMPION, 1.0)) for version in (first, second)]:
+        works.federation.note(said, "ulm")
+    assert line(works).champion == first
+    assert works.restarted()["plant"].state.counsel.lines[VALVE.name].champion == first
+    assert not replay(works.store, works.points).identical
