@@ -35,8 +35,7 @@ LANGUAGE = (
     Setting(
         name="explore_budget",
         type=Type.RATE,
-        doc="How many answers may do so, counted over a day.",
-        default="10_per_day",
+        doc="How many answers may do so, counted over a day; `10_per_day` if it is not set.",
     ),
     Setting(name="cooldown", type=Type.DURATION, doc="After how long a rule that is still in force fires again."),
 )

@@ -25,6 +25,7 @@ from tiki.syntax import Assignment, Call, Consult, Guard, Listing, Literal, Name
 from tiki.terms import Memory, Scope, allowed, lookup, resolve, value_as
 from tiki.values import Mark, Value, canonical, closest, comparable
 
+EXPLORE_DAILY = 10  # answers that may explore on a day, unless a spec says otherwise
 TIERS = {"request_claude_supervision": "advisor", "request_operator": "operator"}
 """What `fallback` may name beside an action, and the tier that it means."""
 
@@ -170,13 +171,13 @@ class _Planner:
 
     def _explore(self) -> Exploration | None:
         percent, budget = self._number("explore"), self._number("explore_budget")
-        if percent is None or budget is None:
+        if percent is None:
             return None
         given = self.merged.settings.get("explore")
         if not 0 <= percent <= 100 and given is not None:
             cure = "write a share from 0% to 100%, such as `2%`"
             self.report.error("TIKI-402", f"`explore` is no share: {percent:g}%", given.place, help=cure)
-        daily = round(budget * 86400)
+        daily = EXPLORE_DAILY if budget is None else round(budget * 86400)
         return Exploration(percent / 100, daily) if percent > 0 and daily > 0 else None
 
     def _fallback(self) -> Verdict:

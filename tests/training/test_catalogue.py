@@ -2,8 +2,11 @@
 
 from random import Random
 
+import msgspec
 import pytest
 
+from federation.policy.calibration import Calibration
+from federation.policy.tier import SHIPPED, TABLES
 from federation.situation import CANDIDATES
 from tiki.values import canonical
 from training.quality import measure
@@ -73,6 +76,8 @@ def test_chance_is_far_from_the_best_and_rules_alone_stand_between(point):
     assert reach.best > 0.93
 
 
-def test_the_generator_has_a_digest():
-    assert len(digest()) == 64
-    assert digest() == digest()
+@pytest.mark.parametrize("folder", [SHIPPED, TABLES], ids=lambda folder: folder.name)
+def test_what_ships_was_calibrated_on_the_questions_of_this_generator(folder):
+    """Where a spec or a world changes, its promise is of other questions: `elias policy calibrate` makes it anew."""
+    known = msgspec.json.decode((folder / "calibration.json").read_bytes(), type=Calibration)
+    assert known.data == digest()
