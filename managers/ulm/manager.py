@@ -21,6 +21,9 @@ from managers.ulm.points import ADVICE, CALIBRATION, OPTIMISATION, PATTERNS, POI
 from managers.ulm.profile import profile_changes, profile_facts
 from managers.ulm.promotion import PROMOTION
 from managers.ulm.series import STEP, Finding, Watch
+from managers.ulm.training import FOLLOWS, Training
+from managers.ulm.training_facts import Asking, candidates
+from managers.ulm.training_points import POINTS as TRAINING
 from managers.ulm.trials import Trials, TrialsState
 
 MEASURED, FOUND = SUGGESTION.events
@@ -52,6 +55,7 @@ class UlmState(msgspec.Struct):
     suggestions: list[Suggestion] = []
     lapses: dict[str, Lapse] = {}
     fitted: dict[str, tuple[str, Recalibrated]] = {}
+    training: Training = msgspec.field(default_factory=Training)
     trials: TrialsState = msgspec.field(default_factory=TrialsState)
 
 
@@ -72,7 +76,7 @@ class Ulm(Manager):
 
     name = "ulm"
     points = POINTS
-    follows: ClassVar[tuple[Follow, ...]] = (Follow(Kind.DRIFT),)
+    follows: ClassVar[tuple[Follow, ...]] = (Follow(Kind.DRIFT), *FOLLOWS)
     State = UlmState
     state: UlmState
 
@@ -83,6 +87,7 @@ class Ulm(Manager):
         self.store = store
         self.collected = None if store is None else Collected(store)
         self.trials = Trials(store, all_points or {})
+        self.asking = Asking(settings.policy)
         self.watch = Watch()
         self._sampled = 0
 
@@ -90,6 +95,7 @@ class Ulm(Manager):
 
     def observe(self, report: Mapping[str, Any], now: int) -> Iterator[Event]:
         node = str(report["node"])
+        self.asking.observe(node, report)
         for kind in FIGURES:
             value = report.get(kind)
             if value is not None:
@@ -103,6 +109,7 @@ class Ulm(Manager):
         self._sampled = now
         for subject in self.state.lapses:
             yield Event(f"{subject} {now}", SOURCE, CALIBRATION.events[0], subject)
+        yield from self.state.training.aged(now, SOURCE)
         yield from self.trials.due(self.state.trials, SOURCE, now)
         undecided = _shares(self.store.latest(NEWEST, kinds=[Kind.ANSWERED]), _ANSWERED, lambda a: a.tier != "rule")
         failed = _shares(self.store.latest(NEWEST, kinds=[Kind.OUTCOME]), _OUTCOME, lambda body: body.status != "done")
@@ -128,6 +135,8 @@ class Ulm(Manager):
         if point is PROMOTION:
             broken = event.subject in self.state.lapses
             return self.trials.facts(self.state.trials, event, broken=broken, now=now)
+        if point in TRAINING:
+            return self.asking.facts(point, event, self.state.training, self.state.lapses, now)
         if point is OPTIMISATION:
             return profile_facts(event)
         return _measured_facts(event) if event.type == MEASURED else event.data
@@ -137,6 +146,8 @@ class Ulm(Manager):
             return [candidate(lapse_of(self.state.lapses, event)), Candidate("hold")]
         if point is PROMOTION:
             return self.trials.propose(self.state.trials, event)
+        if point in TRAINING:
+            return candidates(point, facts)
         if point is OPTIMISATION:
             return [*profile_changes(event), Candidate("hold")]
         return [
@@ -162,6 +173,7 @@ class Ulm(Manager):
     # -- state and view ----------------------------------------------------------------------------------------------
 
     def fold(self, entry: Entry, body: Any) -> None:
+        self.state.training.fold(entry, body)
         if entry.kind == Kind.ASKED and entry.point == SUGGESTION.name:
             self.state.asked = body.at
         elif entry.kind == Kind.ANSWERED and entry.point == SUGGESTION.name and body.action == "suggest":
@@ -179,6 +191,9 @@ class Ulm(Manager):
             self._fold_calibration(subject_of(entry.point, body.policy), body)
         else:
             self.trials.fold(self.state.trials, entry, body)
+
+    def react(self, entry: Entry, body: Any) -> Iterator[Event]:
+        yield from self.state.training.follow_up(entry, body, SOURCE)
 
     def _fold_told(self, what: str) -> None:
         self.state.told[what] = self.state.asked
@@ -210,6 +225,7 @@ class Ulm(Manager):
             "suggestions": [msgspec.to_builtins(made) for made in reversed(self.state.suggestions)],
             "series": len(self.watch),
             "left_out": self.watch.left_out,
+            **self.state.training.view(now),
             "lapsed": [msgspec.to_builtins(lapse) for lapse in self.state.lapses.values()],
             "trials": self.trials.view(self.state.trials, now),
         }

@@ -4,6 +4,7 @@ is calibrated anew.
 
 from federation.points import DecisionPoint, Does, Due, Mode
 from managers.ulm.promotion import PROMOTION
+from managers.ulm.training_points import POINTS as TRAINING
 from tiki.schema import Action, Arg, Attribute, Fact, Point, Setting, Type
 
 FINDINGS = ("anomaly", "drift", "regression")
@@ -193,4 +194,4 @@ CALIBRATION = DecisionPoint(
     outcome=Due(60.0, "done"),
 )
 
-POINTS = (SUGGESTION, OPTIMISATION, CALIBRATION, PROMOTION)
+POINTS = (SUGGESTION, OPTIMISATION, CALIBRATION, PROMOTION, *TRAINING)
