@@ -1,5 +1,6 @@
-"""Folders of policies that are whole, and small: files of a few bytes, with a card, a calibration and estimates."""
+"""Folders of policies that are whole: of a few bytes that nobody can score with, and like the one that ships."""
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from federation.policy import artefacts, calibration, card, rendering
 from federation.policy.calibration import Calibration, PointCalibration
 from federation.policy.card import Card
 from federation.policy.promotions import Estimate
+from federation.policy.tier import SHIPPED
 
 GAIN = Estimate(improvement=12.0, low=3.0, speed=1.0, decisions=2000)
 
@@ -29,3 +31,17 @@ def policy(
     calibration.save(Calibration(made.version, "data", dict(points)), folder / artefacts.CALIBRATION)
     (folder / artefacts.ESTIMATES).write_bytes(msgspec.json.encode(dict(estimates)))
     return made.version
+
+
+def like_shipped(folder: Path, number: int) -> Path:
+    """The network of the shipped policy under a version of its own."""
+    made = folder / f"policy{number}"
+    shutil.copytree(SHIPPED, made)
+    words = made / "tokenizer_config.json"
+    words.write_bytes(words.read_bytes() + b" " * (number + 1))
+    found = msgspec.json.decode((made / card.CARD).read_bytes(), type=card.Card)
+    found = msgspec.structs.replace(found, files={**found.files, words.name: card.digest(words)})
+    card.write(made, found)
+    known = msgspec.json.decode((made / artefacts.CALIBRATION).read_bytes(), type=calibration.Calibration)
+    calibration.save(msgspec.structs.replace(known, policy=found.version), made / artefacts.CALIBRATION)
+    return made

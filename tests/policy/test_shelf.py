@@ -11,33 +11,20 @@ import pytest
 from federation.bundles import keys
 from federation.clock import SystemClock
 from federation.errors import Refused
-from federation.policy import artefacts, calibration, card
+from federation.policy import artefacts, card
 from federation.policy.question import Prompt
 from federation.policy.shelf import Shelf
 from federation.policy.signatures import sign
 from federation.policy.tier import SHIPPED, Said
 from federation.runtime.policy import PolicyService
 from federation.settings import BundleSettings, PolicySettings, Settings
+from tests.policy.shelf import like_shipped
 
 PROMPTS = [Prompt("is it well?\nA yes\nB no\n", 2)]
 
 
 def settings(folder: Path, **policy: object) -> Settings:
     return Settings(state=folder / "state", policy=PolicySettings.model_validate({"deadline": 60, **policy}))
-
-
-def like_shipped(folder: Path, number: int) -> Path:
-    """The network of the shipped policy under a version of its own."""
-    made = folder / f"policy{number}"
-    shutil.copytree(SHIPPED, made)
-    words = made / "tokenizer_config.json"
-    words.write_bytes(words.read_bytes() + b" " * (number + 1))
-    found = msgspec.json.decode((made / card.CARD).read_bytes(), type=card.Card)
-    found = msgspec.structs.replace(found, files={**found.files, words.name: card.digest(words)})
-    card.write(made, found)
-    known = msgspec.json.decode((made / artefacts.CALIBRATION).read_bytes(), type=calibration.Calibration)
-    calibration.save(msgspec.structs.replace(known, policy=found.version), made / artefacts.CALIBRATION)
-    return made
 
 
 def stored(here: Settings, folder: Path, number: int) -> str:

@@ -19,6 +19,7 @@ from managers.uim.api import (
     health,
     jobs,
     messages,
+    policies,
     schema,
     stream,
 )
@@ -26,7 +27,7 @@ from managers.uim.api.context import Context
 from managers.uim.api.guard import Guard, is_open
 from managers.uim.web import pages, render
 
-API = (decisions, cases, cluster, bundles, jobs, messages, alertmanager, accounts, stream, health, schema)
+API = (decisions, cases, cluster, bundles, policies, jobs, messages, alertmanager, accounts, stream, health, schema)
 
 
 def create(context: Context) -> ASGIApp:

@@ -102,7 +102,7 @@ def keygen(
     """
     from federation.bundles import keys  # noqa: PLC0415 - OpenSSL
 
-    words = _passphrase("A passphrase for the new key", twice=True) if passphrase else b""
+    words = passphrase_from("A passphrase for the new key", twice=True) if passphrase else b""
     public = keys.generate(private, words)
     print(f"{private}: keep it; whoever has it signs in your name")
     print(f"{public}: key {keys.id_of(keys.load_public(public))}, for the folder `bundles.trust`")
@@ -122,7 +122,7 @@ def sign(
     from federation.bundles import artefact, keys, signing  # noqa: PLC0415
 
     before = read(file)
-    private = keys.load_private(key, _passphrase(f"Passphrase of {key}") if keys.is_locked(key) else b"")
+    private = keys.load_private(key, passphrase_from(f"Passphrase of {key}") if keys.is_locked(key) else b"")
     signed = signing.sign(before, private)
     _write(output or file, artefact.dump(signed))
     print(f"{output or file}: signed by {keys.id_of(private.public_key())}; signatures: {len(signed.signatures)}")
@@ -273,7 +273,7 @@ def _write(path: Path, content: bytes) -> None:
         raise Refused("unwritable", why, place=str(path), cure="check the path and its permissions") from None
 
 
-def _passphrase(prompt: str, *, twice: bool = False) -> bytes:
+def passphrase_from(prompt: str, *, twice: bool = False) -> bytes:
     given = os.environ.get(PASSPHRASE)
     if given is None:
         if not sys.stdin.isatty():
