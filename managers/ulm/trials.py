@@ -42,7 +42,8 @@ class Trials:
         """Each trial that runs, and each policy that waits where none does."""
         if self._watched is not None:
             for subject in _subjects(state):
-                yield Event(f"{subject} {now}", source, PROMOTION.events[0], subject)
+                if subject.rpartition("/")[0] in self._points:
+                    yield Event(f"{subject} {now}", source, PROMOTION.events[0], subject)
 
     def facts(self, state: TrialsState, event: Event, *, broken: bool, now: int) -> dict[str, Any]:
         """Raises Refused."""
@@ -151,7 +152,7 @@ class Trials:
         points = {}
         for point, line in sorted(state.lines.items()):
             seen = None
-            if line.trial is not None and self._watched is not None:
+            if line.trial is not None and self._watched is not None and point in self._points:
                 seen = self._watched.of(self._points[point], line.trial, now)
             points[point] = promotion.shown(line, seen)
         return {

@@ -166,10 +166,12 @@ class Run:
         asked = [consult.prompt for consult in consults.values() if consult.at_once is None]
         scores = iter(await self._engine.score(asked, PATIENCE) if asked else ())
         said = {
-            decision: consult.at_once or Said(self._engine.version, "embedded", next(scores))
+            decision: consult.at_once or consult.heard(Said(self._engine.version, "embedded", next(scores)))
             for decision, consult in consults.items()
         }
-        self.federation.hear({d: Heard(consults[d].offered, said[d], self._random.random()) for d in consults})
+        self.federation.hear(
+            {d: Heard(one.offered, said[d], self._random.random(), turn=one.turn) for d, one in consults.items()}
+        )
         return True
 
     async def _act(self) -> bool:

@@ -1,8 +1,9 @@
 """The policy: which version scores, how sure it has to be at each point, and how its answers stood up to checks."""
 
 import asyncio
+import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -10,14 +11,16 @@ from starlette.responses import Response
 from federation.errors import EliasError
 from federation.policy import calibration, card
 from federation.policy.calibration import PointCalibration
+from federation.policy.sequential import ALPHA
 from federation.policy.tier import SHIPPED, TABLES
 from federation.settings import PolicySettings
-from managers.uim.access import Scope, needs
-from managers.uim.api import cluster, context
+from managers.uim.access import Person, Scope, needs
+from managers.uim.api import cluster, context, policies
 from managers.uim.web import managers, render
 
 router = APIRouter(include_in_schema=False)
 WORST = 0.1  # the share of wrong answers at the top of a curve
+ENOUGH = -math.log(ALPHA)  # evidence at which the test of a challenger says something
 USUAL = 0.05  # the share of wrong answers that a spec allows unless it says otherwise
 
 
@@ -48,8 +51,10 @@ class Checked(NamedTuple):
 @router.get("/policy", dependencies=[needs(Scope.READ)])
 async def policy(request: Request) -> Response:
     here = context.of(request)
-    members, installed = await asyncio.gather(
-        render.known(cluster.tree(here)), asyncio.to_thread(read, here.settings.policy)
+    members, installed, registry = await asyncio.gather(
+        render.known(cluster.tree(here)),
+        asyncio.to_thread(read, here.settings.policy),
+        render.known(policies.known(here, render.PATIENCE)),
     )
     cards, points, problems = installed
     health = next((m.health for m in members or [] if m.name == "policy"), {})
@@ -60,12 +65,26 @@ async def policy(request: Request) -> Response:
         away=members is None,
         engines=managers.engines(members or []),
         health=health,
+        registry=registry,
+        enough=ENOUGH,
         cards=cards,
         points=points,
         problems=problems,
         checks=_checks([m.health for m in members or []]),
         tiers=_tiers([m.health for m in members or []]),
     )
+
+
+@router.post("/policy/rollback")
+async def roll_back(request: Request, person: Annotated[Person, needs(Scope.CONTROL)]) -> Response:
+    form = await render.form(request)
+    try:
+        stood = await policies.rolled_back(
+            context.of(request), form.one("point", 64), person.name, form.one("reason", 500) or "on the page"
+        )
+    except EliasError as error:
+        return render.message(request, error)
+    return render.back(request, f"{stood.point}: {stood.champion[:12] or 'the policy of the settings'} answers.")
 
 
 def read(settings: PolicySettings) -> tuple[list[card.Card], list[Calibrated], list[str]]:

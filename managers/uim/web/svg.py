@@ -94,9 +94,29 @@ def curve(points: Sequence[tuple[float, float]], label: str, *, mark: float) -> 
     )
 
 
+def balance(left: float, right: float, label: str, *, mark: float) -> Markup:
+    """Two bars from the middle of 100 x 8, each as long as its value is of `mark`, at whose ends something follows."""
+
+    def length(value: float) -> float:
+        return round(48 * min(1.0, max(0.0, value / mark)), 2)
+
+    track = '<rect class="track" y="2" width="100" height="4"/>'
+    against = f'<rect class="fill bad" x="{50 - length(left):.4g}" y="2" width="{length(left):.4g}" height="4"/>'
+    favour = f'<rect class="fill ok" x="50" y="2" width="{length(right):.4g}" height="4"/>'
+    ticks = "".join(f'<rect class="limit" x="{x}" y="0" width="0.6" height="8"/>' for x in (1.4, 49.7, 98))
+    return _chart("gauge", "0 0 100 8", label, track + against + favour + ticks)
+
+
 def _chart(kind: str, box: str, label: str, inner: str) -> Markup:
     said = f'role="img" aria-label="{escape(label)}"' if label else 'aria-hidden="true"'
     return Markup(f'<svg class="chart {kind}" viewBox="{box}" preserveAspectRatio="none" {said}>{inner}</svg>')  # noqa: S704 - numbers, and escaped words
 
 
-GLOBALS = {"sparkline": sparkline, "columns": columns, "gauge": gauge, "stack": stack, "curve": curve}
+GLOBALS = {
+    "sparkline": sparkline,
+    "columns": columns,
+    "gauge": gauge,
+    "stack": stack,
+    "curve": curve,
+    "balance": balance,
+}

@@ -24,6 +24,7 @@ from federation.ledger.store import Store
 from federation.local import LocalFederation, points_of
 from federation.manager import Emission, Manager
 from federation.points import DecisionPoint, Does, Mode
+from federation.policy.registry import Line, Stage, Step
 from federation.records import Access, Event, Kind, encode
 from federation.records import Mode as ModeBody
 from federation.settings import Listen, Settings, shipped_specs
@@ -32,6 +33,7 @@ from managers.uim.api import app
 from managers.uim.api.context import Context
 from managers.uim.cases.claims import Saying
 from managers.uim.manager import Uim
+from managers.ulm.manager import Ulm
 
 _events = msgspec.msgpack.Decoder(list[Event])
 
@@ -138,6 +140,8 @@ class LocalLink:
     def on_view(self, child: str) -> dict[str, Any]:
         if child == "ufm":
             return {"nodes": [NODE]}
+        if child not in self.federation.desks:
+            raise Temporary(f"{child} is being restarted")
         return self.federation.desks[child].manager.view(self.federation.clock.now())
 
     def on_tree(self, child: str) -> list[Any]:
@@ -150,6 +154,15 @@ class LocalLink:
     def on_bundle(self, child: str) -> dict[str, Any]:
         bundle = self.federation.desks["demo"].bundle
         return {"digest": bundle.digest, "sources": {s.path: s.text for s in bundle.sources}, "problem": {}}
+
+    def on_roll_back(self, child: str, point: str, by: str, reason: str) -> dict[str, Any]:
+        ulm = self.federation.desks[child].manager
+        assert isinstance(ulm, Ulm)
+        line, now = ulm.state.trials.lines.get(point, Line()), self.federation.clock.now()
+        policy = line.trial.challenger if line.trial else line.champion
+        to = Step(Stage.ROLLED_BACK)
+        self.federation.note(ulm.trials.word(ulm.state.trials, point, policy, to, by=by, reason=reason, at=now), child)
+        return {"point": point, "policy": policy, "champion": line.champion, "stage": "", "share": 0.0}
 
     def on_set_mode(self, child: str, action: str, mode: str, by: str) -> None:
         if action != "demo.load/relieve":
