@@ -42,7 +42,7 @@ PATIENCE = 0.5  # seconds for one request after a kill
 LIMIT = 60.0  # seconds after which a part is called lost
 WINDOW = 5.0  # seconds
 PAUSE = 0.01
-MODE = {"action": "uim.access/block", "mode": "observe", "by": "benchmark"}
+MODE = {"action": "uim.access/block", "mode": "observe"}
 
 
 class Flow(threading.Thread):
