@@ -160,6 +160,15 @@ class Counsel:
             attempt=one.asked.attempt,
         )
 
+    def trials(self) -> dict[str, tuple[str, float]]:
+        """By point: the stage of the trial that runs, and the challenger's share of the units."""
+        lines = self.state.lines.items()
+        return {point: (line.trial.stage.value, line.trial.share) for point, line in lines if line.trial is not None}
+
+    def explored(self, now: int) -> dict[str, int]:
+        """By point: answers within the last day by which something was explored."""
+        return {point: len(exploration.spent(times, now)) for point, times in self.state.explored.items()}
+
     # -- promises ----------------------------------------------------------------------------------------------------
 
     def calibration(self, point: str, policy: str) -> PointCalibration | None:

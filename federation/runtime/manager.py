@@ -304,6 +304,9 @@ class ManagerService(Service):
                     point: {"checked": audit.checked, "wrong": audit.wrong, "broken": audit.broken}
                     for point, audit in self.desk.counsel.audits().items()
                 },
+                "trials": self.desk.counsel.trials(),
+                "explored": self.desk.counsel.explored(self.clock.now()),
+                "shadows_dropped": self.desk.counsel.shadow.dropped,
             },
         }
 

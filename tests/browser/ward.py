@@ -12,6 +12,7 @@ from typing import Any
 
 import uvicorn
 
+from federation.policy.registry import Stage, Step
 from federation.records import Access
 from federation.runtime.root import Member
 from managers.uim import tokens
@@ -19,6 +20,7 @@ from managers.uim.api import app
 from managers.uim.api.context import Context
 from managers.uim.cases.book import Book
 from managers.uim.manager import Uim
+from managers.ulm.manager import Ulm
 from tests.managers.uim.conftest import LocalLink, _free_port, _logs, until
 from training.world.answerers import Skilled
 from training.world.chances import DEMO
@@ -95,6 +97,20 @@ class Ward:
         """Nobody reads who looked at the pictures."""
 
 
+def _on_trial(run: Run) -> None:
+    """A challenger is in its canary at one point, another one in the shadow."""
+    ulm = run.federation.desks["ulm"].manager
+    assert isinstance(ulm, Ulm)
+    for point, version, to in (
+        ("ucm.coordination", "3f9a2c71" * 8, Step(Stage.CANARY, 0.2)),
+        ("urm.package", "51b0d4e8" * 8, Step(Stage.SHADOW)),
+    ):
+        said = ulm.trials.word(
+            ulm.state.trials, point, version, to, by="ada", reason="trained anew", at=run.clock.now()
+        )
+        run.federation.note(said, "ulm")
+
+
 @contextmanager
 def ward(folder: Path, seconds: float, seed: int = 4) -> Iterator[Ward]:
     """seconds: for which the world ran, on its own clock."""
@@ -112,6 +128,7 @@ def ward(folder: Path, seconds: float, seed: int = 4) -> Iterator[Ward]:
     made = Ward(run, folder)
     do(run.__aenter__())
     do(run.go_on(seconds, lambda done, total: made.context.trends.take(made.link.on_view("ufm")["nodes"])))
+    _on_trial(run)
     made.thread.start()
     until(lambda: made.server.started)
     try:

@@ -141,6 +141,7 @@ class _Federation(Collector):
                 refused.add_metric([name], float(health["bundle_refused"] is not None))
         yield refused
         yield from self._answers()
+        yield from self._trials()
         yield from self._engines()
         yield from self._advisors()
         yield from self._cases
@@ -182,6 +183,30 @@ class _Federation(Collector):
         for stage, histogram in ((self._healths.get("policy") or {}).get("stages", {})).items():
             _add(stages, [stage], histogram)
         yield from (answered, sure, stages, checked, wrong, broken)
+
+    def _trials(self) -> Iterator[Metric]:
+        """Challengers, and what is explored."""
+        share = GaugeMetricFamily(
+            "elias_trial_share", "of the units: the challenger's, by the stage of its trial", labels=["point", "stage"]
+        )
+        explored = GaugeMetricFamily(
+            "elias_policy_explored_day", "answers of the last day that were explored", labels=["point"]
+        )
+        dropped = CounterMetricFamily(
+            "elias_shadow_dropped", "questions that a challenger in the shadow was not asked", labels=["component"]
+        )
+        for name, health in self._healths.items():
+            figures = (health or {}).get("figures", {})
+            for point, (stage, part) in figures.get("trials", {}).items():
+                share.add_metric([point, stage], part)
+            for point, count in figures.get("explored", {}).items():
+                explored.add_metric([point], count)
+            if "shadows_dropped" in figures:
+                dropped.add_metric([name], figures["shadows_dropped"])
+        stood_in = CounterMetricFamily("elias_policy_stood_in", "batches that another policy answered than was named")
+        if "stood_in" in (self._healths.get("policy") or {}):
+            stood_in.add_metric([], (self._healths.get("policy") or {})["stood_in"])
+        yield from (share, explored, dropped, stood_in)
 
     def _engines(self) -> Iterator[Metric]:
         health = self._healths.get("policy") or {}
