@@ -21,8 +21,10 @@ from managers.ulm.points import ADVICE, CALIBRATION, OPTIMISATION, PATTERNS, POI
 from managers.ulm.profile import profile_changes, profile_facts
 from managers.ulm.promotion import PROMOTION
 from managers.ulm.series import STEP, Finding, Watch
+from managers.ulm.trainer import payload
 from managers.ulm.training import FOLLOWS, Training
 from managers.ulm.training_facts import Asking, candidates
+from managers.ulm.training_points import BASE
 from managers.ulm.training_points import POINTS as TRAINING
 from managers.ulm.trials import Trials, TrialsState
 
@@ -162,6 +164,9 @@ class Ulm(Manager):
         """ULM does it itself, on the records that the decision was made on."""
         if point is PROMOTION:
             return self.trials.target(self.state.trials, asked, answered)
+        if point is BASE:
+            policy = self.state.training.watched.get(asked.event.subject)
+            return Target("@ulm", [], payload(asked, self.options[BASE.name], "" if policy is None else policy.version))
         evidence = self._evidence(self.state.lapses[asked.event.subject])
         return Target("@ulm", [], {"after": evidence.after, "upto": evidence.upto})
 

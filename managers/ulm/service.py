@@ -1,5 +1,5 @@
-"""ULM as an actor: a manager that may also read the ledger and the store of policies, the calibrations and steps of
-trials that the gate releases, and a person's word on the latter.
+"""ULM as an actor: a manager that may also read the ledger and the store of policies, the calibrations, trainings and
+steps of trials that the gate releases, and a person's word on the latter.
 """
 
 import asyncio
@@ -12,9 +12,11 @@ from federation.effects import Doer, Executor, FreezeFlag, Order
 from federation.manager import Emission, Manager
 from federation.policy import registry
 from federation.policy.calibration import PointCalibration
-from federation.records import Entry, Kind, encode
+from federation.records import Entry, Event, Kind, encode
+from federation.replies import Rejected, Reply
+from federation.runtime.link import RayLink
 from federation.runtime.manager import ManagerService
-from managers.ulm import calibration, promoting, promotion
+from managers.ulm import calibration, promoting, promotion, trainer
 from managers.ulm.promoting import registered
 from managers.ulm.trials import Trials, TrialsState
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from managers.ulm.manager import Ulm
 
 _order = msgspec.msgpack.Decoder(Order)
+_results = msgspec.msgpack.Decoder(list[list[Reply] | Rejected])
 
 
 class UlmService(ManagerService):
@@ -31,12 +34,19 @@ class UlmService(ManagerService):
         doers: dict[str, Doer] = {
             calibration.EXECUTOR: calibration.Recalibrate(self.store),
             promotion.EXECUTOR: promoting.Promote(self.settings),
+            trainer.EXECUTOR: trainer.Train(self.settings, self.store, self.clock, self._submit),
         }
         self._executor = Executor(path, doers, self.clock, frozen)
 
     async def perform(self, raw: bytes) -> bytes:
-        """Do a released calibration, or a step of a trial; msgpack Outcome."""
+        """Do a released calibration, training or step of a trial; msgpack Outcome."""
         return msgspec.msgpack.encode(await self._executor.perform(_order.decode(raw)))
+
+    async def _submit(self, event: Event) -> list[Reply] | Rejected:
+        """Give an event to the manager that decides it, as the gateway would. Raises Refused, Temporary."""
+        (manager,) = {point.schema.manager for point in self.roster.points.values() if event.type in point.events}
+        (said,) = _results.decode(await RayLink().call(manager, "submit", msgspec.msgpack.encode([event])))
+        return said
 
     # -- a person's word on trials -----------------------------------------------------------------------------------
 

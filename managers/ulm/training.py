@@ -64,7 +64,8 @@ class Waiting(msgspec.Struct, frozen=True):
 
 class Run(msgspec.Struct, frozen=True):
     """A training that was started. policy: name of the one that it is to replace. at: ledger time (ns). examples: on
-    record then. status: running, or that of its outcome."""
+    record then. status: running, or that of its outcome. trained: version of the policy that came of it; empty: none
+    was registered."""
 
     decision: str
     policy: str
@@ -181,10 +182,11 @@ class Training(msgspec.Struct):
             del self.unrewarded[entry.decision]
             self.rewarded += 1
         if entry.point == BASE.name:
-            trained = str(body.data.get("version", ""))
-            ended = {"status": body.status, "detail": body.detail, "trained": trained}
             self.runs = [
-                msgspec.structs.replace(run, **ended) if run.decision == entry.decision else run for run in self.runs
+                msgspec.structs.replace(run, status=body.status, detail=body.detail)
+                if run.decision == entry.decision
+                else run
+                for run in self.runs
             ]
 
     def _fold_registered(self, body: Registered) -> None:
@@ -193,9 +195,10 @@ class Training(msgspec.Struct):
         if name not in self.watched:
             self._watch(name, Watched(body.policy, body.at))
         policy = self.watched[name]
-        begun = [run.examples for run in self.runs if run.decision == body.source]
+        made = [run for run in self.runs if run.decision in body.source]
         policy.since, policy.parameters = body.at, body.parameters
-        policy.examples = begun[-1] if begun else self.examples
+        policy.examples = made[-1].examples if made else self.examples
+        self.runs = [msgspec.structs.replace(run, trained=body.policy) if run in made else run for run in self.runs]
 
     def _fold_promotion(self, entry: Entry, body: Promotion) -> None:
         if body.stage in (Stage.SHADOW, Stage.CANARY):

@@ -1,8 +1,8 @@
 """The decision points of ULM about training: whether a policy is trained again, whether that is worth it, by which
-method, and from which model.
+method, and from which model. The last one's effect starts the training.
 """
 
-from federation.points import DecisionPoint
+from federation.points import DecisionPoint, Does, Due
 from tiki.schema import Action, Arg, Fact, Point, Setting, Type
 
 OBJECTIVES = ("grpo", "dpo", "kto", "distil", "sft")
@@ -202,11 +202,22 @@ BASE = DecisionPoint(
                 doc="parameters up to which a policy goes on from itself",
                 default="100000000",
             ),
+            Setting(name="job_cpus", type=Type.COUNT, doc="cores of the training", default="2", read_by_manager=True),
+            Setting(
+                name="job_memory", type=Type.BYTES, doc="memory of the training", default="4GB", read_by_manager=True
+            ),
+            Setting(
+                name="job_time",
+                type=Type.DURATION,
+                doc="after which the training is stopped",
+                default="48h",
+                read_by_manager=True,
+            ),
         ),
         actions=(
             Action(
                 name="train",
-                doc="begin with this model",
+                doc="begin a training with this model, as a job; nothing in force changes by it",
                 args=(Arg(name="base", type=Type.NAME, doc="the model", values=BASES),),
             ),
             Action(name="hold", doc="train nothing"),
@@ -216,6 +227,8 @@ BASE = DecisionPoint(
         trigger="every",
     ),
     events=("elias.training.prepared",),
+    effects={"train": Does("ulm.training", expires=60.0, disruptive=False)},
+    outcome=Due(7 * 86400.0, "trained policies"),
 )
 
 POINTS = (RETRAIN, SHOULD_TRAIN, METHOD, BASE)

@@ -2,6 +2,7 @@
 
 import typer
 
+from training.cli.again import again
 from training.cli.data import data
 from training.cli.dataset import dataset
 from training.cli.policy import policy
@@ -10,6 +11,7 @@ app = typer.Typer(help="Make the policy: its data, its training.", no_args_is_he
 app.command()(data)
 app.command()(dataset)
 app.command()(policy)
+app.command()(again)
 
 
 @app.callback()

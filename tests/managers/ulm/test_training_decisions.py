@@ -11,7 +11,7 @@ import pytest
 from federation.manager import Emission
 from federation.policy.promotions import Promotion, Registered
 from federation.policy.registry import Stage
-from federation.records import Answered, Asked, Event, Kind, decode
+from federation.records import Answered, Asked, Event, Kind, Outcome, decode
 from federation.replay import replay
 from federation.replies import Rejected
 from managers.ulm.training import name_of
@@ -166,7 +166,30 @@ def test_one_question_leads_to_the_next_until_it_is_known_what_to_train(works: W
     (base,) = asked(works, "ulm.base_model")
     assert (base.facts["role"], base.facts["method"]) == ("operator", "full")
     (train,) = answers(works, "ulm.base_model")
-    assert (train.action, train.args) == ("train", {"base": "current"})
+    assert (train.action, train.args, train.mode) == ("train", {"base": "current"}, "observe")
+    assert works.records(Kind.EFFECT, "ulm.base_model") == []
+
+
+def test_a_training_that_may_act_runs_until_its_end_and_what_came_of_it_begins_anew(works: Works) -> None:
+    works.mode("ulm.base_model/train", "act")
+    live(works, 600)
+    data = {"role": "operator", "parameters": 900_000, "method": "full", "objective": "grpo", "hardware": "cpu"}
+    (replies,) = works.federation.post([Event("t1", "ada", "elias.training.prepared", NAME, None, data)])
+    assert not isinstance(replies, Rejected)
+    assert facts(works)["training"] is True
+    released = works.federation.gate.state.released.values()
+    (wish,) = (one for one in released if one.point == "ulm.base_model")
+    assert wish.effect.payload["from"] == POLICY
+    assert (wish.effect.payload["objective"], wish.effect.payload["seconds"]) == ("grpo", 2 * DAY)
+    live(works, 30, seed=5)
+    days(works, 1)
+    register(works, "b" * 64, source=f"trainings/{wish.decision}/policy")
+    works.federation.outcome(wish.decision, Outcome("done", reward=1.0))
+    assert (facts(works)["training"], facts(works)["new_examples"]) == (False, 30)
+    assert facts(works)["age"] == pytest.approx(DAY, abs=1)
+    (run,) = works.ulm.view(works.clock.now())["trainings"]
+    assert (run["status"], run["trained"], run["examples"]) == ("done", "b" * 64, 600)
+    assert works.ulm.state.training.watched["b" * 12].examples == 600
 
 
 def test_a_policy_that_is_asked_little_is_not_worth_a_training(works: Works) -> None:

@@ -1,0 +1,145 @@
+"""A training is a job like any other: submitted once, followed to its end, found again after a restart."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from federation.clock import VirtualClock
+from federation.effects import Order
+from federation.ledger.appender import Appender, Batch
+from federation.ledger.store import Store
+from federation.records import Answered, Asked, Entry, Event, Kind, Outcome, encode
+from federation.replies import Rejected, Reply
+from federation.settings import Settings, load
+from managers.ulm.trainer import Train, cards, job_of
+
+DECISION = "d" * 32
+JOB = job_of(DECISION)
+PAYLOAD = {"from": "a" * 64, "method": "full", "objective": "grpo", "cpus": 2, "memory": 4 << 30, "seconds": 3600.0}
+ORDER = Order(DECISION, "ulm.base_model", "a" * 12, "train", {"base": "current"}, "ulm.training", 1, 1, 1, PAYLOAD)
+
+
+class Cluster:
+    """The ledger of a cluster whose jobs end as `then` says, a while after they are looked at first."""
+
+    def __init__(self, folder: Path) -> None:
+        self.settings = Settings(state=folder / "state", notice="a test")
+        self.store = Store.open(f"sqlite:///{folder / 'ledger.db'}")
+        self.clock = VirtualClock()
+        self.appender = Appender(self.store, self.clock, "tests")
+        self.appender.open(force=True)
+        self.incarnation = self.appender.register("ufm", {})
+        self.submitted: list[Event] = []
+        self.refuses: Rejected | None = None
+        self.then: list[list[Entry]] = []
+        self._number = 0
+        self.train = Train(self.settings, self.store, self.clock, self.submit, self.sleep)
+
+    def write(self, *entries: Entry) -> None:
+        (receipt,) = self.appender.commit([Batch("ufm", self.incarnation, self._number, list(entries))])
+        assert not isinstance(receipt, Exception), receipt
+        self._number += 1
+
+    async def submit(self, event: Event) -> list[Reply] | Rejected:
+        self.submitted.append(event)
+        if self.refuses is not None:
+            return self.refuses
+        asked = Asked(event, {}, [], None, None, [], "", 1, 1)
+        self.write(Entry(Kind.ASKED, "urm.admission", event.subject, "a" * 32, encode(asked)))
+        return []
+
+    async def sleep(self, seconds: float) -> None:
+        self.clock.advance(seconds if self.then else 3600)
+        if self.then:
+            self.write(*self.then.pop(0))
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    made = Cluster(tmp_path)
+    yield made
+    made.store.close()
+
+
+def ended(status: str, detail: str = "", job: str = JOB) -> list[Entry]:
+    return [Entry(Kind.OUTCOME, "ufm.placement", job, "p" * 32, encode(Outcome(status, detail)))]
+
+
+def admission(action: str) -> list[Entry]:
+    answered = Answered(None, action, {}, "rule", "full", "no room", "")
+    return [Entry(Kind.ANSWERED, "urm.admission", JOB, f"{action:a<32}", encode(answered))]
+
+
+def done(cluster: Cluster) -> Outcome:
+    return asyncio.run(cluster.train.do(ORDER))
+
+
+def test_the_job_is_the_command_that_a_person_would_run_with_its_limits(cluster: Cluster) -> None:
+    cluster.then = [ended("done")]
+    done(cluster)
+    (event,) = cluster.submitted
+    data: dict[str, Any] = event.data
+    words = " ".join(data["command"])
+    assert (event.type, event.subject) == ("elias.job.submitted", JOB)
+    assert words.startswith("timeout --kill-after=60 3600 ")
+    assert f"train again --objective grpo --method full --base current --policy {'a' * 64} --out " in words
+    assert (data["cpus"], data["memory"], data["gpus"], data["restartable"]) == (2, 4 << 30, 0, True)
+
+
+def test_the_job_finds_the_settings_of_this_installation_that_nobody_else_may_read(cluster: Cluster) -> None:
+    cluster.then = [ended("done")]
+    done(cluster)
+    path = cluster.settings.state / "trainings" / DECISION / "elias.yaml"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert load(path) == cluster.settings
+
+
+@pytest.mark.parametrize(
+    ("then", "status", "said"),
+    [
+        ([admission("admit"), ended("done")], "done", "done"),
+        ([ended("done", job="another"), ended("failed", "exit 3")], "failed", "exit 3"),
+        ([ended("unknown", "its node is silent"), ended("done")], "done", "done"),
+        ([admission("wait"), admission("hold")], "failed", "not admitted: no room"),
+    ],
+    ids=["done", "failed", "placed anew", "not admitted"],
+)
+def test_what_comes_of_the_training_is_what_comes_of_its_job(
+    cluster: Cluster, then: list[list[Entry]], status: str, said: str
+) -> None:
+    cluster.then = then
+    outcome = done(cluster)
+    assert (outcome.status, outcome.reward) == (status, float(status == "done"))
+    assert said in outcome.detail
+
+
+def test_a_job_that_is_refused_is_a_training_that_failed(cluster: Cluster) -> None:
+    cluster.refuses = Rejected(422, "bad-job", "no such GPU")
+    assert (done(cluster).status, "no such GPU" in done(cluster).detail) == ("failed", True)
+
+
+def test_a_job_that_never_ends_is_given_up(cluster: Cluster) -> None:
+    outcome = done(cluster)
+    assert (outcome.status, "did not end in time" in outcome.detail) == ("failed", True)
+
+
+def test_after_a_restart_the_same_job_is_followed_and_no_second_one_begun(cluster: Cluster) -> None:
+    cluster.then = [ended("done")]
+    done(cluster)
+    assert asyncio.run(cluster.train.probe(ORDER)).status == "done"
+    assert len(cluster.submitted) == 1
+
+
+def test_what_was_interrupted_before_it_was_submitted_failed(cluster: Cluster) -> None:
+    assert asyncio.run(cluster.train.probe(ORDER)).status == "failed"
+
+
+@pytest.mark.parametrize(
+    ("base", "method", "gpus"),
+    [("current", "full", 0), ("deepseek-coder-6.7b", "qlora", 1), ("deepseek-coder-6.7b", "lora", 2)],
+)
+def test_a_large_model_asks_for_the_cards_that_its_preset_is_made_for(base: str, method: str, gpus: int) -> None:
+    assert cards(base, method) == gpus

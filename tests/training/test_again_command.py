@@ -1,0 +1,91 @@
+"""`elias train again`: which commands it runs, and what it makes of their words."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+from typer.testing import CliRunner
+
+from federation.clock import VirtualClock
+from federation.ledger.appender import Appender
+from federation.ledger.store import Store
+from federation.policy.promotions import Estimate
+from federation.policy.tier import SHIPPED
+from managers.uim.cli.app import app
+from training.cli.again import expected
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Path:
+    """The settings of one whose ledger holds no decision."""
+    path = tmp_path / "elias.yaml"
+    path.write_text(f"state: {tmp_path / 'state'}\n", "utf-8")
+    (tmp_path / "state").mkdir(mode=0o700)
+    store = Store.open(f"sqlite:///{tmp_path / 'state' / 'ledger.db'}")
+    Appender(store, VirtualClock(), "tests").open(force=True)
+    store.close()
+    return path
+
+
+def again(installation: Path, *words: str) -> tuple[int, str, str]:
+    ran = CliRunner().invoke(app, ["--config", str(installation), "train", "again", *words])
+    return ran.exit_code, ran.stdout, f"{ran.stderr}{ran.exception}"
+
+
+def test_a_dry_run_shows_the_commands_in_their_order(installation: Path, tmp_path: Path) -> None:
+    out = tmp_path / "november"
+    code, said, _ = again(installation, "--out", str(out), "--objective", "kto", "--dry-run")
+    assert (code, out.exists()) == (0, False)
+    commands = [line.split()[1:3] for line in said.splitlines()]
+    assert commands == [
+        ["train", "dataset"],
+        ["train", "kto"],
+        ["policy", "calibrate"],
+        ["policy", "estimate"],
+        ["policy", "register"],
+    ]
+    assert f"--preset mini --from {SHIPPED} --out {out / 'policy'}" in said
+
+
+def test_what_no_preset_trains_is_refused_with_what_there_is(installation: Path, tmp_path: Path) -> None:
+    (tmp_path / "models" / "qwen2.5-7b").mkdir(parents=True)
+    words = ("--base", "qwen2.5-7b", "--method", "lora", "--models", str(tmp_path / "models"))
+    code, _, error = again(installation, "--out", str(tmp_path / "o"), *words)
+    assert code != 0
+    assert "no preset trains `qwen2.5-7b` with `lora`" in error
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--base", "codellama-13b", "--method", "qlora"), "there is no model `codellama-13b`"),
+        (("--policy", "a" * 64), f"policy {'a' * 12} is not in the store"),
+    ],
+)
+def test_what_is_not_there_is_no_beginning(
+    installation: Path, tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
+    code, _, error = again(installation, "--out", str(tmp_path / "o"), *words)
+    assert (code != 0, said in error) == (True, True)
+
+
+def test_a_step_that_fails_ends_it_and_says_where_it_goes_on(
+    installation: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code, _, error = again(installation, "--out", str(tmp_path / "o"))
+    assert code != 0
+    assert "`elias train dataset` failed" in error
+    assert "no example" in capfd.readouterr().err.replace("\n", " ")
+
+
+def test_estimates_are_in_percent_of_what_was_reached_where_anything_can_be_told() -> None:
+    said = {
+        "points": {
+            "uam.restart": {"decisions": 900, "logged": {"value": -2.0}, "gain": {"value": 0.5, "low": 0.1}},
+            "ufm.dispatch": {"refused": "no-support", "reason": "", "cure": ""},
+            "ucm.storm": {"decisions": 900, "logged": {"value": 0.0}, "gain": {"value": 0.5, "low": 0.1}},
+        }
+    }
+    found = msgspec.json.decode(json.dumps(expected(said)), type=dict[str, Estimate])
+    assert found == {"uam.restart": Estimate(25.0, 5.0, None, 900)}

@@ -1,0 +1,165 @@
+"""`elias train again`: everything from the ledger to a policy that can be tried, one command after another."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from federation.errors import Refused
+from managers.uim.cli.client import settings_of
+from managers.uim.cli.output import Json, emit, say
+
+if TYPE_CHECKING:
+    from federation.settings import Settings
+
+CURRENT = "current"
+PRESETS: Mapping[tuple[str, str], str] = {
+    (CURRENT, "full"): "mini",
+    ("deepseek-coder-6.7b", "qlora"): "deepseek-coder-6.7b-16gb",
+    ("deepseek-coder-6.7b", "lora"): "deepseek-coder-6.7b-2x16gb",
+    ("codellama-13b", "qlora"): "13b-16gb",
+    ("codellama-34b", "qlora"): "34b-2x16gb",
+}
+"""By what training begins with, and the method."""
+
+LEARNED = "policy"
+
+
+class Step(NamedTuple):
+    """command: words after `elias`. makes: what is there once it is done, where doing it twice is refused. unsure: its
+    exit code says whether it found something, and not whether it worked."""
+
+    name: str
+    command: list[str]
+    makes: Path | None = None
+    unsure: bool = False
+
+
+def again(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(help="Folder of this training; the same one goes on after an interruption.")],
+    objective: Annotated[str, typer.Option(help="grpo, dpo, kto, distil or sft.")] = "grpo",
+    method: Annotated[str, typer.Option(help="full, lora or qlora.")] = "full",
+    base: Annotated[str, typer.Option(help="`current`, or a model that lies below --models.")] = CURRENT,
+    policy: Annotated[str, typer.Option(help="Version to go on from; by default that of the settings.")] = "",
+    models: Annotated[
+        Path | None, typer.Option(help="Folder of the base models; by default `models` in the state folder.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the commands, and stop.")] = False,
+    json_: Json = False,
+) -> None:
+    """Make a data set of what was decided, train on it, calibrate, estimate what is gained, and register the policy.
+
+    This is what `ulm.base_model` starts. Each step is a command of its own, shown before it runs; what it says is kept
+    in the folder. Once registered, `ulm.promotion` decides how far the policy comes.
+
+    Examples:
+
+        elias train again --out trainings/november --dry-run
+
+        elias train again --out trainings/november --objective kto
+    """
+    settings = settings_of(context)
+    config = ["--config", str(context.obj)] if context.obj is not None else []
+    start = _start(settings, base, policy, models or settings.state / "models")
+    preset = PRESETS.get((base, method))
+    if preset is None:
+        known = "; ".join(f"--base {b} --method {m}" for b, m in PRESETS)
+        what = f"no preset trains `{base}` with `{method}`"
+        cure = f"choose among: {known}. Or train it with a preset of your own: elias train {objective} --preset FILE"
+        raise Refused("no-preset", what, place="--base, --method", cure=cure)
+    data = out / "data"
+    collect = Step("dataset", ["train", "dataset", "--out", str(data), "--json"])
+    if dry_run:
+        steps = [collect, *following(out, data / "DIGEST", start, preset, objective)]
+        if json_:
+            emit([["elias", *step.command] for step in steps])
+            return
+        for step in steps:
+            print(f"elias {' '.join(step.command)}")
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    folder = Path(_done(collect, config, out)["folder"])
+    for step in following(out, folder, start, preset, objective):
+        said = _done(step, config, out)
+        if step.name == "estimate":
+            _expect(out / LEARNED, said)
+    if json_:
+        emit(said)
+        return
+    print(f"policy {said['policy'][:12]} is registered for {len(said['points'])} decision points")
+
+
+def following(out: Path, data: Path, start: Path, preset: str, objective: str) -> list[Step]:
+    """The steps after the data set. data: its folder."""
+    made = out / LEARNED
+    learn = ["train", objective, "--data", str(data), "--preset", preset, "--from", str(start), "--out", str(made)]
+    return [
+        Step("learn", [*learn, "--json"], made / "card.json"),
+        Step("calibrate", ["policy", "calibrate", str(made)]),
+        Step("estimate", ["policy", "estimate", "--data", str(data), "--policy", str(made), "--json"], unsure=True),
+        Step("register", ["policy", "register", str(made), "--json"]),
+    ]
+
+
+def expected(said: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What `elias policy estimate --json` said, as the `estimates.json` of a policy: in percent of what was reached. A
+    point that was refused, or where nothing was reached, is left out: nothing is tried there by itself."""
+    return {
+        point: {
+            "improvement": 100 * one["gain"]["value"] / abs(one["logged"]["value"]),
+            "low": 100 * one["gain"]["low"] / abs(one["logged"]["value"]),
+            "speed": None,
+            "decisions": one["decisions"],
+        }
+        for point, one in said["points"].items()
+        if "gain" in one and one["logged"]["value"]
+    }
+
+
+def _expect(made: Path, said: Mapping[str, Any]) -> None:
+    path = made / "estimates.json"
+    path.write_text(json.dumps(expected(said), indent=2, sort_keys=True) + "\n", "utf-8")
+
+
+def _start(settings: "Settings", base: str, policy: str, models: Path) -> Path:
+    """Folder of what training begins with. Raises Refused."""
+    from federation.policy import artefacts, card  # noqa: PLC0415 - needed by no other command of `elias train`
+    from federation.policy.tier import SHIPPED  # noqa: PLC0415
+
+    if base != CURRENT:
+        if (models / base).is_dir():
+            return models / base
+        raise Refused("no-model", f"there is no model `{base}`", place=str(models), cure="put its folder there")
+    named = settings.policy.folder or SHIPPED
+    if not policy or card.version_of(named) == policy:
+        return named
+    kept = artefacts.place(settings.state, policy)
+    if kept.is_dir():
+        return kept
+    cure = "`elias policy list` shows those there are"
+    raise Refused("no-policy", f"policy {policy[:12]} is not in the store", place="--policy", cure=cure)
+
+
+def _done(step: Step, config: list[str], out: Path) -> dict[str, Any]:
+    """What the step said, now or before an interruption. Raises Refused where it fails."""
+    kept = out / f"{step.name}.json"
+    if not kept.exists():
+        there = step.makes is not None and step.makes.exists()
+        kept.write_text("{}" if there else _said(step, config, out), "utf-8")
+    found: dict[str, Any] = json.loads(kept.read_text("utf-8"))
+    return found
+
+
+def _said(step: Step, config: list[str], out: Path) -> str:
+    say(f"elias {' '.join(step.command)}")
+    words = [sys.executable, "-m", "managers.uim.cli", *config, *step.command]
+    ran = subprocess.run(words, stdout=subprocess.PIPE, check=False, text=True)
+    if ran.returncode and not (step.unsure and ran.stdout):
+        cure = f"the lines above say why; with that cured, the same command goes on in {out}"
+        raise Refused("training", f"`elias {' '.join(step.command[:2])}` failed", place=str(out), cure=cure)
+    return ran.stdout if "--json" in step.command else "{}"
