@@ -4,8 +4,6 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from scipy.special import stdtr
-
 
 class Summary(NamedTuple):
     """Mean, variance and size of a sample; the size may be a share of what was measured."""
@@ -41,6 +39,8 @@ def summary(values: Sequence[float]) -> Summary:
 
 def confidence(before: Summary, after: Summary) -> float:
     """Percent: that the mean behind `after` is greater than the one behind `before`. Sizes of 2 and more."""
+    from scipy.special import stdtr  # noqa: PLC0415 - 25 MB, for the first finding
+
     parts = before.variance / before.size, after.variance / after.size
     error = sum(parts)
     difference = after.mean - before.mean

@@ -7,12 +7,12 @@ import math
 from array import array
 from bisect import bisect_left, insort
 from collections import deque
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from river.drift import ADWIN
 
+from managers.ulm.adwin import Adwin
 from managers.ulm.comparison import Summary, confidence
 
 Floats = npt.NDArray[np.float64]
@@ -139,7 +139,7 @@ class Move(NamedTuple):
 class Shift:
     """Finds when the level of a series has moved and stays there.
 
-    ADWIN (Bifet and Gavaldà, SIAM SDM 2007) raises the alarm. `SIDE` values later, where the level moved is the split
+    ADWIN raises the alarm, and begins anew after each. `SIDE` values later, where the level moved is the split
     of the last `window` values that leaves the least variance, and what was before it is forgotten. ADWIN takes values
     to be independent, and figures of machines are not: the confidence counts only as many values as their
     autocorrelation leaves, and pays for the choice of the split.
@@ -147,14 +147,20 @@ class Shift:
 
     def __init__(self, window: int = 512, delta: float = 0.002) -> None:
         self._recent: deque[float] = deque(maxlen=window)
-        self._adwin: Any = ADWIN(delta=delta, clock=4, grace_period=WARM)  # type: ignore[no-untyped-call]
+        self._delta = delta
+        self._adwin = self._begun()
         self._wait = 0
+
+    def _begun(self) -> Adwin:
+        return Adwin(self._delta, every=4, grace=WARM)
 
     def update(self, value: float) -> Move | None:
         self._recent.append(value)
-        self._adwin.update(value)
+        alarm = self._adwin.update(value)
+        if alarm:
+            self._adwin = self._begun()
         if self._wait == 0:
-            self._wait = SIDE if self._adwin.drift_detected else 0
+            self._wait = SIDE if alarm else 0
             return None
         self._wait -= 1
         if self._wait:
