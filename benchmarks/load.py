@@ -1,14 +1,18 @@
 """What the long benchmarks send: events that every manager answers, and what these are about."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from benchmarks.running import Running
+
 MANAGERS = ("ufm", "ucm", "urm", "ulm", "uim", "uam")
 SUBJECTS = 1000
+PATIENCE = 60.0  # seconds
 SETTINGS = "targets:\n  sink:\n    kind: webhook\n    url: http://127.0.0.1:{port}/\n"
 APPS = "apps:\n  bench:\n    command: ['true']\n    restart: temporary\n"  # it ends at once and leaves nothing behind
 _TIMINGS = {"baseline": [10.0, 11.0, 10.5, 9.5, 10.2, 9.9], "current": [10.1, 10.8, 10.4, 9.7, 10.0, 10.2]}
@@ -37,6 +41,15 @@ def _made(manager: str, about: int, number: int) -> tuple[str, str, dict[str, An
         case "uam":
             return "elias.app.observed", "bench/0", {}
     raise ValueError(f"no event is known for {manager}")
+
+
+def await_world(elias: Running) -> None:
+    """Until UAM knows the application: it reads what is declared when it looks at the time. Raises TimeoutError."""
+    deadline = time.monotonic() + PATIENCE
+    while "bench/0" not in {app["name"] for app in elias.get("/v1/apps")[1].get("apps", ())}:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"UAM did not take in the application within {PATIENCE:g} s")
+        time.sleep(0.1)
 
 
 @contextmanager

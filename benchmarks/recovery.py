@@ -85,6 +85,7 @@ def main() -> int:
     times: dict[str, list[float]] = {part: [] for part in parts}
     with tempfile.TemporaryDirectory(prefix="elias-recovery-") as folder, load.world(Path(folder)) as settings:
         with Running(Path(folder), f"supervision:\n  window: {WINDOW}\n{settings}") as elias:
+            load.await_world(elias)
             prober = Prober(elias)
             flow = Flow(elias)
             flow.start()

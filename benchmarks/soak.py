@@ -123,6 +123,7 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="elias-soak-") as folder, load.world(Path(folder)) as settings:
         with Running(Path(folder), settings) as elias:
+            load.await_world(elias)
             busy = os.getloadavg()[0]
             soak = Soak(elias, options.events, options.batch, options.clients)
             rate = soak.run(tell=not options.json)
