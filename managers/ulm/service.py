@@ -3,6 +3,7 @@ steps of trials that the gate releases, and a person's word on the latter.
 """
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,7 +12,6 @@ import msgspec
 from federation.effects import Doer, Executor, FreezeFlag, Order
 from federation.manager import Emission, Manager
 from federation.policy import registry
-from federation.policy.calibration import PointCalibration
 from federation.records import Entry, Event, Kind, encode
 from federation.replies import Rejected, Reply
 from federation.runtime.link import RayLink
@@ -21,6 +21,7 @@ from managers.ulm.promoting import registered
 from managers.ulm.trials import Trials, TrialsState
 
 if TYPE_CHECKING:
+    from federation.policy.promotions import Promotion
     from managers.ulm.manager import Ulm
 
 _order = msgspec.msgpack.Decoder(Order)
@@ -67,34 +68,30 @@ class UlmService(ManagerService):
         found = await asyncio.to_thread(promoting.load, self.settings, policy, content)
         known = found.calibration.points.get(point) if found.calibration is not None else None
         step = registry.Step(registry.Stage.CHAMPION, 1.0) if to == registry.Stage.CHAMPION else None
-        return await self._step(point, policy, step, by, reason, known)
+        why = reason or "by hand"
+        return await self._stepped(
+            lambda now: self._trials.word(
+                self._state, point, policy, step, by=by, reason=why, at=now, calibration=known
+            )
+        )
 
     async def roll_back(self, point: str, by: str, reason: str) -> dict[str, Any]:
         """End the trial at a point, or where none runs bring back the champion before. Raises Refused."""
         self._trials.point(point)
-        line = self._state.lines.get(point, registry.Line())
-        policy = line.champion if line.trial is None else line.trial.challenger
-        return await self._step(point, policy, registry.Step(registry.Stage.ROLLED_BACK), by, reason, None)
+        why = reason or "by hand"
+        return await self._stepped(lambda now: self._trials.back(self._state, point, by=by, reason=why, at=now))
 
-    async def _step(
-        self,
-        point: str,
-        policy: str,
-        to: registry.Step | None,
-        by: str,
-        reason: str,
-        known: PointCalibration | None,
-    ) -> dict[str, Any]:
+    async def _stepped(self, said: Callable[[int], Emission]) -> dict[str, Any]:
+        """Puts a step on record, made at the time of the commit. How the point stands then."""
+
         def work(now: int) -> tuple[list[Entry], Any]:
-            said = self._trials.word(
-                self._state, point, policy, to, by=by, reason=reason or "by hand", at=now, calibration=known
-            )
-            return self._taken(said, now), None
+            step = said(now)
+            return self._taken(step, now), step
 
-        await self.do(work)
-        line = self._state.lines[point]
+        step: Emission = await self.do(work)
+        line, policy = self._state.lines[step.point], cast("Promotion", step.body).challenger
         stage, share = (line.trial.stage.value, line.trial.share) if line.trial else ("", 0.0)
-        return {"point": point, "policy": policy, "champion": line.champion, "stage": stage, "share": share}
+        return {"point": step.point, "policy": policy, "champion": line.champion, "stage": stage, "share": share}
 
     async def _note(self, said: Emission) -> None:
         await self.do(lambda now: (self._taken(said, now), None))
@@ -118,7 +115,7 @@ class UlmService(ManagerService):
         self._executor.close()
 
     def make(self) -> Manager:
-        # Here, because every process that holds a handle to this actor imports this module, and river is 60 MB.
+        # Here, because every process that holds a handle to this actor imports this module, and needs no NumPy.
         from managers.ulm.manager import Ulm  # noqa: PLC0415
 
         return Ulm(self.settings, self.store, self.roster.points)

@@ -13,7 +13,7 @@ from federation.policy import registry
 from federation.policy.calibration import PointCalibration
 from federation.policy.evidence import Records
 from federation.policy.promotions import Estimate, Promotion, Registered
-from federation.policy.registry import Line, Step
+from federation.policy.registry import Line, Stage, Step
 from federation.records import Answered, Asked, Candidate, Entry, Event, Kind
 from managers.ulm import promotion
 from managers.ulm.promotion import PROMOTION, Waiting, Watched, subject_of
@@ -95,6 +95,15 @@ class Trials:
             calibration=calibration,
         )
         return Emission(Kind.PROMOTION, point, subject_of(point, policy), "", made)
+
+    def back(self, state: TrialsState, point: str, *, by: str, reason: str, at: int) -> Emission:
+        """A person calls the trial at a point off, or where none runs the champion. Raises Refused."""
+        line = _line(state, point)
+        if line.trial is not None:
+            to, policy = Step(Stage.WITHDRAWN), line.trial.challenger
+        else:
+            to, policy = Step(Stage.ROLLED_BACK), line.champion
+        return self.word(state, point, policy, to, by=by, reason=reason, at=at)
 
     def known(self, state: TrialsState, word: str) -> str:
         """The version that begins with this, of 6 digits or more. Raises Refused."""

@@ -24,7 +24,7 @@ from federation.ledger.store import Store
 from federation.local import LocalFederation, points_of
 from federation.manager import Emission, Manager
 from federation.points import DecisionPoint, Does, Mode
-from federation.policy.registry import Line, Stage, Step
+from federation.policy.promotions import Promotion
 from federation.records import Access, Event, Kind, encode
 from federation.records import Mode as ModeBody
 from federation.settings import Listen, Settings, shipped_specs
@@ -158,11 +158,11 @@ class LocalLink:
     def on_roll_back(self, child: str, point: str, by: str, reason: str) -> dict[str, Any]:
         ulm = self.federation.desks[child].manager
         assert isinstance(ulm, Ulm)
-        line, now = ulm.state.trials.lines.get(point, Line()), self.federation.clock.now()
-        policy = line.trial.challenger if line.trial else line.champion
-        to = Step(Stage.ROLLED_BACK)
-        self.federation.note(ulm.trials.word(ulm.state.trials, point, policy, to, by=by, reason=reason, at=now), child)
-        return {"point": point, "policy": policy, "champion": line.champion, "stage": "", "share": 0.0}
+        said = ulm.trials.back(ulm.state.trials, point, by=by, reason=reason, at=self.federation.clock.now())
+        self.federation.note(said, child)
+        assert isinstance(said.body, Promotion)
+        champion = ulm.state.trials.lines[point].champion
+        return {"point": point, "policy": said.body.challenger, "champion": champion, "stage": "", "share": 0.0}
 
     def on_set_mode(self, child: str, action: str, mode: str, by: str) -> None:
         if action != "demo.load/relieve":

@@ -86,7 +86,7 @@ def test_the_page_shows_the_canary_with_its_evidence_and_a_button_ends_it(house:
     answer = client.post("/policy/rollback", data={**fields, "point": POINT})
     assert answer.status_code == 303
     newest = decode(Kind.PROMOTION, house.store.latest(1, kinds=[Kind.PROMOTION])[0].body)
-    assert (newest.stage, newest.challenger, newest.reason) == ("rolled_back", VERSION, "on the page")
+    assert (newest.stage, newest.challenger, newest.reason) == ("withdrawn", VERSION, "on the page")
     assert "End the trial" not in client.get("/policy").text
 
 
