@@ -130,7 +130,7 @@ def _ended(record: Record) -> Outcome | None:
     if record.header.kind == Kind.OUTCOME and record.header.point == _PLACEMENT:
         outcome: Outcome = decode(Kind.OUTCOME, record.body)
         if outcome.status in _ENDS:
-            how = outcome.detail or outcome.status
+            how = outcome.detail.strip() or outcome.status
             return Outcome(outcome.status, f"job {job}: {how}", {"job": job}, float(outcome.status == "done"))
     elif record.header.kind == Kind.ANSWERED and record.header.point == _ADMISSION:
         answered: Answered = decode(Kind.ANSWERED, record.body)

@@ -30,13 +30,13 @@ LEARNED = "policy"
 
 
 class Step(NamedTuple):
-    """command: words after `elias`. makes: what is there once it is done, where doing it twice is refused. unsure: its
-    exit code says whether it found something, and not whether it worked."""
+    """command: words after `elias`. makes: what is there once it is done, where doing it twice is refused. spare: where
+    it fails the others go on; then it has said nothing."""
 
     name: str
     command: list[str]
     makes: Path | None = None
-    unsure: bool = False
+    spare: bool = False
 
 
 def again(
@@ -101,7 +101,7 @@ def following(out: Path, data: Path, start: Path, preset: str, objective: str) -
     return [
         Step("learn", [*learn, "--json"], made / "card.json"),
         Step("calibrate", ["policy", "calibrate", str(made)]),
-        Step("estimate", ["policy", "estimate", "--data", str(data), "--policy", str(made), "--json"], unsure=True),
+        Step("estimate", ["policy", "estimate", "--data", str(data), "--policy", str(made), "--json"], spare=True),
         Step("register", ["policy", "register", str(made), "--json"]),
     ]
 
@@ -116,7 +116,7 @@ def expected(said: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             "speed": None,
             "decisions": one["decisions"],
         }
-        for point, one in said["points"].items()
+        for point, one in said.get("points", {}).items()
         if "gain" in one and one["logged"]["value"]
     }
 
@@ -159,7 +159,7 @@ def _said(step: Step, config: list[str], out: Path) -> str:
     say(f"elias {' '.join(step.command)}")
     words = [sys.executable, "-m", "managers.uim.cli", *config, *step.command]
     ran = subprocess.run(words, stdout=subprocess.PIPE, check=False, text=True)
-    if ran.returncode and not (step.unsure and ran.stdout):
+    if ran.returncode and not step.spare:
         cure = f"the lines above say why; with that cured, the same command goes on in {out}"
         raise Refused("training", f"`elias {' '.join(step.command[:2])}` failed", place=str(out), cure=cure)
-    return ran.stdout if "--json" in step.command else "{}"
+    return ran.stdout.strip() if "--json" in step.command and ran.stdout.strip() else "{}"
