@@ -1,7 +1,7 @@
 """Presets of training: how large, how long, on how much. YAML in training/presets, one file each."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -12,12 +12,14 @@ FOLDER = Path(__file__).parents[1] / "presets"
 
 Positive = Annotated[int, Field(gt=0)]
 
+Some = TypeVar("Some", bound=BaseModel)
 
-class _Strict(BaseModel):
+
+class Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Shape(_Strict):
+class Shape(Strict):
     """hidden: width; a multiple of twice the heads. inner: width of the gated layer."""
 
     hidden: Positive
@@ -32,7 +34,7 @@ class Shape(_Strict):
         return self
 
 
-class Preset(_Strict):
+class Preset(Strict):
     """examples, validation: questions of each decision point to train on, and to choose the best weights by. batch:
     questions a step. rate: of learning, at its highest; it rises over the first `warm_up` (share of the training) and
     falls with a cosine. decay: of the weights (AdamW). value_weight: how much the estimate of each candidate's
@@ -57,20 +59,25 @@ class Preset(_Strict):
     minutes: Annotated[float, Field(gt=0)]
 
 
-def names() -> tuple[str, ...]:
-    return tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
+def names(folder: Path = FOLDER) -> tuple[str, ...]:
+    return tuple(sorted(path.stem for path in folder.glob("*.yaml")))
 
 
 def load(name: str) -> Preset:
     """A preset that ships, by name, or a file of one's own. Raises Refused."""
-    path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
+    return read(Preset, name, FOLDER)
+
+
+def read(kind: type[Some], name: str, folder: Path) -> Some:
+    """A preset of one kind. folder: of those that ship. Raises Refused."""
+    path = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError):
-        cure = f"choose one of: {', '.join(names())}; or name a YAML file"
+        cure = f"choose one of: {', '.join(names(folder))}; or name a YAML file"
         raise Refused("no-preset", f"there is no preset `{name}`", cure=cure) from None
     try:
-        return Preset.model_validate(loads(text, str(path)))
+        return kind.model_validate(loads(text, str(path)))
     except ValidationError as error:
         first = error.errors()[0]
         place = f"{path}: {'.'.join(map(str, first['loc']))}"
