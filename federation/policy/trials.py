@@ -25,6 +25,11 @@ SAMPLE = 64
 """Decisions of a unit that are looked at, the first: their mean is one observation, however many there are."""
 
 
+AT_ONCE = 2000
+"""Records that are read, and decisions that are looked up, before others get their turn: half a second. The rest of a
+long trial follows at the next looks, as after a restart."""
+
+
 class Decision(NamedTuple):
     id: str
     attempt: int
@@ -58,9 +63,12 @@ class Observed:
         return verdict(self.evidence)
 
     def read(self, now: int) -> None:
-        """Take in what the ledger has since. now: ledger time (ns): units whose outcomes are all due by then count."""
+        """Take in what the ledger has since. now: ledger time (ns): units whose outcomes are all due by then count, in
+        the order in which they came due, however often one looks."""
         kinds = [Kind.SHADOWED, Kind.SCORED]
-        for record in self._store.read(after=self._cursor, kinds=kinds, points=[self._point.name]):
+        for count, record in enumerate(
+            self._store.read(after=self._cursor, kinds=kinds, points=[self._point.name]), start=1
+        ):
             self._cursor = record.header.seq
             body = decode(record.header.kind, record.body)
             if isinstance(body, Shadowed) and body.trial == self.number:
@@ -71,8 +79,16 @@ class Observed:
                 decisions = self._open.setdefault(body.lot.unit, [])
                 if len(decisions) < SAMPLE:
                     decisions.append(Decision(record.header.decision, body.attempt, body.choice, body.lot))
-        for unit in [unit for unit in self._open if self._closes(unit) <= now]:
-            self._count(unit, self._open.pop(unit))
+            if count == AT_ONCE:
+                now = min(now, record.header.time)
+                break
+        looked = 0
+        for unit in sorted((one for one in self._open if self._closes(one) <= now), key=lambda o: (_begins(o), o)):
+            if looked >= AT_ONCE:
+                break
+            decisions = self._open.pop(unit)
+            looked += len(decisions)
+            self._count(unit, decisions)
         self._canary.settle(now)
 
     def _count(self, unit: str, decisions: list[Decision]) -> None:
