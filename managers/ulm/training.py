@@ -29,6 +29,7 @@ WEEK = 7
 POLICIES = 8  # watched at once, and policies registered of which it is remembered when
 OPEN = 2_000  # questions of which it is remembered what the policy said; the oldest are forgotten first
 RUNS = 20  # trainings that a view shows
+TABLES = "tables"  # the engine of models of numbers, which are fitted by a command of their own
 
 T = TypeVar("T")
 
@@ -131,7 +132,7 @@ class Training(msgspec.Struct):
 
     def _fold_scored(self, entry: Entry, body: Scored) -> None:
         facts = self.asked.pop(entry.decision, None)
-        if not body.policy or body.choice is None:
+        if not body.policy or body.choice is None or body.engine == TABLES:
             return
         name = name_of(body.policy)
         policy = self.watched.get(name)

@@ -9,12 +9,12 @@ import msgspec
 import pytest
 
 from federation.manager import Emission
-from federation.policy.promotions import Promotion, Registered
+from federation.policy.promotions import Lot, Promotion, Registered
 from federation.policy.registry import Stage
-from federation.records import Answered, Asked, Event, Kind, Outcome, decode
+from federation.records import Answered, Asked, Entry, Event, Kind, Outcome, Scored, decode
 from federation.replay import replay
 from federation.replies import Rejected
-from managers.ulm.training import name_of
+from managers.ulm.training import Training, name_of
 from tests.policy.plant import POLICY, VALVE, Works, question
 
 DAY = 86400.0
@@ -231,6 +231,24 @@ def test_four_bits_are_offered_where_a_gpu_is(works: Works) -> None:
     assert not isinstance(replies, Rejected)
     assert replies[0].action == "hold"
     assert "no candidate for qlora" in answers(works, "ulm.training_method")[0].reason
+
+
+@pytest.mark.parametrize(
+    ("engine", "lot", "in_force"),
+    [
+        ("embedded", None, {"p.q": NAME}),
+        ("embedded", Lot(1, "champion", "u", 0.2), {"p.q": NAME}),
+        ("embedded", Lot(1, "challenger", "u", 0.2), {}),
+        ("tables", None, {}),
+    ],
+)
+def test_in_force_is_the_champion_and_no_model_of_numbers(
+    engine: str, lot: Lot | None, in_force: dict[str, str]
+) -> None:
+    training = Training()
+    scored = Scored(POLICY, engine, [0, 1], [-0.1, -2.4], 0, 0.9, None, "operator", "", 1, lot=lot)
+    training.fold(Entry(Kind.SCORED, "p.q", "s", "d", b""), scored)
+    assert training.in_force == in_force
 
 
 def test_a_question_about_a_policy_that_nobody_asks_is_refused_with_those_there_are(works: Works) -> None:
