@@ -231,7 +231,7 @@ def test_an_audit_bundle_is_verified_without_its_ledger(elias: Elias, house: Hou
     assert elias.code == 1
 
 
-def house_size(proof: Path) -> int:
+def _size(proof: Path) -> int:
     size: int = json.loads(proof.read_text().splitlines()[0])["size"]
     return size
 
