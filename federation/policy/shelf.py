@@ -45,10 +45,10 @@ class Shelf:
         it has to be."""
         try:
             async with asyncio.timeout(deadline):
-                engine = self._loaded.get(version) or await self._fetched(version)
-                self._loaded.move_to_end(version)
-                self._busy[version] += 1
+                self._busy[version] += 1  # while it is loaded, too: else another one's loading may close it at once
                 try:
+                    engine = self._loaded.get(version) or await self._fetched(version)
+                    self._loaded.move_to_end(version)
                     return await engine.score(prompts, deadline)
                 finally:
                     self._busy[version] -= 1

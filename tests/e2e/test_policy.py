@@ -48,7 +48,7 @@ def test_the_policy_answers_what_it_is_sure_of_and_a_person_is_asked_about_the_r
     for decision, example in zip(decided, examples, strict=True):
         if decision["tier"] == "policy":
             assert decision["action"] in {candidate.action for candidate in example.question.candidates}
-            assert "confidence" in decision["reason"]
+            assert "% sure" in decision["reason"]
 
 
 def test_explain_shows_how_likely_each_candidate_was(elias: Running, decided: list[dict[str, Any]]) -> None:

@@ -19,9 +19,15 @@ SETTINGS = [
 
 def texts(manager: str) -> set[str]:
     """Every string that the manager's code names, its declarations aside."""
-    files = [file for file in (MANAGERS / manager).glob("*.py") if file.name != "points.py"]
-    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))]
-    return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    trees = [ast.parse(file.read_text(encoding="utf-8")) for file in (MANAGERS / manager).glob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    points = [node for node in nodes if isinstance(node, ast.Call) and ast.unparse(node.func) == "DecisionPoint"]
+    declared = {id(node) for point in points for node in ast.walk(point)}
+    return {
+        node.value
+        for node in nodes
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in declared
+    }
 
 
 @pytest.mark.parametrize(("manager", "setting"), SETTINGS)

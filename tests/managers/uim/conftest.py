@@ -105,7 +105,10 @@ class LocalLink:
     async def call(self, child: str, method: str, *args: Any, patience: float = 10.0) -> Any:
         if child in self.away:
             raise Temporary(f"{child} is being restarted")
-        return await asyncio.to_thread(self._locked, getattr(self, f"on_{method}"), child, *args)
+        answers = getattr(self, f"on_{method}", None)
+        if answers is None or (child == "ulm" and child not in self.federation.desks):
+            raise Refused("no-manager", f"there is no {child} in this house", cure="ask a cluster that runs")
+        return await asyncio.to_thread(self._locked, answers, child, *args)
 
     def _locked(self, method: Callable[..., Any], *args: Any) -> Any:
         with self.lock:

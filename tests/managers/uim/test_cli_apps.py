@@ -53,6 +53,7 @@ class Operator:
         uam.declare(apps.load(path))
         federation.tick()
         federation.report("uam", [{"node": "n1", "processes": []}])
+        federation.tick()
         told = []
         for decision, wish in list(federation.gate.state.released.items()):
             known = {name: wish.effect.payload[name] for name in ("app", "instance", "digest")}
