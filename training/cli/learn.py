@@ -1,9 +1,7 @@
 """`elias train sft|dpo|kto|grpo|distil`: a policy learns from what is on record."""
 
 import importlib.util
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -11,6 +9,7 @@ import typer
 
 from federation.errors import Refused
 from managers.uim.cli.output import Json, emit, say
+from training.cli.watching import watched
 
 if TYPE_CHECKING:
     from training.dataset.example import Logged
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 NEEDS = ("torch", "transformers", "trl", "peft", "datasets", "safetensors", "sklearn")
 SAMPLE = 500  # decisions whose prompts are measured to foretell how many tokens there are
-TOLD = 30.0  # seconds between lines where no terminal is
 
 DataFolder = Annotated[
     Path, typer.Option("--data", help="Folder of the data set, as `elias train dataset` made it.", show_default=False)
@@ -247,9 +245,13 @@ def _made(run: _Run, data: "DataSet", *, json_: bool) -> None:
     from training.policy.evaluate import interval  # noqa: PLC0415
 
     folder = run.out.with_name(f"{run.out.name}.run")
-    with _watched() as watch:
+    with watched("reading what is on record") as shown:
+
+        def seen(now: "Seen") -> None:
+            shown(now.share, f"step {now.step}  loss {now.loss:.3f}  validation {now.score:.4f}")
+
         judged = judge(run.method, run.preset, data.train, data.validation)
-        trained = train(run.method, run.preset, run.start, judged, folder, watch, run.teacher)
+        trained = train(run.method, run.preset, run.start, judged, folder, seen, run.teacher)
     low, high = interval((trained.after - trained.before).double().numpy())
     score = {"before": float(trained.before.mean()), "after": float(trained.after.mean()), "low": low, "high": high}
     versions = {point.name: point.schema.version for point in POINTS}
@@ -278,27 +280,3 @@ def _version(run: _Run) -> str:
     from federation.policy.card import CARD, version_of  # noqa: PLC0415
 
     return version_of(run.start) if (run.start / CARD).exists() else ""
-
-
-@contextmanager
-def _watched() -> "Iterator[Callable[[Seen], None]]":
-    """A bar with loss and score; a line now and then where no terminal is."""
-    from rich.console import Console  # noqa: PLC0415 - a tenth of a second
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    began = told = time.monotonic()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("reading what is on record", total=1.0)
-
-        def shown(seen: "Seen") -> None:
-            nonlocal told
-            text = f"step {seen.step}  loss {seen.loss:.3f}  validation {seen.score:.4f}"
-            bar.update(task, completed=seen.share, description=text)
-            now = time.monotonic()
-            if not console.is_terminal and now - told > TOLD:
-                told = now
-                say(f"{text}  {100 * seen.share:.0f} % done, {(now - began) / 60:.1f} minutes")
-
-        yield shown

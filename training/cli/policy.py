@@ -1,9 +1,6 @@
 """`elias train policy`: a small policy from scratch, on the simulated cluster."""
 
 import importlib.util
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +8,7 @@ import typer
 
 from federation.errors import Refused
 from managers.uim.cli.output import Json, emit, progress, say, table
+from training.cli.watching import watched
 
 if TYPE_CHECKING:
     from federation.policy.card import Card
@@ -18,7 +16,6 @@ if TYPE_CHECKING:
     from training.policy.train import Seen
 
 NEEDS = ("torch", "onnx", "onnxscript", "safetensors")
-TOLD = 30.0  # seconds between lines where no terminal is
 
 
 def policy(
@@ -100,8 +97,15 @@ def _made(preset: "Preset", folder: Path) -> "Card":
         learned = gather(names, "train", preset.examples, run, shown)
     with progress("questions to choose by") as shown:
         held = gather(names, "validation", preset.validation, run, shown)
-    with _watched() as watch:
-        trained = train(preset, words(), learned, held, run, watch)
+    with watched("training") as said:
+
+        def seen(now: "Seen") -> None:
+            text = f"step {now.step}  loss {now.loss:.3f}"
+            if now.right:
+                text += f"  validation {now.nll:.3f}, {100 * now.right:.1f} % right"
+            said(now.share, text)
+
+        trained = train(preset, words(), learned, held, run, seen)
     card = export(
         folder,
         trained.network,
@@ -116,32 +120,6 @@ def _made(preset: "Preset", folder: Path) -> "Card":
     with progress("points to calibrate") as shown:
         calibrated(folder, CALIBRATED_ON, shown)
     return card
-
-
-@contextmanager
-def _watched() -> "Iterator[Callable[[Seen], None]]":
-    """A bar with loss and share of right choices; a line now and then where no terminal is."""
-    from rich.console import Console  # noqa: PLC0415 - a tenth of a second
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    began = told = time.monotonic()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("training", total=1.0)
-
-        def shown(seen: "Seen") -> None:
-            nonlocal told
-            text = f"step {seen.step}  loss {seen.loss:.3f}"
-            if seen.right:
-                text += f"  validation {seen.nll:.3f}, {100 * seen.right:.1f} % right"
-            bar.update(task, completed=seen.share, description=text)
-            now = time.monotonic()
-            if not console.is_terminal and now - told > TOLD:
-                told = now
-                say(f"{text}  {100 * seen.share:.0f} % done, {(now - began) / 60:.1f} minutes")
-
-        yield shown
 
 
 def _plain(made: "Card") -> dict[str, Any]:
