@@ -82,16 +82,18 @@ def promotion(
     at: int,
     by: str,
     reason: str,
+    number: int = 0,
     decision: str = "",
     calibration: PointCalibration | None = None,
 ) -> Promotion:
-    """The record that takes a challenger there. calibration: its own at the point.
+    """The record that takes a challenger there. number: of the step; 0: whichever is next. calibration: its own at the
+    point.
 
     Raises Refused where that does not follow from where the point stands.
     """
     trial = line.trials if line.trial is not None or to.stage is Stage.ROLLED_BACK else line.trials + 1
     made = Promotion(
-        number=line.step + 1,
+        number=number or line.step + 1,
         trial=trial,
         challenger=challenger,
         champion=line.champion,

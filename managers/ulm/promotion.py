@@ -158,7 +158,12 @@ def target_of(action: str, trial: Trial | None) -> Step:
 def shown(line: Line, seen: Observed | None) -> dict[str, Any]:
     """A point's champion and trial, as plain data. better, worse: natural logarithms of the evidence."""
     trial = line.trial
-    found: dict[str, Any] = {"champion": line.champion, "before": list(line.before), "trial": None}
+    found: dict[str, Any] = {
+        "step": line.step,
+        "champion": line.champion,
+        "before": list(line.before),
+        "trial": None,
+    }
     if trial is not None:
         found["trial"] = {
             **msgspec.to_builtins(trial),

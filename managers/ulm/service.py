@@ -12,7 +12,8 @@ import msgspec
 from federation.effects import Doer, Executor, FreezeFlag, Order
 from federation.manager import Emission, Manager
 from federation.policy import registry
-from federation.records import Entry, Event, Kind, encode
+from federation.policy.promotions import Promotion
+from federation.records import Entry, Event, Kind, decode, encode
 from federation.replies import Rejected, Reply
 from federation.runtime.link import RayLink
 from federation.runtime.manager import ManagerService
@@ -21,8 +22,9 @@ from managers.ulm.promoting import registered
 from managers.ulm.trials import Trials, TrialsState
 
 if TYPE_CHECKING:
-    from federation.policy.promotions import Promotion
     from managers.ulm.manager import Ulm
+
+BACK = (registry.Stage.ROLLED_BACK, registry.Stage.WITHDRAWN)
 
 _order = msgspec.msgpack.Decoder(Order)
 _results = msgspec.msgpack.Decoder(list[list[Reply] | Rejected])
@@ -60,8 +62,16 @@ class UlmService(ManagerService):
         await self._note(Emission(Kind.POLICY, "", "", "", found))
         return {"policy": found.policy, "points": sorted(found.points), "waiting": sorted(found.estimates)}
 
-    async def promote(self, version: str, point: str, to: str, by: str, reason: str) -> dict[str, Any]:
-        """One step further, or where `to` says: champion. Raises Refused where that does not follow."""
+    async def next_step(self, point: str) -> int:
+        """Its number. Raises Refused for a point that is not there."""
+        await self._following.wait()
+        self._trials.point(point)
+        return self._state.lines.get(point, registry.Line()).step + 1
+
+    async def promote(self, version: str, point: str, to: str, number: int, by: str, reason: str) -> dict[str, Any]:
+        """One step further, or where `to` says: champion. number: of the step, which is taken once however often one
+        asks. Raises Refused where that does not follow."""
+        await self._following.wait()
         policy = self._trials.known(self._state, version)
         self._trials.point(point)
         content = self._state.policies[policy].content
@@ -70,28 +80,43 @@ class UlmService(ManagerService):
         step = registry.Step(registry.Stage.CHAMPION, 1.0) if to == registry.Stage.CHAMPION else None
         why = reason or "by hand"
         return await self._stepped(
+            point,
+            lambda made: (made.number, made.by, made.challenger) == (number, by, policy) and made.stage not in BACK,
             lambda now: self._trials.word(
-                self._state, point, policy, step, by=by, reason=why, at=now, calibration=known
-            )
+                self._state, point, policy, step, by=by, reason=why, at=now, number=number, calibration=known
+            ),
         )
 
-    async def roll_back(self, point: str, by: str, reason: str) -> dict[str, Any]:
-        """End the trial at a point, or where none runs bring back the champion before. Raises Refused."""
+    async def roll_back(self, point: str, number: int, by: str, reason: str) -> dict[str, Any]:
+        """End the trial at a point, or where none runs bring back the champion before. number: as for `promote`. Raises
+        Refused."""
+        await self._following.wait()
         self._trials.point(point)
         why = reason or "by hand"
-        return await self._stepped(lambda now: self._trials.back(self._state, point, by=by, reason=why, at=now))
+        return await self._stepped(
+            point,
+            lambda made: (made.number, made.by) == (number, by) and made.stage in BACK,
+            lambda now: self._trials.back(self._state, point, by=by, reason=why, at=now, number=number),
+        )
 
-    async def _stepped(self, said: Callable[[int], Emission]) -> dict[str, Any]:
-        """Puts a step on record, made at the time of the commit. How the point stands then."""
+    async def _stepped(
+        self, point: str, is_it: Callable[[Promotion], bool], said: Callable[[int], Emission]
+    ) -> dict[str, Any]:
+        """Puts a step on record, made at the time of the commit, unless it is there: whoever asks may have lost the answer
+        with the process before this one, and asks again. How the point stands then."""
 
         def work(now: int) -> tuple[list[Entry], Any]:
+            for record in self.store.latest(1, kinds=[Kind.PROMOTION], points=[point]):
+                newest: Promotion = decode(Kind.PROMOTION, record.body)
+                if is_it(newest):
+                    return [], newest
             step = said(now)
-            return self._taken(step, now), step
+            return self._taken(step, now), step.body
 
-        step: Emission = await self.do(work)
-        line, policy = self._state.lines[step.point], cast("Promotion", step.body).challenger
+        made: Promotion = await self.do(work)
+        line = self._state.lines[point]
         stage, share = (line.trial.stage.value, line.trial.share) if line.trial else ("", 0.0)
-        return {"point": step.point, "policy": policy, "champion": line.champion, "stage": stage, "share": share}
+        return {"point": point, "policy": made.challenger, "champion": line.champion, "stage": stage, "share": share}
 
     async def _note(self, said: Emission) -> None:
         await self.do(lambda now: (self._taken(said, now), None))

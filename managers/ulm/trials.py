@@ -81,9 +81,11 @@ class Trials:
         by: str,
         reason: str,
         at: int,
+        number: int = 0,
         calibration: PointCalibration | None = None,
     ) -> Emission:
-        """A person's own word. to: where the challenger comes; None: one step further. Raises Refused."""
+        """A person's own word. to: where the challenger comes; None: one step further. number: of this step at the
+        point; 0: whichever is next. Raises Refused."""
         line = _line(state, point)
         made = registry.promotion(
             line,
@@ -92,18 +94,19 @@ class Trials:
             at=at,
             by=by,
             reason=reason,
+            number=number,
             calibration=calibration,
         )
         return Emission(Kind.PROMOTION, point, subject_of(point, policy), "", made)
 
-    def back(self, state: TrialsState, point: str, *, by: str, reason: str, at: int) -> Emission:
+    def back(self, state: TrialsState, point: str, *, by: str, reason: str, at: int, number: int = 0) -> Emission:
         """A person calls the trial at a point off, or where none runs the champion. Raises Refused."""
         line = _line(state, point)
         if line.trial is not None:
             to, policy = Step(Stage.WITHDRAWN), line.trial.challenger
         else:
             to, policy = Step(Stage.ROLLED_BACK), line.champion
-        return self.word(state, point, policy, to, by=by, reason=reason, at=at)
+        return self.word(state, point, policy, to, by=by, reason=reason, at=at, number=number)
 
     def known(self, state: TrialsState, word: str) -> str:
         """The version that begins with this, of 6 digits or more. Raises Refused."""

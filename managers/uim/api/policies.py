@@ -11,12 +11,13 @@ from managers.uim.api.body import Body
 from managers.uim.api.context import Context
 from managers.uim.reading import iso
 
-PATIENCE = 25.0  # seconds: every byte of a policy is read before its first step
+PATIENCE = 20.0  # seconds: every byte of a policy is read before its first step
 
 router = APIRouter(prefix="/v1/policies", tags=["policies"])
 Operator = Annotated[Person, needs(Scope.CONTROL)]
 Version = Annotated[str, Field(min_length=6, max_length=64, pattern="^[0-9a-f]+$")]
 PointName = Annotated[str, Field(min_length=1, max_length=64)]
+Number = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class Estimate(BaseModel):
@@ -71,9 +72,11 @@ class Trial(BaseModel):
 
 
 class Point(BaseModel):
-    """Who answers at a point. champion: a version; empty: what the settings name. before: champions before it."""
+    """Who answers at a point. step: number of the newest one that was taken there. champion: a version; empty: what the
+    settings name. before: champions before it."""
 
     point: str
+    step: int
     champion: str
     before: list[str]
     trial: Trial | None
@@ -111,17 +114,22 @@ class Registered(BaseModel):
 
 
 class Promote(Body):
-    """policy: a version, or 6 or more of its first digits. to: one step further, or at once the champion."""
+    """policy: a version, or 6 or more of its first digits. to: one step further, or at once the champion. step: the number
+    of this one at the point, so that the same request again takes it once; without it whichever is next."""
 
     policy: Version
     point: PointName
     to: Literal["next", "champion"] = "next"
     reason: str = Field("", max_length=500)
+    step: Number = 0
 
 
 class RollBack(Body):
+    """step: as of `Promote`."""
+
     point: PointName
     reason: str = Field("", max_length=500)
+    step: Number = 0
 
 
 class Stood(BaseModel):
@@ -147,13 +155,15 @@ async def register(request: Request, body: Register, person: Operator) -> Regist
 
 @router.post("/promote", summary="Take a policy one step further at a point")
 async def promote(request: Request, body: Promote, person: Operator) -> Stood:
-    words = (body.policy, body.point, body.to, person.name, body.reason)
-    return Stood(**await _told(context.of(request), "promote", *words))
+    here = context.of(request)
+    number = body.step or await _next_step(here, body.point)
+    words = (body.policy, body.point, body.to, number, person.name, body.reason)
+    return Stood(**await _told(here, "promote", *words))
 
 
 @router.post("/rollback", summary="End the trial at a point, or bring the champion before back")
 async def roll_back(request: Request, body: RollBack, person: Operator) -> Stood:
-    return await rolled_back(context.of(request), body.point, person.name, body.reason)
+    return await rolled_back(context.of(request), body.point, body.step, person.name, body.reason)
 
 
 async def known(here: Context, patience: float = 5.0) -> Policies:
@@ -167,12 +177,18 @@ async def known(here: Context, patience: float = 5.0) -> Policies:
     )
 
 
-async def rolled_back(here: Context, point: str, by: str, reason: str) -> Stood:
-    """Raises Refused where there is nothing to go back from."""
-    return Stood(**await _told(here, "roll_back", point, by, reason))
+async def rolled_back(here: Context, point: str, step: int, by: str, reason: str) -> Stood:
+    """step: as of `Promote`. Raises Refused where there is nothing to go back from."""
+    return Stood(**await _told(here, "roll_back", point, step or await _next_step(here, point), by, reason))
 
 
-async def _told(here: Context, method: str, *words: str) -> dict[str, Any]:
+async def _next_step(here: Context, point: str) -> int:
+    """Read once: a call that ULM's end cut off is made again, and is to mean the same step."""
+    number: int = await here.link.call("ulm", "next_step", point)
+    return number
+
+
+async def _told(here: Context, method: str, *words: str | int) -> dict[str, Any]:
     said: dict[str, Any] = await here.link.call("ulm", method, *words, patience=PATIENCE)
     return said
 

@@ -79,8 +79,13 @@ async def policy(request: Request) -> Response:
 async def roll_back(request: Request, person: Annotated[Person, needs(Scope.CONTROL)]) -> Response:
     form = await render.form(request)
     try:
+        step = form.one("step", 10)
         stood = await policies.rolled_back(
-            context.of(request), form.one("point", 64), person.name, form.one("reason", 500) or "on the page"
+            context.of(request),
+            form.one("point", 64),
+            int(step) if step.isdecimal() else 0,
+            person.name,
+            form.one("reason", 500) or "on the page",
         )
     except EliasError as error:
         return render.message(request, error)

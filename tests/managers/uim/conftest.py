@@ -158,10 +158,16 @@ class LocalLink:
         bundle = self.federation.desks["demo"].bundle
         return {"digest": bundle.digest, "sources": {s.path: s.text for s in bundle.sources}, "problem": {}}
 
-    def on_roll_back(self, child: str, point: str, by: str, reason: str) -> dict[str, Any]:
+    def on_next_step(self, child: str, point: str) -> int:
         ulm = self.federation.desks[child].manager
         assert isinstance(ulm, Ulm)
-        said = ulm.trials.back(ulm.state.trials, point, by=by, reason=reason, at=self.federation.clock.now())
+        return ulm.state.trials.lines[point].step + 1
+
+    def on_roll_back(self, child: str, point: str, number: int, by: str, reason: str) -> dict[str, Any]:
+        ulm = self.federation.desks[child].manager
+        assert isinstance(ulm, Ulm)
+        now = self.federation.clock.now()
+        said = ulm.trials.back(ulm.state.trials, point, by=by, reason=reason, at=now, number=number)
         self.federation.note(said, child)
         assert isinstance(said.body, Promotion)
         champion = ulm.state.trials.lines[point].champion

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
 from federation.manager import Emission
@@ -53,12 +54,12 @@ def api(house: House) -> Iterator[httpx.Client]:
         yield made
 
 
-def step(house: House, to: Step) -> None:
+def step(house: House, to: Step, policy: Registered = CAME_IN) -> None:
     ulm = house.federation.desks["ulm"].manager
     assert isinstance(ulm, Ulm)
-    if VERSION not in ulm.state.trials.policies:
-        house.federation.note(Emission(Kind.POLICY, "", "", "", CAME_IN), "ulm")
-    said = ulm.trials.word(ulm.state.trials, POINT, VERSION, to, by="ada", reason="try it", at=house.clock.now())
+    if policy.policy not in ulm.state.trials.policies:
+        house.federation.note(Emission(Kind.POLICY, "", "", "", policy), "ulm")
+    said = ulm.trials.word(ulm.state.trials, POINT, policy.policy, to, by="ada", reason="try it", at=house.clock.now())
     house.federation.note(said, "ulm")
 
 
@@ -102,6 +103,17 @@ def test_a_champion_can_be_sent_back_and_nothing_below_it(
     assert "no champion before" in again.json()["error"]["message"]
 
 
+def test_the_button_pressed_twice_ends_the_trial_and_leaves_the_champion(house: House, client: httpx.Client) -> None:
+    step(house, Step(Stage.CHAMPION, 1.0))
+    other = msgspec.structs.replace(CAME_IN, policy="cd" * 32)
+    step(house, Step(Stage.CANARY, 0.05), other)
+    fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', client.get("/policy").text))
+    client.post("/policy/rollback", data=fields)
+    client.post("/policy/rollback", data=fields)
+    (point,) = client.get("/v1/policies").json()["points"]
+    assert (point["champion"], point["trial"]) == (VERSION, None)
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [
@@ -109,6 +121,7 @@ def test_a_champion_can_be_sent_back_and_nothing_below_it(
         ("/promote", {"policy": "abc", "point": POINT}),
         ("/promote", {"policy": VERSION, "point": POINT, "to": "the moon"}),
         ("/rollback", {"point": "x" * 65}),
+        ("/rollback", {"point": POINT, "step": -1}),
     ],
 )
 def test_words_that_make_no_sense_are_refused(api: httpx.Client, path: str, body: dict[str, str]) -> None:
