@@ -102,8 +102,8 @@ class UlmService(ManagerService):
     async def _stepped(
         self, point: str, is_it: Callable[[Promotion], bool], said: Callable[[int], Emission]
     ) -> dict[str, Any]:
-        """Puts a step on record, made at the time of the commit, unless it is there: whoever asks may have lost the answer
-        with the process before this one, and asks again. How the point stands then."""
+        """Puts a step on record, made at the time of the commit, unless it is there: whoever asks may have lost the
+        answer with the process before this one, and asks again. How the point stands then."""
 
         def work(now: int) -> tuple[list[Entry], Any]:
             for record in self.store.latest(1, kinds=[Kind.PROMOTION], points=[point]):

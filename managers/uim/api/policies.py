@@ -114,8 +114,8 @@ class Registered(BaseModel):
 
 
 class Promote(Body):
-    """policy: a version, or 6 or more of its first digits. to: one step further, or at once the champion. step: the number
-    of this one at the point, so that the same request again takes it once; without it whichever is next."""
+    """policy: a version, or 6 or more of its first digits. to: one step further, or at once the champion. step: the
+    number of this one at the point, so that the same request again takes it once; without it whichever is next."""
 
     policy: Version
     point: PointName
