@@ -1,0 +1,1 @@
+"""How good a policy is, as results that are kept and compared."""
