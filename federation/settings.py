@@ -213,6 +213,17 @@ class PolicySettings(_Section):
         return self
 
 
+class MlflowSettings(_Section):
+    """A copy of trainings and policies, for people who look at them in MLflow. Nothing of ELIAS reads it."""
+
+    enabled: bool = True
+    """Keep it, where MLflow is installed (`pip install 'elias[mlflow]'`)."""
+    uri: str = Field("", pattern=r"^([a-z][a-z0-9+]*://\S+)?$")
+    """MLflow's tracking URI, such as `http://127.0.0.1:5000`; empty: SQLite in the state folder."""
+    name: str = Field("elias", pattern="^[A-Za-z0-9_-]{1,100}$")
+    """Of the experiment and of the registered model; installations that share a server have different ones."""
+
+
 class Settings(_Section):
     state: Path = Path(".elias")
     """Ledger, token, sockets and logs; relative to the settings file. Mode 0700."""
@@ -232,6 +243,7 @@ class Settings(_Section):
     telemetry: Telemetry = Telemetry()
     bundles: BundleSettings = BundleSettings()
     policy: PolicySettings = PolicySettings()
+    mlflow: MlflowSettings = MlflowSettings()
     advisors: AdvisorSettings = NOBODY
     targets: dict[str, AnyTarget] = Field({})
     """Outbound targets by name: nothing else is sent to."""
