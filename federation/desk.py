@@ -207,9 +207,14 @@ class Desk:
 
     def shadows(self) -> dict[str, Consult]:
         """What challengers in the shadow are to be asked, by decision; each is told of once."""
-        asked = self.counsel.shadow.take()
-        found = {d: self.counsel.in_shadow(self.programs[one.point], one.asked) for d, one in asked.items()}
-        return {decision: consult for decision, consult in found.items() if consult is not None}
+        found = {}
+        for decision, one in self.counsel.shadow.take().items():
+            consult = self.counsel.in_shadow(self.programs[one.point], one.asked)
+            if consult is None:
+                self.counsel.shadow.heard(decision)  # its trial has ended: it takes no room from the next one
+            else:
+                found[decision] = consult
+        return found
 
     def overhear(self, said: Mapping[str, Said | None], now: int) -> list[Entry]:
         """Put on record what challengers would have said to some of `shadows`; None: one did not answer."""

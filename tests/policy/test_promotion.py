@@ -9,7 +9,7 @@ import pytest
 
 from federation.errors import Refused
 from federation.manager import Emission
-from federation.policy import artefacts
+from federation.policy import artefacts, shadow
 from federation.policy.exploration import taken
 from federation.policy.promotions import Promotion, Shadowed
 from federation.policy.registry import Line, Stage, Step, after
@@ -299,3 +299,21 @@ def test_of_two_who_promote_at_once_the_first_on_record_counts_for_everybody(mak
     assert line(works).champion == first
     assert works.restarted()["plant"].state.counsel.lines[VALVE.name].champion == first
     assert not replay(works.store, works.points).identical
+
+
+def test_questions_left_over_from_a_trial_take_no_room_from_the_next(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shadow, "MOST", 1)
+    works = make("observe")
+    first, second = register(works, b"one"), register(works, b"two")
+    stepped(works, first, Step(Stage.SHADOW))
+    with monkeypatch.context() as busy:
+        busy.setattr(works.federation, "shadows", dict)
+        works.ask([question(Random(1), 0.0)], lambda: 0.5)
+    stepped(works, first, Step(Stage.WITHDRAWN))
+    assert works.federation.shadows() == {}
+    stepped(works, second, Step(Stage.SHADOW))
+    works.ask([question(Random(2), 0.0)], lambda: 0.5, others={second: clear})
+    (record,) = works.records(Kind.SHADOWED)
+    assert decode(record.header.kind, record.body).policy == second
