@@ -1,13 +1,14 @@
 """A simulated week of the shipped specs: how often is a person called, and what is done for nothing?
 
     python -m benchmarks week
-    python -m benchmarks.week [--json] [--days D] [--seed N] [--nodes N] [--skill S] [--unsure S]
+    python -m benchmarks.week [--json] [--days D] [--seed N] [--nodes N] [--skill S] [--unsure S] [--specs FOLDER]
 
 Twenty nodes with jobs, applications, messages and requests live a week on a virtual clock; desks, gate, executors,
 ledger and embedded policy are the real ones. What specs and policy leave open goes to an advisor that is right in a
 stated share of what it answers and asks a person about a stated share; at a critical point policy and advisor have to
 agree, else a person is asked. People answer after ten minutes. Reversible actions act. A disruptive action was needed
 if, with nothing done, its trouble would have been real and have stayed: the world is copied and lived on to see.
+`--specs` lives the week under rules of your own: a folder as `tiki_specs/` is one.
 
 Ends with status 1 where 1 % or more of the failed operations needed a person. All figures of the world are invented.
 """
@@ -21,6 +22,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from random import Random
+from statistics import median
 from typing import Any
 
 from benchmarks.machine import machine
@@ -46,7 +48,7 @@ async def lived(options: argparse.Namespace) -> dict[str, Any]:
     person = Skilled("person", PERSON_SKILL, PERSON, random=Random(f"{options.seed} person"))
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="elias-week-", dir=SHARED) as folder:
-        async with Run(world, Path(folder), advisor, person, seed=options.seed) as run:
+        async with Run(world, Path(folder), advisor, person, seed=options.seed, specs=options.specs) as run:
             await run.go_on(options.days * DAY, _shown if sys.stderr.isatty() else lambda done, total: None)
             return figures(world, run.tally, run.points, options) | {"took_s": round(time.monotonic() - began, 1)}
 
@@ -85,6 +87,7 @@ def figures(
         "cases_a_day": len(tally.pages) / options.days,
         "disruptive": {action: [acted[action, True], acted[action, False]] for action in sorted({a for a, _ in acted})},
         "unjustified_a_node_month": sum(n for (_, needed), n in acted.items() if not needed) / months,
+        "drained_after_s": round(median(tally.drained), 1) if tally.drained else None,
         "only_observed": {
             action: [tally.observed[action, True], tally.observed[action, False]]
             for action in sorted({a for a, _ in tally.observed})
@@ -118,9 +121,11 @@ def show(found: dict[str, Any]) -> None:
         print(f"{count:6}  {why}")
     print(f"\n{100 * found['share']:.2f} % of the failed operations needed a person")
     critical, elsewhere = found["at_critical_points"], 100 * found["share_elsewhere"]
-    print(f"{critical} of these at critical points, where the policy never decides alone; elsewhere {elsewhere:.2f} %")
+    print(f"{critical} of these at critical points, where no policy decides alone; elsewhere {elsewhere:.2f} %")
     print(f"{found['pages_a_day']:.2f} pages a day ({found['cases_a_day']:.2f} cases), of everything that was asked")
     print(f"{found['unjustified_a_node_month']:.2f} unjustified disruptive actions a node-month")
+    if found["drained_after_s"] is not None:
+        print(f"  a node that had to be drained was so {found['drained_after_s']:.0f} s after it failed (median)")
     for title, effects in (("acted", found["disruptive"]), ("only observed", found["only_observed"])):
         for action, (needed, not_needed) in effects.items():
             print(f"  {title}: {action}: {needed} needed, {not_needed} not")
@@ -147,6 +152,7 @@ def main() -> int:
     parser.add_argument("--nodes", type=int, default=20)
     parser.add_argument("--skill", type=float, default=0.85, help="share that the advisor answers right")
     parser.add_argument("--unsure", type=float, default=0.05, help="share about which it asks a person")
+    parser.add_argument("--specs", type=Path, help="folder of the rules; by default those that ship")
     options = parser.parse_args()
     found = asyncio.run(lived(options))
     if options.json:

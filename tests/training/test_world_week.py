@@ -95,12 +95,15 @@ def test_pages_of_one_point_within_ten_minutes_are_one() -> None:
     assert (tally.grouped(), len(tally.pages)) == (3, 4)
 
 
-def test_withheld_drains_are_about_nodes_and_ordinary_questions_about_no_failure() -> None:
+def test_each_drain_of_one_withheld_case_needed_a_person_and_ordinary_questions_are_about_no_failure() -> None:
     tally = Tally()
     tally.paged("gate.withheld", 0.0, "ufm.node_health/drain", LEFT_TO_PEOPLE)
+    for node in ("n04", "n05"):
+        tally.withholds("ufm.node_health", 0.0, node)
     tally.paged("ufm.dispatch", 0.0, "dispatch-1", ASKS)
-    assert tally.people() == {"node": 1}
-    assert tally.reasons() == {("gate.withheld", LEFT_TO_PEOPLE): 1}
+    assert tally.people() == {"node": 2}
+    assert tally.reasons() == {("gate.withheld", LEFT_TO_PEOPLE): 2}
+    assert tally.grouped() == 2
 
 
 def test_a_package_that_a_person_is_to_verify_needs_one_person_whoever_said_so() -> None:

@@ -28,7 +28,7 @@ from federation.manager import Emission, Manager
 from federation.points import Mode, schemas
 from federation.policy.embedded import Embedded
 from federation.policy.tier import SHIPPED, Said, Tier
-from federation.records import Answered, Asked, Event, Kind, Outcome, decode
+from federation.records import Answered, Asked, Effect, Event, Kind, Outcome, decode
 from federation.records import Mode as ModeBody
 from federation.replies import Rejected
 from federation.settings import Settings, shipped_specs
@@ -71,7 +71,7 @@ class _Due(NamedTuple):
 
 class Run:
     """advisor: is asked at every point at which a cluster with advisors would ask one. interval: seconds between two
-    reports of a node."""
+    reports of a node. specs: folder of the rules in force; by default those that ship."""
 
     def __init__(
         self,
@@ -82,6 +82,7 @@ class Run:
         *,
         interval: float = 10.0,
         seed: int = 0,
+        specs: Path | None = None,
     ) -> None:
         self.world, self.advisor, self.person, self.interval = world, advisor, person, interval
         self.clock, self.tally = VirtualClock(), Tally()
@@ -90,7 +91,7 @@ class Run:
         others: list[Manager] = [made(self.settings) for made in (Ufm, Ucm, Urm, Ulm, Uim)]
         managers = [*others, self.uam]
         self.points = points_of(type(manager) for manager in managers)
-        bundle = tiki.load(shipped_specs(), schemas(self.points))
+        bundle = tiki.load(specs or shipped_specs(), schemas(self.points))
         self.store = Store.open(f"sqlite:///{folder / 'ledger.db'}")
         self.hands = Hands(world)
         nodes = dict.fromkeys(world.fleet.machines, self._executor(folder / "nodes.db", self.hands.doers()))
@@ -198,6 +199,9 @@ class Run:
         if effect.disruptive:
             called_for = hindsight.trouble(self.world, effect.action, wish.subject)
             self.tally.effects[f"{wish.point}/{effect.action}", called_for] += 1
+            began = self.world.troubles.latest("node", wish.subject)
+            if effect.action == "drain" and called_for and began is not None:
+                self.tally.drained.append(self.world.now - began.at)
         self._tasks[decision] = asyncio.ensure_future(executor.perform(order))
 
     def _reached(self, node: str) -> bool:
@@ -211,10 +215,14 @@ class Run:
         self._answers = answers
         for record in self.store.read(after=self._read):
             self._read = record.header.seq
+            point, subject = record.header.point, record.header.subject
+            if record.header.kind == Kind.EFFECT:
+                effect: Effect = decode(Kind.EFFECT, record.body)
+                if effect.verdict == "withheld":
+                    self.tally.withholds(point, self.world.now, subject)
             if record.header.kind != Kind.ANSWERED:
                 continue
             answered: Answered = decode(Kind.ANSWERED, record.body)
-            point, subject = record.header.point, record.header.subject
             matter = self.world.matters.open.get(subject)
             if matter is not None and matter.point == point and not matter.settled:
                 right = hindsight.right(self.world, point, self._asked(record.header.decision))

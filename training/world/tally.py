@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Hashable, Iterable
 from typing import NamedTuple, TypeVar
 
-from training.world.calls import VERIFY
+from federation.gate import WITHHELD
+from training.world.calls import LEFT_TO_PEOPLE, VERIFY
 
 GROUPED = 600.0  # seconds within which cases of one point are one page
 
@@ -19,7 +20,7 @@ KIND_OF = {
     "ucm.storm": "storm",
     "ucm.coordination": "workflow",
 }
-"""The kind of failed operation that a case is about, by its point; where the gate asks, by the point of the action."""
+"""The kind of failed operation that a case is about, by its point."""
 
 
 class Page(NamedTuple):
@@ -36,7 +37,9 @@ class Page(NamedTuple):
 class Tally:
     """decided: by point and tier. right: of the answers that hindsight knows, by point and tier. words: of advisor and
     person, by name and whether right. effects: disruptive ones that acted, by action and whether they were needed;
-    observed: the same of those that only said so. pages: cases. verifications: packages given to a person."""
+    observed: the same of those that only said so. drained: seconds from the trouble of a node to a drain that was
+    needed. pages: cases. withheld: effects that wait for a person, whom one case asks about all of them. verifications:
+    packages given to a person."""
 
     def __init__(self) -> None:
         self.decided: Counter[tuple[str, str]] = Counter()
@@ -45,7 +48,9 @@ class Tally:
         self.effects: Counter[tuple[str, bool]] = Counter()
         self.observed: Counter[tuple[str, bool]] = Counter()
         self.refused: Counter[str] = Counter()
+        self.drained: list[float] = []
         self.pages: list[Page] = []
+        self.withheld: list[Page] = []
         self.verifications: list[Page] = []
 
     def answered(self, point: str, tier: str, right: bool | None = None) -> None:
@@ -63,9 +68,11 @@ class Tally:
 
     def calls(self) -> list[Page]:
         """One for each failed operation that needed a person: somebody called about it again within ten minutes is
-        called once. A package that a person is to verify needs one, and no second if a person said so."""
+        called once. Of what the gate withheld each needed one, though one case asked. A package that a person is to
+        verify needs one, and no second if a person said so."""
         cases = {page.subject for page in self.pages}
-        all_ = [*self.pages, *(page for page in self.verifications if page.subject not in cases)]
+        verified = (page for page in self.verifications if page.subject not in cases)
+        all_ = [*self.pages, *self.withheld, *verified]
         return _groups((page.at, (page.kind, page.subject), page) for page in all_ if page.kind)
 
     def people(self) -> Counter[str]:
@@ -77,8 +84,11 @@ class Tally:
         return Counter((page.point, page.why) for page in self.calls())
 
     def paged(self, point: str, at: float, subject: str, why: str) -> None:
-        about = subject.partition("/")[0] if point == "gate.withheld" else point
-        self.pages.append(Page(at, point, subject, KIND_OF.get(about, ""), why))
+        self.pages.append(Page(at, point, subject, KIND_OF.get(point, ""), why))
+
+    def withholds(self, point: str, at: float, subject: str) -> None:
+        """point: that wanted the effect."""
+        self.withheld.append(Page(at, WITHHELD.name, subject, KIND_OF.get(point, ""), LEFT_TO_PEOPLE))
 
     def verifies(self, point: str, at: float, subject: str) -> None:
         self.verifications.append(Page(at, point, subject, KIND_OF.get(point, ""), VERIFY))

@@ -22,5 +22,8 @@ class Troubles:
     def add(self, at: float, kind: str, subject: str, what: str) -> None:
         self.all.append(Trouble(at, kind, subject, what))
 
+    def latest(self, kind: str, subject: str) -> Trouble | None:
+        return next((one for one in reversed(self.all) if (one.kind, one.subject) == (kind, subject)), None)
+
     def by_kind(self) -> Counter[str]:
         return Counter(trouble.kind for trouble in self.all)
