@@ -28,32 +28,11 @@ _Waiting = tuple[list[Prompt], "asyncio.Future[list[Said]]", float]
 """The prompts, who waits, and since when (s, of the event loop)."""
 
 
-class _Lane:
-    """Of the policies that these versions name: the first of them that can be asked, else what the settings name."""
-
-    def __init__(self, versions: tuple[str, ...]) -> None:
-        self.versions = versions
-        self.waiting: list[_Waiting] = []
-        self.woken = asyncio.Event()
-
-    def taken(self, most: int) -> list[_Waiting]:
-        """The next batch; at least one, where one waits."""
-        self.woken.clear()
-        taken: list[_Waiting] = []
-        load = 0
-        while self.waiting and (not taken or load + len(self.waiting[0][0]) <= most):
-            taken.append(self.waiting.pop(0))
-            load += len(taken[-1][0])
-        if self.waiting:
-            self.woken.set()
-        return taken
-
-
 class PolicyService(Service):
     def __init__(self, settings: Settings) -> None:
         super().__init__("policy")
         self.settings = settings
-        self._lanes: dict[tuple[str, ...], _Lane] = {}
+        self._lanes: dict[tuple[str, ...], list[_Waiting]] = {}
         self._shelf = Shelf(settings, SystemClock())
         self._batches = self._scored = self._stood_in = 0
         self._stages = {stage: Histogram(SECONDS) for stage in ("queue", "score")}
@@ -69,9 +48,13 @@ class PolicyService(Service):
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Said]] = loop.create_future()
-        lane = self._lane(tuple(versions))
-        lane.waiting.append((_prompts.decode(raw), future, loop.time()))
-        lane.woken.set()
+        mine = _prompts.decode(raw), future, loop.time()
+        lane = tuple(versions)
+        if lane in self._lanes:
+            self._lanes[lane].append(mine)
+        else:
+            self._lanes[lane] = [mine]
+            self.spawn(self._serve(lane))
         return _packed.encode(await future)
 
     async def health(self) -> dict[str, Any]:
@@ -95,21 +78,14 @@ class PolicyService(Service):
         await self._chain.close()
         await self._shelf.close()
 
-    def _lane(self, versions: tuple[str, ...]) -> _Lane:
-        lane = self._lanes.get(versions)
-        if lane is None:
-            lane = self._lanes[versions] = _Lane(versions)
-            self.spawn(self._score_loop(lane))
-        return lane
-
-    async def _score_loop(self, lane: _Lane) -> None:
-        """One batch at a time: while it is scored the next one gathers."""
-        settings = self.settings.policy
-        while True:
-            await lane.woken.wait()
-            if sum(len(prompts) for prompts, *_ in lane.waiting) < settings.batch_size:
+    async def _serve(self, versions: tuple[str, ...]) -> None:
+        """One batch at a time: while it is scored the next one gathers. The lane ends where nothing waits any more."""
+        settings, waiting = self.settings.policy, self._lanes[versions]
+        while waiting:
+            if sum(len(prompts) for prompts, *_ in waiting) < settings.batch_size:
                 await asyncio.sleep(settings.batch_window)
-            await self._score(lane.versions, lane.taken(settings.batch_size))
+            await self._score(versions, _batch(waiting, settings.batch_size))
+        del self._lanes[versions]
 
     async def _score(self, versions: tuple[str, ...], taken: Sequence[_Waiting]) -> None:
         prompts = [prompt for prompts, *_ in taken for prompt in prompts]
@@ -148,3 +124,13 @@ class PolicyService(Service):
         self._stood_in += bool(missing)
         answer = await self._chain.answer(prompts, share)
         return [Said(answer.policy, answer.engine, scores, "; ".join(missing)) for scores in answer.scores]
+
+
+def _batch(waiting: list[_Waiting], most: int) -> list[_Waiting]:
+    """Takes the next ones that fit together; the first, however many prompts it has."""
+    taken: list[_Waiting] = []
+    load = 0
+    while waiting and (not taken or load + len(waiting[0][0]) <= most):
+        taken.append(waiting.pop(0))
+        load += len(taken[-1][0])
+    return taken

@@ -55,6 +55,23 @@ def served(here: Settings, versions: Sequence[str]) -> Said:
     return asyncio.run(ask())
 
 
+def test_whoever_asks_at_once_is_answered_what_he_asked_and_so_is_whoever_comes_later(tmp_path: Path) -> None:
+    async def ask() -> list[list[int]]:
+        service = PolicyService(settings(tmp_path, batch_size=4))
+        await service.start()
+
+        async def asked(count: int) -> int:
+            raw = await service.score(msgspec.msgpack.encode(PROMPTS * count))
+            return len(msgspec.msgpack.decode(raw))
+
+        try:
+            return [list(await asyncio.gather(*map(asked, counts))) for counts in ([1, 3, 2, 7, 1], [2])]
+        finally:
+            await service.drain()
+
+    assert asyncio.run(ask()) == [[1, 3, 2, 7, 1], [2]]
+
+
 def test_a_policy_of_the_store_answers_under_its_version(tmp_path: Path) -> None:
     here = settings(tmp_path)
     version = stored(here, tmp_path, 1)
