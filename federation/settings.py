@@ -190,6 +190,8 @@ class PolicySettings(_Section):
     """How sure the served policy has to be (`calibration.json`); without one it may not decide alone."""
     audit: float = Field(0.01, ge=0, le=1)
     """Share of the policy's own answers that a person is asked instead, to see whether the promise still holds."""
+    unit: Duration = Field(3600.0, gt=0)
+    """In a canary a subject keeps its policy for so long, and then draws anew; a trial that runs keeps its own."""
     require_signature: bool = False
     """Only policies that one of the keys in `bundles.trust` signed are tried, promoted and served from the store."""
     kept: int = Field(2, ge=1, le=16)

@@ -18,7 +18,7 @@ from federation.points import DecisionPoint
 from federation.policy.sequential import Evidence, scaled, step
 
 BLOCK = 3600 * SECOND
-"""Length of a block, ns."""
+"""Length of a block unless the trial has another, ns."""
 
 
 class Unit(msgspec.Struct):
@@ -34,11 +34,13 @@ class Unit(msgspec.Struct):
 
 class Canary(msgspec.Struct):
     """How one promotion stands at one point; folds its decisions and outcomes. promotion: its id. bounds: of the
-    rewards. due: ns after which an outcome is due. open: units whose outcomes are not all due."""
+    rewards. due: ns after which an outcome is due. block: length of a block, ns. open: units whose outcomes are not all
+    due."""
 
     promotion: str
     bounds: tuple[float, float]
     due: int
+    block: int = BLOCK
     evidence: Evidence = Evidence()
     open: dict[str, Unit] = {}
 
@@ -47,7 +49,7 @@ class Canary(msgspec.Struct):
         stays whose it was at its first decision."""
         known = self.open.get(unit)
         if known is None:
-            closes = (at // BLOCK + 1) * BLOCK + self.due
+            closes = (at // self.block + 1) * self.block + self.due
             known = self.open[unit] = Unit(closes, challenger(self.promotion, unit, share), share)
         known.decisions += 1
 
@@ -65,10 +67,10 @@ class Canary(msgspec.Struct):
                 self.evidence = step(self.evidence, unit.total / unit.decisions, unit.challenger, unit.share)
 
 
-def unit_of(point: DecisionPoint, subject: str, group: str, at: int) -> str:
+def unit_of(point: DecisionPoint, subject: str, group: str, at: int, block: int = BLOCK) -> str:
     """The unit of a decision at ledger time `at` (ns). group: node group that it acts on; empty: the whole cluster, so
-    that only its blocks of time are drawn."""
-    return f"{group if point.interferes else subject}@{at // BLOCK}"
+    that only its blocks of time are drawn. block: length of one, ns."""
+    return f"{group if point.interferes else subject}@{at // block}"
 
 
 def challenger(promotion: str, unit: str, share: float) -> bool:

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from federation.policy.arms import BLOCK
 from federation.policy.calibration import PointCalibration
 
 
@@ -64,7 +65,9 @@ class Promotion(msgspec.Struct, frozen=True, gc=False):
     challenger, champion: versions of policies; an empty champion is what the settings name. stage: shadow, canary,
     champion, rolled_back (also of a champion, whose forerunner is back) or withdrawn. share: of the units that the
     challenger decides about from here on. calibration: the challenger's at this point, as it came with it; null: it
-    goes back, or has none and decides nothing alone. by, reason: of whoever wanted it. decision: of ulm.promotion;
+    goes back, or has none and decides nothing alone. block: length of the blocks of time that make the units of the
+    trial, ns; that of its first step counts, so changed settings change no trial that runs. by, reason: of whoever
+    wanted it. decision: of ulm.promotion;
     empty: a person's own word. at: ledger time (ns).
     """
 
@@ -79,6 +82,7 @@ class Promotion(msgspec.Struct, frozen=True, gc=False):
     reason: str
     decision: str
     at: int
+    block: int = BLOCK
     v: int = 1
 
 

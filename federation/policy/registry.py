@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from federation.errors import Refused
+from federation.policy.arms import BLOCK
 from federation.policy.calibration import PointCalibration
 from federation.policy.promotions import Promotion
 
@@ -34,7 +35,8 @@ class Stage(StrEnum):
 
 class Trial(msgspec.Struct, frozen=True):
     """A challenger beside the champion. number: of the trial at this point, from 1. share: of the units that it
-    decides about, 0 in the shadow. begun, since: ledger time (ns) of its first and of its newest step."""
+    decides about, 0 in the shadow. begun, since: ledger time (ns) of its first and of its newest step. block: length of
+    the blocks of time that make its units, ns."""
 
     number: int
     challenger: str
@@ -42,6 +44,7 @@ class Trial(msgspec.Struct, frozen=True):
     share: float
     begun: int
     since: int
+    block: int = BLOCK
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -85,9 +88,10 @@ def promotion(
     number: int = 0,
     decision: str = "",
     calibration: PointCalibration | None = None,
+    block: int = BLOCK,
 ) -> Promotion:
     """The record that takes a challenger there. number: of the step; 0: whichever is next. calibration: its own at the
-    point.
+    point. block: of a new trial, ns.
 
     Raises Refused where that does not follow from where the point stands.
     """
@@ -104,6 +108,7 @@ def promotion(
         reason=reason,
         decision=decision,
         at=at,
+        block=block if line.trial is None else line.trial.block,
     )
     after(line, made)
     return made
@@ -144,8 +149,8 @@ def _forward(line: Line, made: Promotion) -> Line:
     if to.stage is Stage.CHAMPION:
         before = (*line.before, line.champion)[-KEPT:]
         return _kept(Line(made.number, made.trial, made.challenger, before, None, known))
-    begun = made.at if running is None else running.begun
-    trial = Trial(made.trial, made.challenger, to.stage, to.share, begun, made.at)
+    first = Trial(made.trial, made.challenger, to.stage, to.share, made.at, made.at, made.block)
+    trial = msgspec.structs.replace(running or first, stage=to.stage, share=to.share, since=made.at)
     return _kept(Line(made.number, made.trial, line.champion, line.before, trial, known))
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from federation.clock import SECOND
 from federation.life import life_of
 from federation.points import DecisionPoint
-from federation.policy.arms import BLOCK, Canary
+from federation.policy.arms import Canary
 from federation.policy.audit import ABOVE
 from federation.policy.evidence import Records
 from federation.policy.promotions import Lot, Shadowed
@@ -45,13 +45,14 @@ class Observed:
     its own of which it is known what came of them.
     """
 
-    def __init__(self, store: Records, point: DecisionPoint, number: int, after: int) -> None:
-        self.number = number
+    def __init__(self, store: Records, point: DecisionPoint, trial: Trial, after: int) -> None:
+        self.number = trial.number
+        self._block = trial.block
         self.shadowed = self.agreed = 0
         self.decided, self.counted = Counter[float](), Counter[float]()
         self._store, self._point, self._cursor = store, point, after
         self._due = round(point.outcome.seconds * SECOND)
-        self._canary = Canary(drawn_by(point.name, number), point.outcome.bounds, self._due)
+        self._canary = Canary(drawn_by(point.name, trial.number), point.outcome.bounds, self._due, trial.block)
         self._open: dict[str, list[Decision]] = {}
 
     @property
@@ -83,7 +84,7 @@ class Observed:
                 now = min(now, record.header.time)
                 break
         looked = 0
-        for unit in sorted((one for one in self._open if self._closes(one) <= now), key=lambda o: (_begins(o), o)):
+        for unit in sorted((one for one in self._open if self._closes(one) <= now), key=lambda o: (self._begins(o), o)):
             if looked >= AT_ONCE:
                 break
             decisions = self._open.pop(unit)
@@ -99,7 +100,7 @@ class Observed:
         rewards = [self._reward(decision, self._closes(unit)) for decision in decisions]
         known = [reward for reward in rewards if reward is not None]
         for reward in known:
-            self._canary.decided(unit, _begins(unit), lot.share)
+            self._canary.decided(unit, self._begins(unit), lot.share)
             self._canary.came(unit, reward)
         self.counted[lot.share] += bool(known) and lot.arm == CHALLENGER
 
@@ -121,7 +122,11 @@ class Observed:
         return best if right else worst
 
     def _closes(self, unit: str) -> int:
-        return _begins(unit) + BLOCK + self._due
+        return self._begins(unit) + self._block + self._due
+
+    def _begins(self, unit: str) -> int:
+        """Ledger time (ns) at which the block of a unit begins."""
+        return int(unit.rpartition("@")[2]) * self._block
 
 
 def begun(store: Records, point: str, trial: Trial) -> int:
@@ -132,11 +137,6 @@ def begun(store: Records, point: str, trial: Trial) -> int:
         if decode(Kind.PROMOTION, record.body).trial == trial.number
     ]
     return min(seqs, default=1) - 1
-
-
-def _begins(unit: str) -> int:
-    """Ledger time (ns) at which the block of a unit begins."""
-    return int(unit.rpartition("@")[2]) * BLOCK
 
 
 def _by(records: Sequence[Record], time: int) -> list[Record]:

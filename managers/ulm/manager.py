@@ -88,7 +88,7 @@ class Ulm(Manager):
         super().__init__(settings)
         self.store = store
         self.collected = None if store is None else Collected(store)
-        self.trials = Trials(store, all_points or {})
+        self.trials = Trials(store, all_points or {}, round(settings.policy.unit * SECOND))
         self.asking = Asking(settings.policy)
         self.watch = Watch()
         self._sampled = 0

@@ -108,7 +108,7 @@ class Watched:
         known = self._observed.get(point.name)
         if known is None or known.number != trial.number:
             after = begun(self._store, point.name, trial)
-            known = self._observed[point.name] = Observed(self._store, point, trial.number, after)
+            known = self._observed[point.name] = Observed(self._store, point, trial, after)
         known.read(now)
         return known
 

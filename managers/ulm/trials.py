@@ -32,11 +32,13 @@ class TrialsState(msgspec.Struct):
 
 
 class Trials:
-    """store: reads the ledger; without it nothing is asked. points: all of the federation, by name."""
+    """store: reads the ledger; without it nothing is asked. points: all of the federation, by name. block: length of
+    the blocks of time that make the units of a new trial, ns."""
 
-    def __init__(self, store: Records | None, points: Mapping[str, DecisionPoint]) -> None:
+    def __init__(self, store: Records | None, points: Mapping[str, DecisionPoint], block: int) -> None:
         self._watched = None if store is None else Watched(store)
         self._points = points
+        self._block = block
 
     def due(self, state: TrialsState, source: str, now: int) -> Iterator[Event]:
         """Each trial that runs, and each policy that waits where none does."""
@@ -66,7 +68,7 @@ class Trials:
         line = _line(state, point)
         to = promotion.target_of(answered.action, line.trial)
         by, reason = answered.by or PROMOTION.name, answered.words or answered.clause or answered.reason
-        made = registry.promotion(line, policy, to, at=asked.at, by=by, reason=reason)
+        made = registry.promotion(line, policy, to, at=asked.at, by=by, reason=reason, block=self._block)
         known = state.policies.get(policy)
         content = known.content if known is not None else ""
         return Target("@ulm", [], {"promotion": msgspec.to_builtins(made), "content": content})
@@ -96,6 +98,7 @@ class Trials:
             reason=reason,
             number=number,
             calibration=calibration,
+            block=self._block,
         )
         return Emission(Kind.PROMOTION, point, subject_of(point, policy), "", made)
 

@@ -32,7 +32,7 @@ def tried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Works]:
 def observed(works: Works) -> Observed:
     trial = line(works).trial
     assert trial is not None
-    return Observed(works.store, VALVE, trial.number, trials.begun(works.store, VALVE.name, trial))
+    return Observed(works.store, VALVE, trial, trials.begun(works.store, VALVE.name, trial))
 
 
 def test_looking_seldom_often_and_in_portions_comes_to_the_same(tried: Works, monkeypatch: pytest.MonkeyPatch) -> None:
