@@ -14,6 +14,7 @@ from federation.advisors.question import Advice, Question
 from federation.cases import Case
 from federation.counsel import Heard
 from federation.errors import Bug, Refused
+from federation.life import life_of
 from federation.points import DecisionPoint
 from federation.records import Answered, Asked, Effect, Event, Kind, Outcome, decode
 from federation.replies import Reply, answered_reply, waiting_reply
@@ -112,6 +113,23 @@ class Answering:
             reason = "confirmed and checked again"
             again = msgspec.structs.replace(effect, verdict="wanted", confirmed=True, at=now, reason=reason)
             desk.add(Kind.EFFECT, header.point, header.subject, decision, again)
+
+    def came(self, decision: str, reward: float, words: str, by: str) -> Refused | None:
+        """See `Desk.came`. The same again is taken, and changes nothing."""
+        records = self._desk.ledger.decision(decision)
+        life = life_of(records)
+        if life is None or life.answered is None:
+            return Refused("not-answered", f"no decision `{decision}` is answered", cure="say it when it is")
+        if life.effects:
+            what = f"decision `{decision}` has an effect, and whoever carries it out says what came of it"
+            return Refused("has-effect", what, cure="say only what came of decisions without one")
+        if life.outcome is not None and life.outcome.reward != reward:
+            what = f"of decision `{decision}` something else was said before"
+            return Refused("said-before", what, cure="what is on record stays")
+        if life.outcome is None:
+            header, outcome = records[0].header, Outcome("done", words, {"by": by}, reward)
+            self._desk.add(Kind.OUTCOME, header.point, header.subject, decision, outcome)
+        return None
 
     def asked(self, case: Case) -> Asked:
         """The evidence of an open case."""

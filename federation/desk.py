@@ -185,6 +185,11 @@ class Desk:
         """
         return self._answering.by_person(decision, action, args, by, words, now), self._taken()
 
+    def came(self, outcomes: Iterable[tuple[str, float, str]], by: str) -> tuple[list[Refused | None], list[Entry]]:
+        """What came of decisions without an effect, as somebody saw it: decision, reward, words. Of each: None, or why
+        it is not taken."""
+        return [self._answering.came(*outcome, by) for outcome in outcomes], self._taken()
+
     # -- the policy --------------------------------------------------------------------------------------------------
 
     @property

@@ -12,6 +12,7 @@ from federation.clock import Clock
 from federation.counsel import Heard
 from federation.desk import Desk
 from federation.effects import Executor
+from federation.errors import Refused
 from federation.gate import Gate, order_of
 from federation.ledger.appender import Appender, Batch
 from federation.ledger.store import Store
@@ -89,6 +90,13 @@ class LocalFederation:
         self._commit(manager, entries)
         self.settle()
         return reply
+
+    def came(self, manager: str, outcomes: Iterable[tuple[str, float, str]], by: str) -> list[Refused | None]:
+        """See `Desk.came`."""
+        found, entries = self.desks[manager].came(outcomes, by)
+        self._commit(manager, entries)
+        self.settle()
+        return found
 
     def consults(self) -> dict[str, Consult]:
         """What waits for the policy, by decision."""

@@ -1,7 +1,8 @@
 """What the ledger says of a trial: how often the challenger agreed in the shadow, and what came of both arms' units.
 
 A decision that went up a tier tells whether its arm's choice was right, one that the policy made tells by its outcome.
-What nobody was asked about and has no effect can tell nothing, in either arm, and is left out.
+What nobody was asked about, has no effect, and of which nobody said what came of it, can tell nothing, in either arm,
+and is left out.
 """
 
 from collections import Counter
@@ -112,10 +113,8 @@ class Observed:
             return None
         answered = life.answered
         if answered is not None and answered.tier == "policy":
-            if not life.effects:
-                return None
             if life.outcome is None:
-                return worst
+                return worst if life.effects else None
             known = life.outcome.reward
             return known if known is not None else best if life.outcome.status == "done" else worst
         right = answered is not None and answered.tier in ABOVE and answered.choice == decision.choice

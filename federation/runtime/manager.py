@@ -15,7 +15,7 @@ import tiki
 from federation.bundles.acceptance import Acceptance
 from federation.clock import SystemClock
 from federation.desk import Desk
-from federation.errors import Bug, EliasError, Temporary
+from federation.errors import Bug, EliasError, Refused, Temporary
 from federation.figures import Figures
 from federation.ledger.appender import Batch
 from federation.ledger.store import Store
@@ -276,6 +276,16 @@ class ManagerService(Service):
             return entries, reply
 
         return encode(await self.do(work))
+
+    async def came(self, outcomes: list[tuple[str, float, str]], by: str) -> list[Refused | None]:
+        """See `Desk.came`."""
+
+        def work(now: int) -> tuple[list[Entry], Any]:
+            found, entries = self.desk.came(outcomes, by)
+            return entries, found
+
+        found: list[Refused | None] = await self.do(work, len(outcomes))
+        return found
 
     async def modes(self) -> dict[str, dict[str, str]]:
         await self._following.wait()

@@ -144,6 +144,11 @@ class Reader:
             raise Refused("no-decision", f"there is no decision `{decision}`", cure=cure)
         return records
 
+    def points_of(self, decisions: Sequence[str]) -> dict[str, str]:
+        """The decision points of those that exist, by decision."""
+        found = {decision: self.store.decision(decision) for decision in decisions}
+        return {decision: records[0].header.point for decision, records in found.items() if records}
+
     def summary(self, decision: str) -> Summary:
         records = self.records(decision)
         return Summary(**_summary(records, _life(records)))

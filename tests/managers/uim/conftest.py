@@ -31,7 +31,7 @@ from federation.settings import Listen, Settings, shipped_specs
 from managers.uim import tokens
 from managers.uim.api import app
 from managers.uim.api.context import Context
-from managers.uim.cases.claims import Saying
+from managers.uim.cases.claims import CaseUpdate
 from managers.uim.manager import Uim
 from managers.ulm.manager import Ulm
 
@@ -125,7 +125,7 @@ class LocalLink:
     def on_say(self, child: str, raw: bytes) -> None:
         uim = self.federation.desks[child].manager
         assert isinstance(uim, Uim)
-        self.federation.note(uim.say(msgspec.json.decode(raw, type=Saying), self.federation.clock.now()), child)
+        self.federation.note(uim.say(msgspec.json.decode(raw, type=CaseUpdate), self.federation.clock.now()), child)
 
     def on_modes(self, child: str) -> dict[str, dict[str, str]]:
         return self.federation.desks[child].state.modes
@@ -133,6 +133,9 @@ class LocalLink:
     def on_answer(self, child: str, *given: Any) -> bytes:
         decision, action, args, by, words = given
         return encode(self.federation.answer(child, decision, action, by, words, **args))
+
+    def on_came(self, child: str, outcomes: list[tuple[str, float, str]], by: str) -> list[Refused | None]:
+        return self.federation.came(child, outcomes, by)
 
     def on_health(self, child: str) -> dict[str, Any]:
         return {"pid": 7, "node": "here", "cpu_s": 1.5, "rss": 80_000_000, "events": 3}

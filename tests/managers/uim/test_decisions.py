@@ -73,3 +73,22 @@ def test_a_decision_is_explained_by_the_specs_that_decided_it(client: httpx.Clie
     explained = client.get(f"/v1/decisions/{id}/explain").json()
     assert explained["same"]
     assert explained["trace"]["action"] == "relieve"
+
+
+def test_whoever_sees_what_came_of_a_decision_without_an_effect_says_so_once(client: httpx.Client) -> None:
+    held, case = _post(client, "1", data={"load": 5}), _post(client, "2", data={"load": 1, "gpu": 99})
+
+    def said(decision: str, reward: float) -> str:
+        body = {"outcomes": [{"decision": decision, "reward": reward, "words": "it stayed calm"}]}
+        (result,) = client.post("/v1/decisions/outcomes", json=body).json()["results"]
+        return str(result["code"])
+
+    assert [said(held, 0.7), said(held, 0.7), said(held, 0.2)] == ["", "", "said-before"]
+    assert [said(case, 0.7), said("f" * 32, 0.7)] == ["not-answered", "no-decision"]
+    found = client.get(f"/v1/decisions/{held}").json()
+    assert (found["outcome"], found["steps"][-1]["detail"]) == ("done", "it stayed calm")
+
+
+@pytest.mark.parametrize("body", [{}, {"outcomes": []}, {"outcomes": [{"decision": "a", "reward": "much"}]}])
+def test_an_outcome_that_says_nothing_is_refused(client: httpx.Client, body: dict[str, Any]) -> None:
+    assert client.post("/v1/decisions/outcomes", json=body).status_code == 422
