@@ -10,6 +10,7 @@ when one of them did.
 import argparse
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -27,11 +28,13 @@ QUICK = {
     "policy": ("--decisions", "400"),
     "cascade": ("--questions", "400", "--rounds", "2"),
     "week": ("--days", "0.1"),
+    "packages": ("--requests", "300"),
     "dashboard": ("--cases", "1000", "--rounds", "5"),
     "learning": ("--decisions", "800", "--questions", "300", "--method", "distil"),
     "guarantee": ("--redraws", "50", "--questions", "200"),
     "ope": ("--runs", "40", "--decisions", "500"),
     "promotion": ("--runs", "40", "--observations", "500"),
+    "qlora": ("--steps", "3"),
 }
 """Each benchmark with its short cut, in the order in which they run."""
 
@@ -68,6 +71,8 @@ def _missing(name: str) -> str:
     data = Path(os.environ.get("ELIAS_DATA", "data"))
     if name == "nab" and not (data / "nab").is_dir():
         return f"{data / 'nab'} is not there; set ELIAS_DATA to the folder of the data sets"
+    if name == "qlora" and shutil.which("nvidia-smi") is None:
+        return "there is no GPU here"
     return ""
 
 
