@@ -41,6 +41,7 @@ def test_a_dry_run_shows_the_commands_in_their_order(installation: Path, tmp_pat
     assert commands == [
         ["train", "dataset"],
         ["train", "kto"],
+        ["train", "dataset"],
         ["policy", "calibrate"],
         ["policy", "estimate"],
         ["policy", "register"],

@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from federation.clock import SECOND
 from federation.errors import Refused
 from managers.uim.cli.client import settings_of
 from managers.uim.cli.output import Json, emit, say
@@ -54,6 +56,9 @@ def again(
 ) -> None:
     """Make a data set of what was decided, train on it, calibrate, estimate what is gained, and register the policy.
 
+    It is calibrated on answers of people and advisors that it did not learn from: held-out ones of the data set, and
+    those that came in while it was trained.
+
     This is what `ulm.base_model` starts. Each step is a command of its own, shown before it runs; what it says is kept
     in the folder. Once registered, `ulm.promotion` decides how far the policy comes.
 
@@ -75,7 +80,9 @@ def again(
     data = out / "data"
     collect = Step("dataset", ["train", "dataset", "--out", str(data), "--json"])
     if dry_run:
-        steps = [collect, *following(out, data / "DIGEST", start, preset, objective)]
+        known = data / "DIGEST"
+        fresh = since(out, "THEN")
+        steps = [collect, learn(out, known, start, preset, objective), fresh, *following(out, [known, _later(out)])]
         if json_:
             emit([["elias", *step.command] for step in steps])
             return
@@ -83,8 +90,12 @@ def again(
             print(f"elias {' '.join(step.command)}")
         return
     out.mkdir(parents=True, exist_ok=True)
-    folder = Path(_done(collect, config, out)["folder"])
-    for step in following(out, folder, start, preset, objective):
+    made = _done(collect, config, out)
+    folder = Path(made["folder"])
+    _done(learn(out, folder, start, preset, objective), config, out)
+    came = _done(since(out, _after(made["ledger"]["time"])), config, out)
+    held = [folder, *([Path(came["folder"])] if "folder" in came else [])]
+    for step in following(out, held):
         said = _done(step, config, out)
         if step.name == "estimate":
             _expect(out / LEARNED, said)
@@ -94,14 +105,33 @@ def again(
     print(f"policy {said['policy'][:12]} is registered for {len(said['points'])} decision points")
 
 
-def following(out: Path, data: Path, start: Path, preset: str, objective: str) -> list[Step]:
-    """The steps after the data set. data: its folder."""
+def learn(out: Path, data: Path, start: Path, preset: str, objective: str) -> Step:
     made = out / LEARNED
-    learn = ["train", objective, "--data", str(data), "--preset", preset, "--from", str(start), "--out", str(made)]
+    words = ["train", objective, "--data", str(data), "--preset", preset, "--from", str(start), "--out", str(made)]
+    return Step("learn", [*words, "--json"], made / "card.json")
+
+
+def since(out: Path, time: str) -> Step:
+    """A data set of what was decided meanwhile; there may be nothing."""
+    return Step("meanwhile", ["train", "dataset", "--since", time, "--out", str(_later(out)), "--json"], spare=True)
+
+
+def _later(out: Path) -> Path:
+    return out / "meanwhile"
+
+
+def _after(time: int) -> str:
+    """The first whole second after a ledger time (ns)."""
+    return datetime.fromtimestamp(time // SECOND + 1, UTC).isoformat()
+
+
+def following(out: Path, held: Sequence[Path]) -> list[Step]:
+    """The steps after training. held: folders of the data sets, the one that it learned from first."""
+    made = out / LEARNED
+    data = [word for folder in held for word in ("--data", str(folder))]
     return [
-        Step("learn", [*learn, "--json"], made / "card.json"),
-        Step("calibrate", ["policy", "calibrate", str(made)]),
-        Step("estimate", ["policy", "estimate", "--data", str(data), "--policy", str(made), "--json"], spare=True),
+        Step("calibrate", ["policy", "calibrate", str(made), *data], made / "calibration.json"),
+        Step("estimate", ["policy", "estimate", "--data", str(held[0]), "--policy", str(made), "--json"], spare=True),
         Step("register", ["policy", "register", str(made), "--json"]),
     ]
 

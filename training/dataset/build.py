@@ -19,7 +19,7 @@ from federation.ledger.store import Head, Store
 from federation.points import DecisionPoint
 from training.dataset import store as kept
 from training.dataset.collect import Left, collect
-from training.dataset.example import Logged
+from training.dataset.example import CHOSEN_BY_POLICY, Logged
 from training.dataset.quality import Measure
 from training.dataset.scrub import SECRET, UNFIT, Reader, Unfit, scrub
 from training.dataset.split import COPIES, Copies, Row, capped, family_of, splits, weights
@@ -138,7 +138,8 @@ class _Making:
                 self._measures[point] = Measure(self._points[point])
             self._measures[point].add(example)
             action = example.question.candidates[example.choice].action
-            self._rows.append(Row(point, family, action, int(example.decision[:16], 16)))
+            above = example.tier != CHOSEN_BY_POLICY
+            self._rows.append(Row(point, family, action, int(example.decision[:16], 16), above))
             self._file.write(msgspec.json.encode(example) + b"\n")
 
     def _lines(self, split: Sequence[str], name: str) -> Iterator[Logged]:

@@ -111,7 +111,15 @@ def _decision(store: Store, point: DecisionPoint, answer: Record, specs: Specs, 
         preferred=offered.index(scored.choice),
         logs=tuple(scored.logs),
         propensities=tuple(scored.propensities) if answered.tier == CHOSEN_BY_POLICY else (),
+        why=_why(scored, point) if answered.tier in ABOVE else "",
     )
+
+
+def _why(scored: Scored, point: DecisionPoint) -> str:
+    """See `Logged.why`."""
+    if scored.audit:
+        return "drawn"
+    return "all" if scored.threshold is None or point.critical else "unsure"
 
 
 def _offered(asked: Asked, scored: Scored | None, advised: Advised | None, terminal: str) -> list[int]:

@@ -28,8 +28,9 @@ class Logged(msgspec.Struct, frozen=True):
 
     choice: what was taken; tier: by whom (policy, advisor, operator). policy: version of the policy that was asked;
     empty: none was. preferred: its best candidate. logs: natural logarithms of its probabilities. propensities: that
-    each candidate was going to be taken; empty where somebody else than the policy chose. status, reward: of the
-    outcome, the reward in the unit of the point; None: none is known, or not yet.
+    each candidate was going to be taken; empty where somebody else than the policy chose. why: it went above the
+    policy: `all` did then, it was `drawn` for a check, or the policy was `unsure`; empty: it did not. status, reward:
+    of the outcome, the reward in the unit of the point; None: none is known, or not yet.
     """
 
     decision: str
@@ -46,6 +47,7 @@ class Logged(msgspec.Struct, frozen=True):
     logs: Scores = ()
     propensities: tuple[float, ...] = ()
     advice: Advice | None = None
+    why: str = ""
     status: str = ""
     reward: float | None = None
 

@@ -19,12 +19,13 @@ the rest."""
 
 class Row(NamedTuple):
     """What is held of an example while the splits are made. action: that was chosen. rank: by chance, the same on
-    every machine."""
+    every machine. above: somebody above the policy decided."""
 
     point: str
     family: bytes
     action: str
     rank: int
+    above: bool = False
 
 
 def family_of(question: Question) -> str:
@@ -51,15 +52,19 @@ class Copies:
 def splits(rows: Sequence[Row]) -> list[str]:
     """By row, given in the order of time.
 
-    Each point by itself, for one that asks seldom needs a test too. Families stand in the order in which they first
-    occurred, each with all of its examples: the first ones, to 80 % of the examples, are the training split, and so on.
-    So a family that straddles a border goes to the earlier side. To the later one it would take old examples with it,
-    and what is measured there would be older than what was learned.
+    Each point by itself, for one that asks seldom needs a test too; and of a point what the policy decided and what
+    went above it: where it may decide nothing any more, the newest tell nothing of how it decides. Families stand in
+    the order in which they first occurred, each with all of its examples: the first ones, to 80 % of the examples, are
+    the training split, and so on. So a family that straddles a border goes to the earlier side. To the later one it
+    would take old examples with it, and what is measured there would be older than what was learned.
     """
-    sizes: dict[str, Counter[bytes]] = {}
+    sizes: dict[tuple[str, bool], Counter[bytes]] = {}
     for row in rows:
-        sizes.setdefault(row.point, Counter())[row.family] += 1
-    found = {(point, family): split for point, counts in sizes.items() for family, split in _ordered(counts)}
+        sizes.setdefault((row.point, row.above), Counter())[row.family] += 1
+    names, found = list(SHARES), dict[tuple[str, bytes], str]()
+    for (point, _), counts in sizes.items():
+        for family, split in _ordered(counts):
+            found[point, family] = min(split, found.get((point, family), split), key=names.index)
     return [found[row.point, row.family] for row in rows]
 
 
