@@ -11,7 +11,7 @@ from federation.errors import Refused
 from federation.records import Event, Outcome
 from federation.targets import AnyTarget, Email, Slack, Webhook
 from managers.ucm.channels import http, mail, slack, webhook
-from managers.ucm.channels.letter import REFUSED, UNREACHABLE, Letter, Reply
+from managers.ucm.channels.delivery import REFUSED, UNREACHABLE, Delivery, Reply
 
 
 class Outbound:
@@ -50,11 +50,11 @@ class Outbound:
         target = self.targets.get(name)
         if target is None:
             return self._outcome(Reply(REFUSED, f"the settings name no target `{name}` any more"))
-        letter = Letter(message, await self.read(message), int(order.args["attempt"]))
+        delivery = Delivery(message, await self.read(message), int(order.args["attempt"]))
         began = time.monotonic()
         try:
             async with asyncio.timeout(target.timeout):
-                reply = await self._send(target, letter)
+                reply = await self._send(target, delivery)
         except TimeoutError:
             reply = Reply(UNREACHABLE, f"no answer within {target.timeout:g} s")
         except Refused as error:
@@ -62,14 +62,14 @@ class Outbound:
             reply = Reply(UNREACHABLE if error.code == "no-secret" else REFUSED, error.message)
         return self._outcome(reply, time.monotonic() - began)
 
-    async def _send(self, target: Webhook | Slack | Email, letter: Letter) -> Reply:
+    async def _send(self, target: Webhook | Slack | Email, delivery: Delivery) -> Reply:
         match target:
             case Webhook():
-                return await webhook.send(self._client, target, letter)
+                return await webhook.send(self._client, target, delivery)
             case Slack():
-                return await slack.send(self._client, target, letter, self.page)
+                return await slack.send(self._client, target, delivery, self.page)
             case Email():
-                return await mail.send(target, letter, self.page)
+                return await mail.send(target, delivery, self.page)
 
     def _outcome(self, reply: Reply, seconds: float | None = None) -> Outcome:
         data: dict[str, Any] = {"at": self.clock.now()}

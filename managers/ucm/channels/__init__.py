@@ -1,1 +1,1 @@
-"""How each kind of target is spoken to. A channel sends one letter once and says what came of it."""
+"""How each kind of target is spoken to. A channel sends a message once and says what came of it."""

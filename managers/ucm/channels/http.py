@@ -5,7 +5,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-from managers.ucm.channels.letter import REFUSED, SERVER, THROTTLED, UNREACHABLE, Reply
+from managers.ucm.channels.delivery import REFUSED, SERVER, THROTTLED, UNREACHABLE, Reply
 
 LONGEST_RETRY_AFTER = 86_400.0  # seconds; a target that asks for more is asked again after a day
 CONNECTIONS = 256

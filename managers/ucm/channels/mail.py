@@ -15,15 +15,15 @@ from html import escape
 import aiosmtplib
 
 from federation.targets import Email
-from managers.ucm.channels.letter import REFUSED, SERVER, THROTTLED, UNREACHABLE, Letter, Reply
+from managers.ucm.channels.delivery import REFUSED, SERVER, THROTTLED, UNREACHABLE, Delivery, Reply
 from managers.ucm.notice import Notice, one_line
 
 TITLE = 200  # characters of a subject line
 
 
-async def send(target: Email, letter: Letter, page: str) -> Reply:
+async def send(target: Email, delivery: Delivery, page: str) -> Reply:
     """Raises Refused without its password, or when the body is no notice."""
-    message = written(target, letter, page)
+    message = written(target, delivery, page)
     password = target.password()
     session = aiosmtplib.SMTP(
         hostname=target.host,
@@ -59,15 +59,15 @@ def failure_of(code: int) -> str:
     return THROTTLED if 400 <= code < 500 else REFUSED
 
 
-def written(target: Email, letter: Letter, page: str) -> EmailMessage:
-    notice, subject = Notice.of(letter.body), letter.event.subject
+def written(target: Email, delivery: Delivery, page: str) -> EmailMessage:
+    notice, subject = Notice.of(delivery.body), delivery.event.subject
     domain = target.sender.rpartition("@")[2]
     message = EmailMessage(policy=SMTP)
     message["From"] = target.sender
     message["To"] = ", ".join(target.to)
     message["Subject"] = one_line(notice.title)[:TITLE]
     message["Date"] = localtime()
-    message["Message-ID"] = f"<{letter.id}@{domain}>"
+    message["Message-ID"] = f"<{delivery.id}@{domain}>"
     if subject:
         root = f"<{hashlib.sha256(subject.encode()).hexdigest()[:32]}.subject@{domain}>"
         message["In-Reply-To"] = message["References"] = root

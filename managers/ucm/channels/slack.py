@@ -11,16 +11,16 @@ import msgspec
 
 from federation.targets import Slack
 from managers.ucm.channels import http
-from managers.ucm.channels.letter import Letter, Reply
+from managers.ucm.channels.delivery import Delivery, Reply
 from managers.ucm.notice import Notice, one_line
 
 HEADER = 150  # characters
 _CODE = re.compile(r"[a-z_]{1,64}")  # what Slack says for a reason, such as `channel_is_archived`
 
 
-async def send(client: httpx.AsyncClient, target: Slack, letter: Letter, page: str) -> Reply:
+async def send(client: httpx.AsyncClient, target: Slack, delivery: Delivery, page: str) -> Reply:
     """Raises Refused without its address, or when the body is no notice."""
-    notice = Notice.of(letter.body)
+    notice = Notice.of(delivery.body)
     body = msgspec.json.encode(payload(notice, page))
     headers = {"content-type": "application/json; charset=utf-8", "user-agent": "elias"}
     reply, told = await http.post(client, target.url(), headers, body)

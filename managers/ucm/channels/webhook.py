@@ -13,13 +13,13 @@ import msgspec
 
 from federation.targets import Webhook
 from managers.ucm.channels import http
-from managers.ucm.channels.letter import Letter, Reply
+from managers.ucm.channels.delivery import Delivery, Reply
 
 
-async def send(client: httpx.AsyncClient, target: Webhook, letter: Letter) -> Reply:
+async def send(client: httpx.AsyncClient, target: Webhook, delivery: Delivery) -> Reply:
     """Raises Refused without its secret."""
-    secret, body = target.secret(), msgspec.json.encode(letter.body)
-    reply, _ = await http.post(client, target.url, _headers(letter, body, secret), body)
+    secret, body = target.secret(), msgspec.json.encode(delivery.body)
+    reply, _ = await http.post(client, target.url, _headers(delivery, body, secret), body)
     return reply
 
 
@@ -30,24 +30,24 @@ def signature(secret: str, message: str, at: int, body: bytes) -> str:
     return f"v1,{base64.b64encode(signed.digest()).decode()}"
 
 
-def _headers(letter: Letter, body: bytes, secret: str) -> dict[str, str]:
-    event, at = letter.event, int(time.time())
+def _headers(delivery: Delivery, body: bytes, secret: str) -> dict[str, str]:
+    event, at = delivery.event, int(time.time())
     headers = {
         "content-type": "application/json",
         "user-agent": "elias",
         "ce-specversion": "1.0",
-        "ce-id": letter.id,
+        "ce-id": delivery.id,
         "ce-source": _value(event.source),
         "ce-type": _value(str(event.data.get("type", "elias.message"))),
-        "idempotency-key": letter.id,
-        "webhook-id": letter.id,
+        "idempotency-key": delivery.id,
+        "webhook-id": delivery.id,
         "webhook-timestamp": str(at),
-        "elias-attempt": str(letter.attempt),
+        "elias-attempt": str(delivery.attempt),
     }
     if event.subject:
         headers["ce-subject"] = _value(event.subject)
     if secret:
-        headers["webhook-signature"] = signature(secret, letter.id, at, body)
+        headers["webhook-signature"] = signature(secret, delivery.id, at, body)
     return headers
 
 

@@ -7,7 +7,7 @@ from federation.records import Event
 REFUSED, THROTTLED, SERVER, UNREACHABLE = "rejected", "throttled", "server", "unreachable"
 
 
-class Letter(NamedTuple):
+class Delivery(NamedTuple):
     """id: of the message, the same at every attempt. event: that sent it."""
 
     id: str
@@ -20,7 +20,7 @@ class Letter(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What a target said. failure: one of the kinds of `ucm.delivery`; empty: it took the letter. status: in the code
+    """What a target said. failure: one of the kinds of `ucm.delivery`; empty: it took the message. status: in the code
     of its protocol. retry_after: seconds that it asked for."""
 
     failure: str = ""
