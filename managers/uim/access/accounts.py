@@ -81,7 +81,7 @@ class Accounts:
             self._update(name, password=passwords.hashed(password))
         return found
 
-    def vouched(self, subject: str, name: str, role: Role) -> Account:
+    def provision(self, subject: str, name: str, role: Role) -> Account:
         """The account of somebody whom the identity provider vouches for, made at their first sign-in; their role is
         what the provider says now. Raises Refused: the name is another's, or the account is disabled."""
         with self._db.begin() as connection:

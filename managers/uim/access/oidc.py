@@ -43,7 +43,7 @@ class Begun(msgspec.Struct, frozen=True):
         return base64.urlsafe_b64encode(msgspec.json.encode(self)).decode()
 
 
-class Vouched(NamedTuple):
+class Identity(NamedTuple):
     """Whom the provider vouches for. subject: its own, lasting name for them, with the issuer."""
 
     subject: str
@@ -92,7 +92,7 @@ class Login:
         mark = "&" if "?" in provider.authorization_endpoint else "?"
         return f"{provider.authorization_endpoint}{mark}{urlencode(query)}", begun
 
-    async def finish(self, query: dict[str, str], cookie: str, redirect: str) -> tuple[Vouched, str]:
+    async def finish(self, query: dict[str, str], cookie: str, redirect: str) -> tuple[Identity, str]:
         """Who came back, and where they wanted to go. query: of the callback."""
         begun = _begun(cookie)
         if begun is None or not hmac.compare_digest(query.get("state", "").encode(), begun.state.encode()):
@@ -105,7 +105,7 @@ class Login:
         if not query.get("code"):
             raise _wrong("the identity provider sent no code")
         claims = await self._claims(await self._redeem(provider, query["code"], begun.verifier, redirect), begun.nonce)
-        return self._vouched(claims), begun.next
+        return self._identity(claims), begun.next
 
     async def _redeem(self, provider: _Provider, code: str, verifier: str, redirect: str) -> str:
         """The ID token for a code."""
@@ -143,7 +143,7 @@ class Login:
             raise _wrong("the ID token belongs to another sign-in")
         return claims
 
-    def _vouched(self, claims: dict[str, Any]) -> Vouched:
+    def _identity(self, claims: dict[str, Any]) -> Identity:
         groups = claims.get(self._settings.groups_claim, [])
         roles = {self._settings.roles.get(group) for group in groups if isinstance(group, str)}
         best = next((role for role in reversed(_RANK) if role.value in roles), None)
@@ -154,7 +154,7 @@ class Login:
         if not name:
             cure = "set `access.oidc.name_claim` to a claim that names people"
             raise Refused("oidc", f"the ID token has no `{self._settings.name_claim}`", cure=cure)
-        return Vouched(f"{self._settings.issuer} {claims['sub']}", name, best)
+        return Identity(f"{self._settings.issuer} {claims['sub']}", name, best)
 
     async def _key(self, kid: str | None) -> jwt.PyJWK:
         """The key of that name; asked for anew where it is unknown, for providers change their keys."""

@@ -72,8 +72,8 @@ async def come_back(request: Request) -> Response:
         return RedirectResponse("/login", 303)
     query = {name: value[:4096] for name, value in request.query_params.items()}
     try:
-        vouched, next = await provider.finish(query, request.cookies.get(AWAY, ""), _address(request, BACK))
-        account = await asyncio.to_thread(here.access.accounts.vouched, *vouched)
+        identity, next = await provider.finish(query, request.cookies.get(AWAY, ""), _address(request, BACK))
+        account = await asyncio.to_thread(here.access.accounts.provision, *identity)
     except EliasError as error:
         return _form(request, "/", error=error)
     await here.audit(Access("signed in", account.name, "oidc", request.state.address))

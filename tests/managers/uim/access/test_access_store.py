@@ -60,10 +60,10 @@ def test_an_account_is_found_changed_and_given_once(accounts: Accounts) -> None:
 
 
 def test_whom_a_provider_vouches_for_keeps_their_account_and_takes_no_others(accounts: Accounts) -> None:
-    made = accounts.vouched("https://id 7", "grace", Role.VIEWER)
-    assert accounts.vouched("https://id 7", "grace.h", Role.ADMIN)._replace(role=Role.VIEWER) == made
+    made = accounts.provision("https://id 7", "grace", Role.VIEWER)
+    assert accounts.provision("https://id 7", "grace.h", Role.ADMIN)._replace(role=Role.VIEWER) == made
     with pytest.raises(Refused, match="already"):
-        accounts.vouched("https://id 8", "grace", Role.ADMIN)
+        accounts.provision("https://id 8", "grace", Role.ADMIN)
     assert accounts.proved("grace", "") is None
 
 
