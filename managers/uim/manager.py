@@ -19,7 +19,7 @@ from federation.settings import Settings
 from managers.uim.cases import claims
 from managers.uim.cases.book import Book, BookState
 from managers.uim.cases.case import Group
-from managers.uim.cases.claims import Saying
+from managers.uim.cases.claims import CaseUpdate
 from managers.uim.cases.deadlines import Deadlines
 from managers.uim.cases.escalation import ELIAS, Call, next_call, next_remark, remark
 from managers.uim.points import ACCESS, POINTS, ROLLOUT
@@ -127,7 +127,7 @@ class Uim(Manager):
     def wake(self) -> int | None:
         return min((at for at in (self._remarks.next(), self.calls.next()) if at is not None), default=None)
 
-    def say(self, said: Saying, now: int) -> Emission:
+    def say(self, said: CaseUpdate, now: int) -> Emission:
         """A person's word, for the record. Raises Refused, or Conflict where somebody else was first."""
         group = self.book.group(said.case)
         if said.what == "late":

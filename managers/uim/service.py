@@ -15,7 +15,7 @@ from federation.runtime.link import RayLink
 from federation.runtime.manager import ManagerService
 from federation.settings import Listen
 from managers.uim.blocks import Access as Blocks
-from managers.uim.cases.claims import Saying
+from managers.uim.cases.claims import CaseUpdate
 from managers.uim.cases.pager import Pager
 from managers.uim.manager import Uim
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import uvicorn
 
 _order = msgspec.msgpack.Decoder(Order)
-_saying = msgspec.json.Decoder(Saying)
+_update = msgspec.json.Decoder(CaseUpdate)
 
 
 class UimService(ManagerService):
@@ -63,8 +63,8 @@ class UimService(ManagerService):
         self._pager.look(max(self.clock.now(), time))
 
     async def say(self, raw: bytes) -> None:
-        """Record a person's word on cases (JSON `Saying`), unless somebody else was first."""
-        said = _saying.decode(raw)
+        """Record a person's word on cases (JSON `CaseUpdate`), unless somebody else was first."""
+        said = _update.decode(raw)
         await self.note(lambda now: [self.uim.say(said, now)])
 
     async def note(self, make: Callable[[int], list[Emission]]) -> None:

@@ -12,7 +12,7 @@ from managers.uim.access import Person, Scope, needs
 from managers.uim.api import context
 from managers.uim.api.body import Body
 from managers.uim.cases import handling
-from managers.uim.cases.claims import Saying
+from managers.uim.cases.claims import CaseUpdate
 from managers.uim.cases.queue import Wanted
 from managers.uim.cases.schedules import on_call, shifts
 from managers.uim.cases.shown import Case, Cases, Duty, Group, Groups, OnCall, Shift, WholeGroup, Word
@@ -198,36 +198,36 @@ async def answer_many(request: Request, id: GroupId, body: Bulk, person: Answere
 
 @router.post("/{id}/acknowledge", summary="Take a group of cases")
 async def acknowledge(request: Request, id: GroupId, body: Claim, person: Answerer) -> Group:
-    return await _say(request, Saying("acknowledged", id, person.name, words=body.words, take=body.take))
+    return await _say(request, CaseUpdate("acknowledged", id, person.name, words=body.words, take=body.take))
 
 
 @router.post("/{id}/release", summary="Give it back to everybody")
 async def release(request: Request, id: GroupId, body: Claim, person: Answerer) -> Group:
-    return await _say(request, Saying("released", id, person.name, words=body.words, take=body.take))
+    return await _say(request, CaseUpdate("released", id, person.name, words=body.words, take=body.take))
 
 
 @router.post("/{id}/assign", summary="Give it to somebody, unless somebody else has it")
 async def assign(request: Request, id: GroupId, body: Handing, person: Answerer) -> Group:
-    return await _say(request, Saying("assigned", id, person.name, to=body.to, words=body.words, take=body.take))
+    return await _say(request, CaseUpdate("assigned", id, person.name, to=body.to, words=body.words, take=body.take))
 
 
 @router.post("/{id}/delegate", summary="Hand what you have on, to a person or a chain")
 async def delegate(request: Request, id: GroupId, body: Handing, person: Answerer) -> Group:
-    return await _say(request, Saying("delegated", id, person.name, to=body.to, words=body.words, take=body.take))
+    return await _say(request, CaseUpdate("delegated", id, person.name, to=body.to, words=body.words, take=body.take))
 
 
 @router.post("/{id}/snooze", summary="Hear nothing of it for a while")
 async def snooze(request: Request, id: GroupId, body: Snooze, person: Answerer) -> Group:
     until = context.of(request).clock.now() + body.seconds * SECOND
-    return await _say(request, Saying("snoozed", id, person.name, until=until, words=body.words, take=body.take))
+    return await _say(request, CaseUpdate("snoozed", id, person.name, until=until, words=body.words, take=body.take))
 
 
 @router.post("/{id}/comment", summary="Say something about it")
 async def comment(request: Request, id: GroupId, body: Comment, person: Answerer) -> Group:
-    return await _say(request, Saying("commented", id, person.name, words=body.words))
+    return await _say(request, CaseUpdate("commented", id, person.name, words=body.words))
 
 
-async def _say(request: Request, said: Saying) -> Group:
+async def _say(request: Request, said: CaseUpdate) -> Group:
     here = context.of(request)
     found = await handling.say(here, said)
     return Group.of(here.book(), found, here.clock.now())

@@ -13,9 +13,9 @@ from managers.uim.cases.case import Group
 SHORTEST, LONGEST = 60 * SECOND, 30 * DAY  # of a snooze
 
 
-class Saying(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A person (`by`) says of a case, or of its group, what `CaseWord.what` lists. take: also if somebody else has it.
-    until: ledger time, ns."""
+class CaseUpdate(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a person (`by`) does with a case or its group. what: as `CaseWord.what` lists. take: also if somebody else
+    has it. until: ledger time, ns."""
 
     what: str
     case: str
@@ -28,7 +28,7 @@ class Saying(msgspec.Struct, frozen=True, omit_defaults=True):
     args: dict[str, Any] = {}
 
 
-def word(escalation: Escalation, group: Group, said: Saying, now: int) -> CaseWord:
+def word(escalation: Escalation, group: Group, said: CaseUpdate, now: int) -> CaseWord:
     """The word for the record. Raises Conflict where somebody else has the group or it is closed, else Refused."""
     if not group.cases:
         raise Conflict("closed", "all its cases are answered", place=group.id, cure="`elias cases` lists the open ones")
@@ -62,13 +62,13 @@ def word(escalation: Escalation, group: Group, said: Saying, now: int) -> CaseWo
     raise Refused("bad-word", f"nobody can have `{said.what}` a case", place="what", cure=f"one of: {known}")
 
 
-def _named(said: Saying) -> None:
+def _named(said: CaseUpdate) -> None:
     if not said.to.strip():
         cure = "write the name of a person; to delegate, also that of a chain"
         raise Refused("nobody", "it says not to whom", place="to", cure=cure)
 
 
-def _free(group: Group, said: Saying) -> None:
+def _free(group: Group, said: CaseUpdate) -> None:
     if group.holder not in ("", said.by) and not said.take:
         raise Conflict(
             "taken",
@@ -78,7 +78,7 @@ def _free(group: Group, said: Saying) -> None:
         )
 
 
-def _mine(group: Group, said: Saying) -> None:
+def _mine(group: Group, said: CaseUpdate) -> None:
     if not group.holder and not said.take:
         cure = "acknowledge it first, or assign it to somebody"
         raise Conflict("not-yours", "nobody has it", place=group.id, cure=cure)

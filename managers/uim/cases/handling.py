@@ -16,7 +16,7 @@ from federation.replies import Reply
 from managers.uim.api.context import Context
 from managers.uim.cases.book import Book
 from managers.uim.cases.case import Case, Group, Option
-from managers.uim.cases.claims import Saying
+from managers.uim.cases.claims import CaseUpdate
 
 MOST = 500  # cases that one bulk answers
 AT_ONCE = 32  # answers of a bulk that are under way
@@ -46,7 +46,7 @@ async def answer(here: Context, id: str, action: str, args: dict[str, Any], by: 
         reply: Reply = _reply.decode(await here.link.call(manager, "answer", id, action, args, by, words))
     except Refused as error:
         if error.code == "no-case":
-            await _late(here, Saying("late", id, by, words=words, action=action, args=args))
+            await _late(here, CaseUpdate("late", id, by, words=words, action=action, args=args))
         raise
     await _followed(here, [id])
     return reply
@@ -56,7 +56,7 @@ async def approve(here: Context, id: str, by: str, words: str = "") -> Reply:
     """Take what was proposed. Refused: nothing was."""
     case = here.book().case(id)
     if case is None:
-        await _late(here, Saying("late", id, by, words=words))
+        await _late(here, CaseUpdate("late", id, by, words=words))
         raise Refused("no-proposal", "nothing was proposed", place=id, cure="answer with one of the actions offered")
     chosen = proposal_of(case)
     return await answer(here, id, chosen.action, chosen.args, by, words)
@@ -101,7 +101,7 @@ async def bulk(
     return results
 
 
-async def say(here: Context, said: Saying) -> Group:
+async def say(here: Context, said: CaseUpdate) -> Group:
     """Record a person's word on a group. Refused; Conflict: somebody else has it."""
     await here.link.call("uim", "say", encode(said))
     return group_of(here.book(), said.case)
@@ -140,7 +140,7 @@ async def _hand_over(here: Context, case: Case, chosen: Option, by: str, words: 
     return _reply.decode(raw)
 
 
-async def _late(here: Context, said: Saying) -> None:
+async def _late(here: Context, said: CaseUpdate) -> None:
     """Raises Conflict if the case was answered; the answer that came too late is on record, unless it says the same."""
     now = await asyncio.to_thread(here.reader.decision, said.case)
     if now.status != "answered":

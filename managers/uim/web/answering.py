@@ -14,7 +14,7 @@ from managers.uim.api import context
 from managers.uim.api.context import Context
 from managers.uim.cases import handling
 from managers.uim.cases.case import Case, Group
-from managers.uim.cases.claims import Saying
+from managers.uim.cases.claims import CaseUpdate
 from managers.uim.cases.handling import Result
 from managers.uim.web import render
 from managers.uim.web.render import Form
@@ -132,7 +132,7 @@ async def _say(here: Context, id: str, do: str, person: Person, form: Form) -> G
     """Raises Temporary, or Refused."""
     until = here.clock.now() + _seconds(form.one("for", 8)) * SECOND if do == "snooze" else 0
     words, to, take = form.one("words"), form.one("to", 64), bool(form.one("take", 1))
-    return await handling.say(here, Saying(_SAID[do], id, person.name, to=to, until=until, words=words, take=take))
+    return await handling.say(here, CaseUpdate(_SAID[do], id, person.name, to=to, until=until, words=words, take=take))
 
 
 def _name(group: Group) -> str:

@@ -192,7 +192,9 @@ class House:
     specs that ship for them and for the gate."""
 
     def __init__(self, state: Path, *others: type[Manager], **settings: Any) -> None:
-        self.settings = Settings(state=state, listen=Listen(port=_free_port()), **settings)
+        listening = socket.create_server(("127.0.0.1", 0))
+        port = listening.getsockname()[1]
+        self.settings = Settings(state=state, listen=Listen(port=port), **settings)
         self.clock = VirtualClock()
         self.store = Store.open(str(state / "ledger.db"))
         self.points = points_of([Demo, Uim, *others])
@@ -219,11 +221,10 @@ class House:
             blocked=lambda address: address in self.uim.state.blocked,
             audit=self.audit,
         )
-        port = self.settings.listen.port
         options: dict[str, Any] = {"lifespan": "off", "log_config": None, "ws": "none", "proxy_headers": False}
-        config = uvicorn.Config(app.create(context), port=port, **options)
+        config = uvicorn.Config(app.create(context), **options)
         self.server = uvicorn.Server(config)
-        self.thread = threading.Thread(target=self.server.run, daemon=True)
+        self.thread = threading.Thread(target=self.server.run, args=([listening],), daemon=True)
         self.thread.start()
         self.url = f"http://127.0.0.1:{port}"
         until(lambda: self.server.started)
@@ -268,18 +269,11 @@ def sources() -> list[tiki.Source]:
     return [tiki.Source("demo.tiki", SPEC), tiki.Source("uim/access.tiki", shipped.read_text())]
 
 
-def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
+def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it did not come true in time"
         time.sleep(0.005)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from federation.counsel import Heard
 from federation.policy.tier import Said, Tier
 from federation.records import Outcome
-from managers.uim.cases.claims import Saying
+from managers.uim.cases.claims import CaseUpdate
 from managers.uim.cases.export import examples, write
 from tests.federation.test_consults import POLICY, calibration
 
@@ -68,7 +68,7 @@ def test_a_second_attempt_is_an_example_of_its_own(house: House) -> None:
 def test_a_late_answer_stands_beside_the_one_that_counted(house: House) -> None:
     (id,) = house.warm("f1")
     house.answer(id, "hold")
-    late = Saying("late", id, "bob", words="too hot", action="cool", args={"by": "gently"})
+    late = CaseUpdate("late", id, "bob", words="too hot", action="cool", args={"by": "gently"})
     house.federation.note(house.uim.say(late, house.clock.now()), "uim")
     (example,) = exported(house)
     (other,) = example["late"]

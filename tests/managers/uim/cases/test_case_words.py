@@ -8,7 +8,7 @@ from federation.clock import SECOND
 from federation.errors import Conflict, Refused
 from federation.escalation import Escalation
 from managers.uim.cases.case import Group
-from managers.uim.cases.claims import Saying
+from managers.uim.cases.claims import CaseUpdate
 
 from .kit import House
 
@@ -16,7 +16,7 @@ MINUTE = 60
 
 
 def say(house: House, what: str, case: str, by: str = "ada", **more: object) -> Group:
-    house.federation.note(house.uim.say(Saying(what, case, by, **more), house.clock.now()), "uim")  # type: ignore[arg-type]
+    house.federation.note(house.uim.say(CaseUpdate(what, case, by, **more), house.clock.now()), "uim")  # type: ignore[arg-type]
     group = house.book.group(case)
     assert group is not None
     return group

@@ -18,7 +18,7 @@ from federation.points import schemas
 from federation.records import CaseWord, Event, Kind, Record, decode
 from federation.settings import Settings, shipped_specs
 from managers.ucm.manager import Ucm
-from managers.uim.cases.claims import Saying
+from managers.uim.cases.claims import CaseUpdate
 from managers.uim.cases.pager import Pager
 from managers.uim.manager import Uim
 from tests.federation.lab import SPEC, Lab
@@ -93,7 +93,7 @@ class Town:
         return self.uim.book.state.groups[next(reversed(self.uim.book.state.groups))].id
 
     def say(self, what: str, case: str, by: str = "ada", **more: Any) -> None:
-        self.federation.note(self.uim.say(Saying(what, case, by, **more), self.clock.now()), "uim")
+        self.federation.note(self.uim.say(CaseUpdate(what, case, by, **more), self.clock.now()), "uim")
 
     def sent(self) -> list[Event]:
         """The messages that UCM accepted, oldest first."""
