@@ -70,10 +70,10 @@ def estimate(name: Name, sample: Sample, seed: int = 0) -> Estimate:
         case "snips":
             return interval(weights * sample.rewards, weights, seed=seed)
         case "dr":
-            return interval(_corrected(sample, weights), seed=seed)
+            return interval(corrected(sample), seed=seed)
         case "switch-dr":
             threshold = switch_threshold(sample)
-            found = interval(_corrected(sample, np.where(weights <= threshold, weights, 0.0)), seed=seed)
+            found = interval(corrected(sample, np.where(weights <= threshold, weights, 0.0)), seed=seed)
             return msgspec.structs.replace(found, threshold=threshold)
 
 
@@ -85,7 +85,7 @@ def logged(sample: Sample, seed: int = 0) -> Estimate:
 def gain(sample: Sample, seed: int = 0) -> Estimate:
     """What the target would have reached more than was reached: doubly robust, decision by decision, so that what the
     two have in common does not widen the interval."""
-    return interval(_corrected(sample, sample.weights()) - sample.rewards, seed=seed)
+    return interval(corrected(sample) - sample.rewards, seed=seed)
 
 
 def switch_threshold(sample: Sample) -> float:
@@ -100,7 +100,7 @@ def switch_threshold(sample: Sample) -> float:
 
     def risk(threshold: float) -> float:
         kept = np.where(weights <= threshold, weights, 0.0)
-        variance = float(_corrected(sample, kept).var(ddof=1)) / len(weights)
+        variance = float(corrected(sample, kept).var(ddof=1)) / len(weights)
         bias = span * float((sample.target * (every > threshold)).sum(axis=1).mean())
         return variance + bias * bias
 
@@ -145,7 +145,10 @@ def sample(
     )
 
 
-def _corrected(sample: Sample, weights: Numbers) -> Numbers:
+def corrected(sample: Sample, weights: Numbers | None = None) -> Numbers:
+    """n: what the target would have reached at each decision, doubly robust; the mean is `dr`. Of two targets at the
+    same decisions the differences can be compared one by one. weights: others than the sample's."""
+    weights = sample.weights() if weights is None else weights
     predicted = sample.predicted[np.arange(len(sample.taken)), sample.taken]
     direct = (sample.target * sample.predicted).sum(axis=1)
     return np.asarray(direct + weights * (sample.rewards - predicted))

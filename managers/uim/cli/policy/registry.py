@@ -1,13 +1,16 @@
 """list, register, promote, rollback, sign: which policies there are, which one answers where, and a word on that."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from federation.errors import Refused
 from managers.uim.cli.client import Api, settings_of
 from managers.uim.cli.output import Json, emit, progress, say, table, when
+
+if TYPE_CHECKING:
+    from federation.settings import Settings
 
 Folder = Annotated[Path, typer.Argument(help="Folder of the policy, as training left it.")]
 Point = Annotated[str, typer.Option("--point", "-p", help="The decision point, as `ufm.placement`.")]
@@ -72,16 +75,7 @@ def register(context: typer.Context, folder: Folder, json_: Json = False) -> Non
 
         elias policy register runs/2026-11/policy --json
     """
-    from federation.policy import artefacts  # noqa: PLC0415 - other commands need none of it
-
-    settings = settings_of(context)
-    if not settings.state.is_dir():
-        cure = "run it on the machine where ELIAS was started, as its user; or start it there: `elias up`"
-        raise Refused("no-state", "there is no state folder to put it into", place=str(settings.state), cure=cure)
-    with progress("copying and checking") as report:
-        found = artefacts.store(settings.state, folder)
-        report(1, 1)
-    told = Api(settings).post("/v1/policies", {"policy": found.card.version, "source": str(folder)[-200:]})
+    told = registered(settings_of(context), folder)
     if json_:
         emit(told)
         return
@@ -90,6 +84,19 @@ def register(context: typer.Context, folder: Folder, json_: Json = False) -> Non
         print(f"it is tried at {', '.join(told['waiting'])}; `elias policy list` shows how it stands")
     else:
         say("it has no estimate, so nothing is tried by itself: `elias policy promote` takes the first step")
+
+
+def registered(settings: "Settings", folder: Path) -> Any:
+    """Copies it into the store and puts it on record; what the API says to that. Raises Refused."""
+    from federation.policy import artefacts  # noqa: PLC0415 - other commands need none of it
+
+    if not settings.state.is_dir():
+        cure = "run it on the machine where ELIAS was started, as its user; or start it there: `elias up`"
+        raise Refused("no-state", "there is no state folder to put it into", place=str(settings.state), cure=cure)
+    with progress("copying and checking") as report:
+        found = artefacts.store(settings.state, folder)
+        report(1, 1)
+    return Api(settings).post("/v1/policies", {"policy": found.card.version, "source": str(folder)[-200:]})
 
 
 def promote(
