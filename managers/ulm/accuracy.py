@@ -75,7 +75,11 @@ class Accuracy(msgspec.Struct):
     last: Block | None = None
     filling: Block = msgspec.field(default_factory=Block)
 
-    def asked(self, *, alone: bool) -> None:
+    def asked(self, *, alone: bool, may: bool = True) -> None:
+        """may: the policy may decide alone. Since it may not, nothing of what it decided alone is checked any more, and
+        a block with such questions would wait for that; a new one begins."""
+        if not may and self.filling.alone.asked:
+            self.filling = Block()
         self.filling.stratum(alone=alone).asked += 1
 
     def checked(self, *, alone: bool, right: bool) -> None:

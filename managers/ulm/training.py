@@ -144,7 +144,7 @@ class Training(msgspec.Struct):
         _count(policy.days, body.at // DAY)
         seen = policy.points.setdefault(entry.point, Seen())
         alone = body.audit or body.tier == "policy"
-        seen.accuracy.asked(alone=alone)
+        seen.accuracy.asked(alone=alone, may=body.threshold is not None)
         if facts is not None:
             seen.inputs.add(facts)
         if body.tier != "policy":

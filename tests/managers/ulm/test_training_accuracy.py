@@ -77,3 +77,15 @@ def test_an_answer_that_comes_in_a_later_block_than_its_question_counts_there() 
     for _ in range(BLOCK + 5):
         accuracy.checked(alone=False, right=True)
     assert accuracy.filling.up.asked == accuracy.filling.up.checked == 5
+
+
+def test_a_block_does_not_wait_for_checks_of_what_is_not_decided_alone_any_more() -> None:
+    accuracy = Accuracy()
+    for _ in range(300):
+        accuracy.asked(alone=True)
+    accuracy.checked(alone=True, right=True)
+    for _ in range(BLOCK):
+        accuracy.asked(alone=False, may=False)
+        accuracy.checked(alone=False, right=False)
+    assert accuracy.last is not None
+    assert accuracy.last.accuracy() == 0
