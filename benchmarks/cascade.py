@@ -15,7 +15,6 @@ import contextlib
 import http.client
 import json
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -35,6 +34,7 @@ from federation.policy.question import LABELS, Prompt, Scores
 from federation.policy.rendering import render
 from federation.policy.tier import SHIPPED
 from federation.policy.vllm import Vllm
+from tests.ports import free_port
 from training.scenarios.generate import generate, scenario
 from training.scenarios.scenario import Example
 
@@ -113,9 +113,7 @@ def _in_process() -> Iterator[tuple[Engine, str]]:
 @contextlib.contextmanager
 def _over_http() -> Iterator[tuple[Engine, str]]:
     """The same for a server of the shipped policy, as `elias policy serve` keeps it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "managers.uim.cli", "policy", "serve", "--profile", "cpu", "--port", str(port)]
     url, model = f"http://127.0.0.1:{port}", card.read(SHIPPED).version
     with tempfile.TemporaryFile("w+") as said:

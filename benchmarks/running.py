@@ -5,13 +5,14 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from tests.ports import free_port
 
 START = 120.0  # seconds until a start that does not answer is given up
 
@@ -23,7 +24,7 @@ class Running:
 
     def __init__(self, folder: Path, settings: str = "") -> None:
         self.folder = folder
-        self.host, self.port = "127.0.0.1", _free_port()
+        self.host, self.port = "127.0.0.1", free_port()
         self.posted = 0
         (folder / "elias.yaml").write_text(f"listen:\n  port: {self.port}\n{settings}")
         self.process: subprocess.Popen[bytes] | None = None
@@ -103,10 +104,3 @@ class Running:
         if status not in (200, 202):
             raise RuntimeError(f"{status}: {answer}")
         return answer
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

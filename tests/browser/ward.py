@@ -3,6 +3,7 @@ cases wait. For pictures of the pages, and for what must hold on every one of th
 """
 
 import asyncio
+import socket
 import threading
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,7 @@ from managers.uim.api.context import Context
 from managers.uim.cases.book import Book
 from managers.uim.manager import Uim
 from managers.ulm.manager import Ulm
-from tests.managers.uim.conftest import LocalLink, _free_port, _logs, until
+from tests.managers.uim.conftest import LocalLink, _logs, until
 from training.world.answerers import Skilled
 from training.world.chances import DEMO
 from training.world.local import Run
@@ -83,12 +84,12 @@ class Ward:
             blocked=lambda address: False,
             audit=self._audit,
         )
-        port = _free_port()
+        listening = socket.create_server(("127.0.0.1", 0))
         self.server = uvicorn.Server(
-            uvicorn.Config(app.create(self.context), port=port, lifespan="off", log_config=None, ws="none")
+            uvicorn.Config(app.create(self.context), lifespan="off", log_config=None, ws="none")
         )
-        self.thread = threading.Thread(target=self.server.run, daemon=True)
-        self.url = f"http://127.0.0.1:{port}"
+        self.thread = threading.Thread(target=self.server.run, args=([listening],), daemon=True)
+        self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
 
     def _book(self) -> Book:
         return self.uim.book

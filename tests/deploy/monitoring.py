@@ -3,7 +3,6 @@
 import contextlib
 import http.client
 import json
-import socket
 import subprocess
 import threading
 import time
@@ -14,6 +13,8 @@ from typing import Any, TypeVar
 from urllib.request import urlopen
 
 import yaml
+
+from tests.ports import free_port
 
 from .debian import program
 
@@ -28,13 +29,6 @@ def until(look: Callable[[], T], patience: float = 120.0) -> T:
         assert time.monotonic() < deadline, f"waited {patience:g} s, and still: {seen!r}"
         time.sleep(0.1)
     return seen
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def get(url: str) -> Any:

@@ -11,8 +11,9 @@ import yaml
 
 from benchmarks.running import Running
 from tests.managers.ucm.chat import Chat
+from tests.ports import free_port
 
-from .monitoring import DEPLOY, World, alertmanager, free_port, get, prometheus, until
+from .monitoring import DEPLOY, World, alertmanager, get, prometheus, until
 from .test_rules import DASHBOARDS, board
 
 SETTINGS = """

@@ -13,8 +13,9 @@ from federation.clock import SECOND, SystemClock
 from federation.effects import Order
 from federation.targets import Alertmanager
 from managers.ucm import alertmanager as ucm
+from tests.ports import free_port
 
-from .monitoring import alertmanager, free_port
+from .monitoring import alertmanager
 
 USER, PASSWORD = "elias", "test"
 WEB = f"basic_auth_users:\n  {USER}: $2b$12$hNf2lSsxfm0.i4a.1kVpSOVyBCfIB51VRjgBUyv6kdnyTlgWj81Ay\n"

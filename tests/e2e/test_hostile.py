@@ -69,9 +69,7 @@ def test_a_mistake_in_the_settings_stops_the_start_with_its_line(
 
 
 def test_a_port_that_is_in_use_is_named(stopped: Running) -> None:
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", stopped.port))
-        other.listen()
+    with socket.create_server(("127.0.0.1", stopped.port)):
         said = refusal(stopped)
     assert f"127.0.0.1:{stopped.port}" in said
     assert "set another one in elias.yaml" in said

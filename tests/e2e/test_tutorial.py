@@ -7,7 +7,6 @@ kind is a file. The one thing that is changed is the port, for others may have a
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+from tests.ports import free_port
 
 PAGE = Path(__file__).parents[2] / "docs" / "tiki" / "tutorial.md"
 _BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -76,15 +77,8 @@ class Newcomer:
     def write(self, file: File) -> None:
         path = self.folder / file.path
         path.parent.mkdir(parents=True, exist_ok=True)
-        port = f"listen:\n  port: {_free_port()}\n" if path.name == "elias.yaml" else ""
+        port = f"listen:\n  port: {free_port()}\n" if path.name == "elias.yaml" else ""
         path.write_text(file.text + port)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture

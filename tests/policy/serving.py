@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from federation.policy.question import LABELS, Prompt, Scores
+from tests.ports import free_port
 
 START = 900  # seconds that a server may take: 25 on two idle cores
 
@@ -70,9 +70,7 @@ class Server:
         self._folder = folder
         self._log = folder / "serve.log"
         (folder / "elias.yaml").write_text("state: state\n")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[str] | None = None
 

@@ -1,7 +1,6 @@
 """The server as an editor meets it: a process, spoken to over its standard input and output."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,6 +9,8 @@ import pytest
 from editing import REPOSITORY, Editor, insert
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
+
+from tests.ports import free_port
 
 SPEC = """\
 ## LAB Pressure Spec
@@ -226,9 +227,7 @@ async def test_columns_are_counted_as_agreed(tmp_path: Path, encoding: str) -> N
 async def test_it_listens_on_a_port_of_this_machine_alone(tmp_path: Path) -> None:
     (tmp_path / "specs").mkdir()
     editor = Editor(tmp_path / "specs")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     process = await asyncio.create_subprocess_exec(*editor.command("--tcp", str(port)), cwd=REPOSITORY)
     try:
         while True:

@@ -3,7 +3,6 @@
 import itertools
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +12,8 @@ from typing import Self
 
 import pg8000.dbapi
 import pytest
+
+from tests.ports import free_port
 
 _numbers = itertools.count()
 
@@ -24,9 +25,7 @@ class Postgres:
         self.binaries = binaries
         self.folder = folder
         self.user = "postgres" if os.geteuid() == 0 else None
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
+        self.port = free_port()
         if self.user is not None:
             shutil.chown(folder, self.user)
         self._run("initdb", "--no-sync", "--auth=trust", "--username=elias", "--encoding=UTF8", "--locale=C")
