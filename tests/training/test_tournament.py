@@ -1,20 +1,26 @@
 """Who is called better, and that it is seldom somebody who is not."""
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
 from federation.errors import Refused
 from federation.policy import artefacts, calibration, card
 from federation.policy.calibration import Calibration
+from federation.policy.promotions import Estimate
 from federation.policy.question import Question, Scores
 from federation.policy.registry import Line, Stage, Trial
 from federation.policy.tier import SHIPPED
 from federation.settings import Settings
+from managers.uim.cli.app import app
 from tests.policy.shelf import like_shipped
+from training.cli.tournament import enrol
 from training.dataset.simulated import logged
 from training.scenarios.generate import scenario
 from training.scenarios.scenario import Example
@@ -215,6 +221,12 @@ def test_a_point_whose_decisions_interfere_is_left_to_a_canary() -> None:
 # -- who may enter --------------------------------------------------------------------------------------------------
 
 
+def signed_only(folder: Path) -> Settings:
+    (folder / "trust").mkdir()
+    settings = {"state": folder, "policy": {"require_signature": True}, "bundles": {"trust": folder / "trust"}}
+    return Settings.model_validate(settings)
+
+
 def test_the_policy_of_the_settings_is_first_and_a_broken_folder_is_left_out_with_its_reason(tmp_path: Path) -> None:
     good, broken = (like_shipped(tmp_path, number) for number in (1, 2))
     (broken / card.WEIGHTS).write_bytes(b"changed")
@@ -227,10 +239,7 @@ def test_the_policy_of_the_settings_is_first_and_a_broken_folder_is_left_out_wit
 
 
 def test_without_a_signature_a_folder_stays_out_where_one_is_needed(tmp_path: Path) -> None:
-    (tmp_path / "trust").mkdir()
-    settings = Settings.model_validate(
-        {"state": tmp_path, "policy": {"require_signature": True}, "bundles": {"trust": tmp_path / "trust"}}
-    )
+    settings = signed_only(tmp_path)
     found = field(settings, None, [like_shipped(tmp_path, 1)])
     assert len(found.entrants) == 1
     assert "sign" in found.out[0].cure
@@ -248,3 +257,40 @@ def test_too_many_at_once_are_refused(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("training.tournament.entrants.MOST", 1)
     with pytest.raises(Refused, match="2 policies would compete"):
         field(Settings(state=tmp_path), None, [like_shipped(tmp_path, 1)])
+
+
+# -- the command ----------------------------------------------------------------------------------------------------
+
+
+def run(folder: Path, *arguments: str) -> Result:
+    (folder / "elias.yaml").write_text(f"state: {folder / 'state'}\n")
+    return CliRunner().invoke(app, ["-c", str(folder / "elias.yaml"), "policy", "tournament", *arguments])
+
+
+def test_the_command_tells_who_stands_where_before_anything_was_started(tmp_path: Path) -> None:
+    given = like_shipped(tmp_path, 1)
+    made = run(tmp_path, str(given), "--point", "ucm.storm", "--count", "120", "--json")
+    assert made.exit_code == 0, made.exception
+    told = json.loads(made.stdout)
+    (one,) = told["assignments"]
+    assert one["failover"] == SHIPPED_VERSION[:12]
+    assert one["now"] == one["proposed"] == told["policies"][-1]["policy"][:12]
+    assert [each["origin"] for each in told["policies"]] == ["settings", str(given), "tables"]
+    assert {(pair["point"], pair["questions"]) for pair in told["pairs"]} == {("ucm.storm", 120)}
+    assert set(told["managers"]) == {"ucm"}
+
+
+def test_a_point_at_which_nothing_is_asked_is_refused_with_those_that_there_are(tmp_path: Path) -> None:
+    refused = run(tmp_path, "--point", "ucm.sturm").exception
+    assert isinstance(refused, Refused)
+    assert "ucm.storm" in refused.cure
+
+
+def test_what_a_winner_gains_is_written_into_its_folder_and_a_signature_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = like_shipped(tmp_path, 1)
+    settings = signed_only(tmp_path)
+    enrol(settings, {folder: {POINT: Estimate(12.0, 3.0, 1.1, 1000)}})
+    assert artefacts.read(folder).estimates == {POINT: Estimate(12.0, 3.0, 1.1, 1000)}
+    assert "elias policy sign" in capsys.readouterr().err

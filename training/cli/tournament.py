@@ -1,8 +1,7 @@
 """`elias policy tournament`: policies compete at each decision point, and the table of assignments that follows."""
 
 import asyncio
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from managers.uim.cli.output import Json, emit, progress, say, table
 if TYPE_CHECKING:
     from federation.ledger.store import Store
     from federation.points import DecisionPoint
+    from federation.policy.promotions import Estimate
     from federation.settings import Settings
     from training.dataset.store import DataSet
     from training.tournament.assignment import Assignment, Result
@@ -82,7 +82,7 @@ def tournament(
         else:
             _show(field, played, found)
         if apply:
-            _apply(settings, winners)
+            enrol(settings, winners)
         elif winners and not json_:
             say(f"--apply registers {', '.join(map(str, winners))}; `ulm.promotion` then decides how far it comes")
 
@@ -149,26 +149,27 @@ def _names(points: list[str] | None, there: list[str]) -> list[str]:
     return list(dict.fromkeys(points or here))
 
 
-def _winners(field: "Field", assignments: "Sequence[Assignment]") -> dict[Path, dict[str, Any]]:
+def _winners(field: "Field", assignments: "Sequence[Assignment]") -> "dict[Path, dict[str, Estimate]]":
     """By folder that was given, the estimates of the points at which it wins."""
-    import msgspec  # noqa: PLC0415
-
-    found: dict[Path, dict[str, Any]] = {}
+    found: dict[Path, dict[str, Estimate]] = {}
     for one in assignments:
         entrant = next((e for e in field.everyone() if e.name == one.proposed), None)
         if one.estimate is not None and entrant is not None and entrant.folder is not None and entrant.given:
-            found.setdefault(entrant.folder, {})[one.point] = msgspec.to_builtins(one.estimate)
+            found.setdefault(entrant.folder, {})[one.point] = one.estimate
     return found
 
 
-def _apply(settings: "Settings", winners: dict[Path, dict[str, Any]]) -> None:
+def enrol(settings: "Settings", winners: "Mapping[Path, Mapping[str, Estimate]]") -> None:
+    """Writes what each folder gains, by point, into its `estimates.json`, and registers it."""
+    import msgspec  # noqa: PLC0415
+
     from federation.policy.artefacts import ESTIMATES, SIGNATURES  # noqa: PLC0415
     from managers.uim.cli.policy.registry import registered  # noqa: PLC0415
 
     if not winners:
         say("no folder that was given wins anywhere; nothing is registered")
     for folder, estimates in winners.items():
-        (folder / ESTIMATES).write_text(json.dumps(estimates, indent=2, sort_keys=True) + "\n", "utf-8")
+        (folder / ESTIMATES).write_bytes(msgspec.json.format(msgspec.json.encode(estimates, order="sorted")) + b"\n")
         if settings.policy.require_signature or (folder / SIGNATURES).exists():
             say(f"{folder}: its estimates are new, so sign it (`elias policy sign`) and register it")
             continue

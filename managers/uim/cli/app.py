@@ -29,6 +29,7 @@ from managers.uim.cli import (
     plugins,
     policy,
     replay,
+    report,
     setup,
     specs,
 )
@@ -65,7 +66,10 @@ def options(
     context.obj = config
 
 
-GROUPS = (federation, decide, job, cases, control, apps, messages, ledger, specs, bundle, policy, replay, access, setup)
+GROUPS = (
+    *(federation, decide, job, cases, control, apps, messages, ledger, specs, bundle, policy, report, replay),
+    *(access, setup),
+)
 for group in GROUPS:
     group.add_to(app)
 plugins.add_to(app)

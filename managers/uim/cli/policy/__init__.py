@@ -2,6 +2,7 @@
 
 import typer
 
+from managers.uim.cli.policy.assess import assess
 from managers.uim.cli.policy.plan import plan
 from managers.uim.cli.policy.registry import promote, register, rollback, show, sign
 from managers.uim.cli.policy.serve import serve
@@ -13,7 +14,7 @@ app = typer.Typer(
 app.command()(plan)
 app.command()(serve)
 app.command("list")(show)
-for command in (register, promote, rollback, sign):
+for command in (register, promote, rollback, assess, sign):
     app.command()(command)
 
 
