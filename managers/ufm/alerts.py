@@ -12,14 +12,14 @@ from typing import Any, Literal
 
 import msgspec
 
-from federation.clock import SECOND
+from federation.clock import DAY, SECOND
 from federation.errors import Refused
 from federation.manager import Emission, Target
 from federation.records import Answered, Asked, Candidate, Entry, Event, Kind, Outcome
 from managers.ufm.alert_point import ABOUT, ALERT, DURATIONS, SEVERITIES
 
 REMEMBERED = 2000  # alerts that fire; the one that was told of first is forgotten when there are more
-FORGOTTEN = 86_400 * SECOND  # an alert that was not told of for so long fires no more: its end was lost on the way
+FORGOTTEN = DAY  # an alert that was not told of for so long fires no more: its end was lost on the way
 LOOK = 30 * SECOND  # between two looks at an alert whose time may have come
 OUTBOUND = "@ucm"
 SOURCE = "elias/ufm"  # of the looks that UFM takes by itself
