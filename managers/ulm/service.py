@@ -18,6 +18,7 @@ from federation.replies import Rejected, Reply
 from federation.runtime.link import RayLink
 from federation.runtime.manager import ManagerService
 from managers.ulm import calibration, promoting, promotion, trainer
+from managers.ulm.mirroring import Mirroring
 from managers.ulm.promoting import registered
 from managers.ulm.trials import Trials, TrialsState
 
@@ -40,6 +41,7 @@ class UlmService(ManagerService):
             trainer.EXECUTOR: trainer.Train(self.settings, self.store, self.clock, self._submit),
         }
         self._executor = Executor(path, doers, self.clock, frozen)
+        self.spawn(Mirroring(self.settings, lambda: self._state, self.log).keep())
 
     async def perform(self, raw: bytes) -> bytes:
         """Do a released calibration, training or step of a trial; msgpack Outcome."""

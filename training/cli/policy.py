@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from federation.errors import Refused
+from managers.uim.cli.client import settings_of
 from managers.uim.cli.output import Json, emit, progress, say, table
 from training.cli.watching import watched
 
 if TYPE_CHECKING:
     from federation.policy.card import Card
+    from federation.settings import Settings
     from training.policy.preset import Preset
     from training.policy.train import Seen
 
@@ -19,6 +21,7 @@ NEEDS = ("torch", "onnx", "onnxscript", "safetensors")
 
 
 def policy(
+    context: typer.Context,
     preset: Annotated[str, typer.Option(help="What to train: a preset by name, or a YAML file.")] = "mini",
     out: Annotated[Path | None, typer.Option(help="Folder of the policy; by default policies/<preset>.")] = None,
     minutes: Annotated[float | None, typer.Option(min=0.1, help="Train no longer than this.")] = None,
@@ -55,7 +58,7 @@ def policy(
     if missing:
         cure = "pip install 'elias[train]'"
         raise Refused("no-torch", f"training needs {', '.join(missing)}, which is not installed", cure=cure)
-    made = _made(chosen, folder)
+    made = _made(chosen, folder, settings_of(context))
     if json_:
         emit({"policy": str(folder), "version": made.version, **_plain(made)})
         return
@@ -83,12 +86,13 @@ def _foretell(preset: "Preset", folder: Path, json_: bool) -> None:
         print(f"{key}: {value}")
 
 
-def _made(preset: "Preset", folder: Path) -> "Card":
+def _made(preset: "Preset", folder: Path, settings: "Settings") -> "Card":
     from training.policy.embedded import CALIBRATED_ON, calibrated  # noqa: PLC0415 - ONNX Runtime
     from training.policy.export import export  # noqa: PLC0415 - torch
     from training.policy.gather import gather, words  # noqa: PLC0415
     from training.policy.train import train  # noqa: PLC0415
     from training.scenarios.generate import digest, points, scenario  # noqa: PLC0415
+    from training.tracking.run import Training, tracked  # noqa: PLC0415
 
     run = folder.with_name(f"{folder.name}.run")
     run.mkdir(parents=True, exist_ok=True)
@@ -97,26 +101,31 @@ def _made(preset: "Preset", folder: Path) -> "Card":
         learned = gather(names, "train", preset.examples, run, shown)
     with progress("questions to choose by") as shown:
         held = gather(names, "validation", preset.validation, run, shown)
-    with watched("training") as said:
+    plain = preset.model_dump(mode="json")
+    told = Training(folder.name, {"method": "policy", **plain}, source)
+    with watched("training") as said, tracked(settings, run, told) as tracking:
 
         def seen(now: "Seen") -> None:
             text = f"step {now.step}  loss {now.loss:.3f}"
             if now.right:
                 text += f"  validation {now.nll:.3f}, {100 * now.right:.1f} % right"
             said(now.share, text)
+            if now.step % preset.check == 0:
+                tracking.figures(now.step, {"loss": now.loss, "eval_nll": now.nll, "eval_right": now.right})
 
         trained = train(preset, words(), learned, held, run, seen)
-    card = export(
-        folder,
-        trained.network,
-        words(),
-        points={name: scenario(name).point.schema.version for name in names},
-        preset=preset.model_dump(mode="json"),
-        data={"digest": source, "train": len(learned), "validation": len(held)},
-        metrics=trained.metrics,
-        steps=trained.steps,
-        ended=trained.ended,
-    )
+        card = export(
+            folder,
+            trained.network,
+            words(),
+            points={name: scenario(name).point.schema.version for name in names},
+            preset=plain,
+            data={"digest": source, "train": len(learned), "validation": len(held)},
+            metrics=trained.metrics,
+            steps=trained.steps,
+            ended=trained.ended,
+        )
+        tracking.made(folder, card)
     with progress("points to calibrate") as shown:
         calibrated(folder, CALIBRATED_ON, shown)
     return card

@@ -1,11 +1,13 @@
 """A training from a data set to better weights: read it from top to bottom."""
 
+import fcntl
 import importlib
 import importlib.util
 import json
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -25,7 +27,7 @@ from training.learning.cases import Case, advised, cases, unjudged
 from training.learning.labels import Prompt, prompt
 from training.learning.policy import Policy
 from training.learning.preset import Preset
-from training.learning.trainer import SCORE, Lesson, Method, Seen, Setup, Watch, logs_of
+from training.learning.trainer import SCORE, Figures, Lesson, Method, Seen, Setup, Watch, logs_of
 
 LEAST = 20
 """Decisions to learn from, and to validate on."""
@@ -63,6 +65,19 @@ def judge(name: str, preset: Preset, learned: Sequence[Logged], held: Sequence[L
         return cases(learned, held)
 
 
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Raises Refused where another process trains in this folder now. It ends with the process, however that ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            cure = "wait for it (`elias jobs` shows the one that is a job), or name another folder with --out"
+            raise Refused("training-now", "a training goes on here already", place=str(folder), cure=cure) from None
+        yield
+
+
 def train(
     name: str,
     preset: Preset,
@@ -71,10 +86,12 @@ def train(
     folder: Path,
     shown: Callable[[Seen], None],
     teacher: Path | None = None,
+    figures: Figures = lambda step, values: None,
 ) -> Trained:
     """name: of METHODS. start: folder of the policy to begin with. judged: what there is to learn from, by `judge`.
     folder: for checkpoints and figures; a training that was interrupted goes on from the last checkpoint there.
-    teacher: folder of the policy that distillation learns from; None: from what advisors said.
+    teacher: folder of the policy that distillation learns from; None: from what advisors said. figures: told everything
+    that is measured, as well as the file.
 
     Raises Refused where there is too little to learn from, and where another training is under way in `folder`.
     """
@@ -108,7 +125,7 @@ def train(
             validation=Dataset.from_list([taught.row(lesson, begin.labels) for lesson in asked]),
             scored=lambda: float(scores().mean()),
             arguments=arguments(preset, name, folder, len(lessons), fresh=_last(folder) is None),
-            callbacks=[stop, Watch(folder, shown)],
+            callbacks=[stop, Watch(folder, shown, figures)],
             adapter=None if preset.adapter is None else policies.peft(preset.adapter),
         )
     )

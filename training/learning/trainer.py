@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 SCORE = "eval_score"
 METRICS = "metrics.jsonl"
 
+Figures = Callable[[int, dict[str, float]], None]
+"""Takes a step, and what was measured there."""
+
 
 class Seen(NamedTuple):
     """How far a training is. share: done, 0 to 1. loss: of the last steps. score: on the split `validation`, when last
@@ -183,9 +186,9 @@ def by_label(values: Sequence[Sequence[float]]) -> Tensor:
 class Watch(TrainerCallback):
     """Tells of the progress, and writes every figure to a line of METRICS: the step, and what was measured."""
 
-    def __init__(self, folder: Path, shown: Callable[[Seen], None]) -> None:
+    def __init__(self, folder: Path, shown: Callable[[Seen], None], figures: Figures) -> None:
         self._path = folder / METRICS
-        self._shown = shown
+        self._shown, self._figures = shown, figures
         self._seen = Seen(0, 0.0, 0.0, 0.0)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -198,6 +201,7 @@ class Watch(TrainerCallback):
         figures = {name: value for name, value in kwargs["logs"].items() if isinstance(value, int | float)}
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": state.global_step} | figures) + "\n")
+        self._figures(state.global_step, figures)
         self._seen = self._seen._replace(
             loss=figures.get("loss", self._seen.loss), score=figures.get(SCORE, self._seen.score)
         )

@@ -46,9 +46,7 @@ def run(
 
         elias run --detach --json -- sleep 60
     """
-    api = Api(settings_of(context))
-    job = name or f"{Path(command[0]).name[:24]}-{secrets.token_hex(4)}"
-    data = {
+    data: dict[str, Any] = {
         "command": command,
         "cpus": cpu,
         "memory": _bytes(memory),
@@ -59,6 +57,13 @@ def run(
     }
     if gpu_share is not None:
         data["gpu_share"] = gpu_share
+    job = name or f"{Path(command[0]).name[:24]}-{secrets.token_hex(4)}"
+    submit(Api(settings_of(context)), job, data, detach=detach, json_=json_)
+
+
+def submit(api: Api, job: str, data: dict[str, Any], *, detach: bool = False, json_: bool = False) -> None:
+    """Submits a job under this id, shows what becomes of it and its output, and ends with its exit code. data: of the
+    event. detach: ends once it is submitted."""
     event = {
         "specversion": "1.0",
         "id": job,
