@@ -26,7 +26,7 @@ from federation.settings import Settings
 
 RESCAN = 1.0  # seconds between looks at the freeze flag
 RECORD = 2.0  # seconds for which a freeze waits to be on record before it says that the record follows
-GRACE = 5.0  # seconds past its expiry that an executor is still asked what came of an effect
+GRACE = 5.0  # seconds past its expiry that a node's agent is still asked what came of an effect
 
 
 class GateService(ManagerService):
@@ -203,7 +203,8 @@ class GateService(ManagerService):
         return msgspec.msgpack.encode(await self._executor.perform(msgspec.msgpack.decode(raw, type=Order)))
 
     async def _outcome(self, wish: Wish) -> Outcome:
-        """Ask the executor until it answers; after the expiry it can only tell what it did before."""
+        """Ask the executor until it answers; after the expiry it can only tell what it did before. A node may be gone
+        for good. A manager is made anew, and knows what it did, be it a training that lasts two days."""
         # In the name of this gate, whoever released it: one that was restarted sends what the one before it did not.
         order = msgspec.structs.replace(order_of(wish), epoch=self.epoch, incarnation=self.incarnation)
         raw = msgspec.msgpack.encode(order)
@@ -216,13 +217,17 @@ class GateService(ManagerService):
                     )
                 except (ray.exceptions.RayError, ValueError) as error:
                     self.log.warning("%s does not answer: %s", actor, type(error).__name__)
-            if self.clock.now() > order.expires + round(GRACE * SECOND):
+            if not _is_manager(wish.effect.node) and self.clock.now() > order.expires + round(GRACE * SECOND):
                 return Outcome("unknown", f"{wish.effect.node} was not reached in time")
             await asyncio.sleep(0.5)
 
     def _actor_of(self, node: str) -> str | None:
         """`@ucm` is the outbound delivery of that manager; anything else a node's agent."""
-        return actor_name(node[1:]) if node.startswith("@") else self._agents.get(node)
+        return actor_name(node[1:]) if _is_manager(node) else self._agents.get(node)
+
+
+def _is_manager(node: str) -> bool:
+    return node.startswith("@")
 
 
 class _Resume:

@@ -20,6 +20,8 @@ EXECUTOR = "ulm.training"
 FOLDER = "trainings"
 LOOK = 5.0  # seconds between two looks at the ledger
 WAITS = 86400.0  # seconds that a training may wait for room, or for a person to admit it
+TRIES = 5
+"""Jobs of a training at most. One that was killed goes on as the next, for all that was done lies in its folder."""
 
 _ADMISSION, _PLACEMENT = "urm.admission", "ufm.placement"
 _ENDS = ("done", "failed", "refused", "expired")
@@ -44,8 +46,9 @@ def payload(asked: Asked, options: Mapping[str, Any], version: str) -> dict[str,
     }
 
 
-def submission(order: Order, folder: Path) -> Event:
-    """The job. folder: of this training; it holds the settings, and will hold all that comes of it."""
+def submission(order: Order, folder: Path, number: int = 1) -> Event:
+    """The job. folder: of this training; it holds the settings, and will hold all that comes of it. number: see
+    `job_of`."""
     given = order.payload
     base = order.args["base"]
     command = [
@@ -63,7 +66,7 @@ def submission(order: Order, folder: Path) -> Event:
         "restartable": True,
         "cwd": str(folder),
     }
-    job = job_of(order.decision)
+    job = job_of(order.decision, number)
     return Event(job, f"elias/ulm/{getpass.getuser()}", "elias.job.submitted", job, None, data)
 
 
@@ -74,8 +77,9 @@ def cards(base: str, method: str) -> int:
     return 2 if method == "lora" or base == "codellama-34b" else 1
 
 
-def job_of(decision: str) -> str:
-    return f"training-{decision[:12]}"
+def job_of(decision: str, number: int = 1) -> str:
+    """number: from 1; the second goes on where the first was killed."""
+    return f"training-{decision[:12]}" + (f"-{number}" if number > 1 else "")
 
 
 class Train:
@@ -88,28 +92,44 @@ class Train:
         self._submit, self._sleep = submit, sleep
 
     async def do(self, order: Order) -> Outcome:
-        folder = self._settings.state / FOLDER / order.decision
+        folder = self._folder(order)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         text = self._settings.model_dump_json(exclude_defaults=True, exclude_none=True)
         privatefile.write(folder / "elias.yaml", text.encode())
-        said = await self._submit(submission(order, folder))
-        if isinstance(said, Rejected):
-            return Outcome("failed", f"the job was refused: {said.message}", reward=0.0)
-        return await self._end(order)
+        return await self._done(order, 1)
 
     async def probe(self, order: Order) -> Outcome:
         """A job goes on while its manager is away."""
-        if not await asyncio.to_thread(self._was_submitted, job_of(order.decision)):
+        submitted = await asyncio.to_thread(self._submitted, order)
+        if not submitted:
             return Outcome("failed", "interrupted before it was submitted", reward=0.0)
-        return await self._end(order)
+        return await self._done(order, submitted)
 
-    def _was_submitted(self, job: str) -> bool:
-        known = self._store.read(kinds=[Kind.ASKED], points=[_ADMISSION])
-        return any(record.header.subject == job for record in known)
+    def _folder(self, order: Order) -> Path:
+        return self._settings.state / FOLDER / order.decision
 
-    async def _end(self, order: Order) -> Outcome:
+    def _begun(self, order: Order) -> int:
+        """The record before which no job of this training is."""
+        return next((record.header.seq for record in self._store.decision(order.decision)), 0)
+
+    def _submitted(self, order: Order) -> int:
+        """Jobs of this training so far."""
+        known = self._store.read(after=self._begun(order), kinds=[Kind.ASKED], points=[_ADMISSION])
+        subjects = {record.header.subject for record in known}
+        return sum(job_of(order.decision, number) in subjects for number in range(1, TRIES + 1))
+
+    async def _done(self, order: Order, number: int) -> Outcome:
+        """Its end, from this job on. One that is known already is not submitted again."""
+        said = await self._submit(submission(order, self._folder(order), number))
+        if isinstance(said, Rejected):
+            return Outcome("failed", f"the job was refused: {said.message}", reward=0.0)
+        outcome, killed = await self._end(order, job_of(order.decision, number))
+        return await self._done(order, number + 1) if killed and number < TRIES else outcome
+
+    async def _end(self, order: Order, job: str) -> tuple[Outcome, bool]:
+        """What comes of a job, and whether somebody else ended it."""
         until = self._clock.now() + round((order.payload["seconds"] + WAITS) * SECOND)
-        job, cursor = job_of(order.decision), 0
+        cursor = await asyncio.to_thread(self._begun, order)
         while self._clock.now() < until:
             for record in await asyncio.to_thread(self._news, cursor):
                 cursor = record.header.seq
@@ -117,23 +137,32 @@ class Train:
                 if ended is not None:
                     return ended
             await self._sleep(LOOK)
-        return Outcome("failed", f"job {job} did not end in time: `elias jobs` shows what holds it", reward=0.0)
+        said = f"job {job} did not end in time; the decisions about it on the page say what held it"
+        return Outcome("failed", said, reward=0.0), False
 
     def _news(self, after: int) -> list[Record]:
         kinds, points = [Kind.ANSWERED, Kind.OUTCOME], [_ADMISSION, _PLACEMENT]
         return list(self._store.read(after=after, kinds=kinds, points=points))
 
 
-def _ended(record: Record) -> Outcome | None:
-    """What a record of the job says of its end; None: nothing, as where it is placed anew."""
+def _ended(record: Record) -> tuple[Outcome, bool] | None:
+    """What a record of the job says of its end, and whether somebody else ended it; None: nothing, as where it is
+    placed anew."""
     job = record.header.subject
     if record.header.kind == Kind.OUTCOME and record.header.point == _PLACEMENT:
         outcome: Outcome = decode(Kind.OUTCOME, record.body)
         if outcome.status in _ENDS:
             how = outcome.detail.strip() or outcome.status
-            return Outcome(outcome.status, f"job {job}: {how}", {"job": job}, float(outcome.status == "done"))
+            ended = Outcome(outcome.status, f"job {job}: {how}", {"job": job}, float(outcome.status == "done"))
+            return ended, _killed(outcome)
     elif record.header.kind == Kind.ANSWERED and record.header.point == _ADMISSION:
         answered: Answered = decode(Kind.ANSWERED, record.body)
         if answered.action == "hold":
-            return Outcome("failed", f"job {job} was not admitted: {answered.reason}", {"job": job}, 0.0)
+            return Outcome("failed", f"job {job} was not admitted: {answered.reason}", {"job": job}, 0.0), False
     return None
+
+
+def _killed(outcome: Outcome) -> bool:
+    """By a signal, or gone with the cluster that it ran on. What fails by itself would fail again."""
+    code = outcome.data.get("exit_code")
+    return outcome.status == "failed" and (code is None or code < 0 or code > 128)

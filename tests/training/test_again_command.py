@@ -1,6 +1,10 @@
 """`elias train again`: which commands it runs, and what it makes of their words."""
 
+import fcntl
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -90,3 +94,41 @@ def test_estimates_are_in_percent_of_what_was_reached_where_anything_can_be_told
     }
     found = msgspec.json.decode(json.dumps(expected(said)), type=dict[str, Estimate])
     assert found == {"uam.restart": Estimate(25.0, 5.0, None, 900)}
+
+
+def test_a_step_that_is_killed_ends_it_as_a_signal_would_and_is_done_again(
+    installation: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killer = tmp_path / "bin" / "sitecustomize.py"
+    killer.parent.mkdir()
+    killer.write_text("import os, signal, sys\nif 'dataset' in sys.orig_argv: os.kill(os.getpid(), signal.SIGKILL)\n")
+    with monkeypatch.context() as short_of_memory:
+        short_of_memory.setenv("PYTHONPATH", str(killer.parent))
+        code, _, error = again(installation, "--out", str(tmp_path / "o"))
+    assert (code, "SIGKILL" in error) == (128 + signal.SIGKILL, True)
+    code, _, error = again(installation, "--out", str(tmp_path / "o"))
+    assert "`elias train dataset` failed" in error, "it was begun again, and found nothing to learn from"
+
+
+def test_two_trainings_in_one_folder_come_one_after_the_other(installation: Path, tmp_path: Path) -> None:
+    out = tmp_path / "o"
+    out.mkdir()
+    words = [
+        sys.executable,
+        "-m",
+        "managers.uim.cli",
+        "--config",
+        str(installation),
+        "train",
+        "again",
+        "--out",
+        str(out),
+    ]
+    with (out / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as second:
+            assert second.stderr is not None
+            assert "waiting for its end" in second.stderr.readline()
+            assert second.poll() is None
+            fcntl.flock(held, fcntl.LOCK_UN)
+            assert "`elias train dataset` failed" in second.stderr.read()

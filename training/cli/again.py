@@ -1,15 +1,20 @@
 """`elias train again`: everything from the ledger to a policy that can be tried, one command after another."""
 
+import fcntl
 import json
+import os
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from federation import privatefile
 from federation.clock import SECOND
 from federation.errors import Refused
 from managers.uim.cli.client import settings_of
@@ -80,9 +85,8 @@ def again(
     data = out / "data"
     collect = Step("dataset", ["train", "dataset", "--out", str(data), "--json"])
     if dry_run:
-        known = data / "DIGEST"
-        fresh = since(out, "THEN")
-        steps = [collect, learn(out, known, start, preset, objective), fresh, *following(out, [known, _later(out)])]
+        first, fresh = data / "DIGEST", since(out, "THEN")
+        steps = [collect, learn(out, first, start, preset, objective), fresh, *following(out, [first, _later(out)])]
         if json_:
             emit([["elias", *step.command] for step in steps])
             return
@@ -90,15 +94,16 @@ def again(
             print(f"elias {' '.join(step.command)}")
         return
     out.mkdir(parents=True, exist_ok=True)
-    made = _done(collect, config, out)
-    folder = Path(made["folder"])
-    _done(learn(out, folder, start, preset, objective), config, out)
-    came = _done(since(out, _after(made["ledger"]["time"])), config, out)
-    held = [folder, *([Path(came["folder"])] if "folder" in came else [])]
-    for step in following(out, held):
-        said = _done(step, config, out)
-        if step.name == "estimate":
-            _expect(out / LEARNED, said)
+    with _alone(out):
+        made = _done(collect, config, out)
+        folder = Path(made["folder"])
+        _done(learn(out, folder, start, preset, objective), config, out)
+        came = _done(since(out, _after(made["ledger"]["time"])), config, out)
+        held = [folder, *([Path(came["folder"])] if "folder" in came else [])]
+        for step in following(out, held):
+            said = _done(step, config, out)
+            if step.name == "estimate":
+                _expect(out / LEARNED, said)
     if json_:
         emit(said)
         return
@@ -152,8 +157,8 @@ def expected(said: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _expect(made: Path, said: Mapping[str, Any]) -> None:
-    path = made / "estimates.json"
-    path.write_text(json.dumps(expected(said), indent=2, sort_keys=True) + "\n", "utf-8")
+    text = json.dumps(expected(said), indent=2, sort_keys=True) + "\n"
+    privatefile.write(made / "estimates.json", text.encode())
 
 
 def _start(settings: "Settings", base: str, policy: str, models: Path) -> Path:
@@ -175,12 +180,25 @@ def _start(settings: "Settings", base: str, policy: str, models: Path) -> Path:
     raise Refused("no-policy", f"policy {policy[:12]} is not in the store", place="--policy", cure=cure)
 
 
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Holds the folder until this process and its steps have ended: what was killed may have left one at work."""
+    with (out / "lock").open("w") as held:
+        os.set_inheritable(held.fileno(), True)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"{out}: another training works in this folder; waiting for its end")
+            fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
 def _done(step: Step, config: list[str], out: Path) -> dict[str, Any]:
     """What the step said, now or before an interruption. Raises Refused where it fails."""
     kept = out / f"{step.name}.json"
     if not kept.exists():
         there = step.makes is not None and step.makes.exists()
-        kept.write_text("{}" if there else _said(step, config, out), "utf-8")
+        privatefile.write(kept, ("{}" if there else _said(step, config, out)).encode())
     found: dict[str, Any] = json.loads(kept.read_text("utf-8"))
     return found
 
@@ -188,7 +206,10 @@ def _done(step: Step, config: list[str], out: Path) -> dict[str, Any]:
 def _said(step: Step, config: list[str], out: Path) -> str:
     say(f"elias {' '.join(step.command)}")
     words = [sys.executable, "-m", "managers.uim.cli", *config, *step.command]
-    ran = subprocess.run(words, stdout=subprocess.PIPE, check=False, text=True)
+    ran = subprocess.run(words, stdout=subprocess.PIPE, check=False, text=True, close_fds=False)
+    if ran.returncode < 0:  # as a shell says it, so that whoever runs this knows that it is no fault of the command
+        say(f"it was ended by {signal.Signals(-ran.returncode).name}; the same command goes on in {out}")
+        raise typer.Exit(128 - ran.returncode)
     if ran.returncode and not step.spare:
         cure = f"the lines above say why; with that cured, the same command goes on in {out}"
         raise Refused("training", f"`elias {' '.join(step.command[:2])}` failed", place=str(out), cure=cure)

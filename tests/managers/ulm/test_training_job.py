@@ -1,7 +1,9 @@
 """A training is a job like any other: submitted once, followed to its end, found again after a restart."""
 
 import asyncio
+import hashlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +11,13 @@ import pytest
 
 from federation.clock import VirtualClock
 from federation.effects import Order
+from federation.errors import Bug
 from federation.ledger.appender import Appender, Batch
 from federation.ledger.store import Store
 from federation.records import Answered, Asked, Entry, Event, Kind, Outcome, encode
 from federation.replies import Rejected, Reply
 from federation.settings import Settings, load
-from managers.ulm.trainer import Train, cards, job_of
+from managers.ulm.trainer import TRIES, Train, cards, job_of
 
 DECISION = "d" * 32
 JOB = job_of(DECISION)
@@ -40,7 +43,8 @@ class Cluster:
 
     def write(self, *entries: Entry) -> None:
         (receipt,) = self.appender.commit([Batch("ufm", self.incarnation, self._number, list(entries))])
-        assert not isinstance(receipt, Exception), receipt
+        if isinstance(receipt, Exception):
+            raise receipt
         self._number += 1
 
     async def submit(self, event: Event) -> list[Reply] | Rejected:
@@ -48,7 +52,9 @@ class Cluster:
         if self.refuses is not None:
             return self.refuses
         asked = Asked(event, {}, [], None, None, [], "", 1, 1)
-        self.write(Entry(Kind.ASKED, "urm.admission", event.subject, "a" * 32, encode(asked)))
+        decision = hashlib.sha256(event.subject.encode()).hexdigest()[:32]
+        with suppress(Bug):  # the same event again
+            self.write(Entry(Kind.ASKED, "urm.admission", event.subject, decision, encode(asked)))
         return []
 
     async def sleep(self, seconds: float) -> None:
@@ -64,8 +70,9 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     made.store.close()
 
 
-def ended(status: str, detail: str = "", job: str = JOB) -> list[Entry]:
-    return [Entry(Kind.OUTCOME, "ufm.placement", job, "p" * 32, encode(Outcome(status, detail)))]
+def ended(status: str, detail: str = "", job: str = JOB, code: int | None = 1) -> list[Entry]:
+    outcome = Outcome(status, detail, {} if code is None else {"exit_code": code})
+    return [Entry(Kind.OUTCOME, "ufm.placement", job, "p" * 32, encode(outcome))]
 
 
 def admission(action: str) -> list[Entry]:
@@ -116,6 +123,23 @@ def test_what_comes_of_the_training_is_what_comes_of_its_job(
     assert said in outcome.detail
 
 
+@pytest.mark.parametrize("code", [-9, 137, None], ids=["SIGKILL", "of a child", "ELIAS was started anew"])
+def test_a_training_that_is_killed_goes_on_as_another_job_in_its_folder(cluster: Cluster, code: int | None) -> None:
+    cluster.then = [ended("failed", "killed", code=code), ended("done", job=f"{JOB}-2")]
+    assert done(cluster).status == "done"
+    first, second = cluster.submitted
+    assert (first.subject, second.subject) == (JOB, f"{JOB}-2")
+    assert first.data == second.data
+
+
+def test_what_is_killed_every_time_is_given_up(cluster: Cluster) -> None:
+    jobs = [job_of(DECISION, number) for number in range(1, TRIES + 1)]
+    cluster.then = [ended("failed", "out of memory", job, code=-9) for job in jobs]
+    outcome = done(cluster)
+    assert (outcome.status, "out of memory" in outcome.detail) == ("failed", True)
+    assert [event.subject for event in cluster.submitted] == jobs
+
+
 def test_a_job_that_is_refused_is_a_training_that_failed(cluster: Cluster) -> None:
     cluster.refuses = Rejected(422, "bad-job", "no such GPU")
     assert (done(cluster).status, "no such GPU" in done(cluster).detail) == ("failed", True)
@@ -127,10 +151,11 @@ def test_a_job_that_never_ends_is_given_up(cluster: Cluster) -> None:
 
 
 def test_after_a_restart_the_same_job_is_followed_and_no_second_one_begun(cluster: Cluster) -> None:
-    cluster.then = [ended("done")]
+    cluster.then = [ended("failed", code=-9), ended("done", job=f"{JOB}-2")]
     done(cluster)
     assert asyncio.run(cluster.train.probe(ORDER)).status == "done"
-    assert len(cluster.submitted) == 1
+    assert {event.subject for event in cluster.submitted} == {JOB, f"{JOB}-2"}
+    assert len({event.id for event in cluster.submitted}) == 2, "the same event again is no second job"
 
 
 def test_what_was_interrupted_before_it_was_submitted_failed(cluster: Cluster) -> None:
