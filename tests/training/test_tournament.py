@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from federation.errors import Refused
+from federation.errors import Refused, Temporary
 from federation.policy import artefacts, calibration, card
 from federation.policy.calibration import Calibration
 from federation.policy.promotions import Estimate
@@ -175,6 +175,9 @@ def test_what_is_not_fit_does_not_compete_and_the_reason_is_told() -> None:
     def loud(questions: Sequence[Question]) -> list[Scores]:
         return [tuple(0.0 for _ in scores) for scores in even(questions)]
 
+    def mute(questions: Sequence[Question]) -> list[Scores]:
+        raise Temporary("no time")
+
     version = PLACE.point.schema.version
     expected = {
         "1": ("not made for this point", entrant("1" * 64, even, {})),
@@ -183,6 +186,7 @@ def test_what_is_not_fit_does_not_compete_and_the_reason_is_told() -> None:
         "4": ("not calibrated", entrant("4" * 64, even, known=Calibration("4" * 64, "", {}))),
         "5": ("are allowed", entrant("5" * 64, short)),
         "6": ("do not sum to 1", entrant("6" * 64, loud)),
+        "7": ("does not answer: no time", entrant("7" * 64, mute)),
     }
     _, played = at_once(entrant(CHAMPION, even), *(one for _, one in expected.values()))
     assert played.match is None

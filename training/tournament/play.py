@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from federation.errors import Refused
+from federation.errors import Refused, Temporary
 from federation.points import DecisionPoint
 from federation.policy.question import Question, Scores
 from training.dataset.example import Logged
@@ -15,7 +15,7 @@ from training.ope.outcome import OutcomeModel
 from training.ope.support import supported, usable
 from training.scenarios.scenario import Example
 from training.tournament.contest import Match
-from training.tournament.entrants import Entrant, Field, Out
+from training.tournament.entrants import Entrant, Field, Many, Out
 from training.tournament.validation import late, strange, timed, unfit
 
 
@@ -82,9 +82,10 @@ def play(field: Field, point: DecisionPoint, paper: Callable[[], Paper], deadlin
     here, out = _admitted(field, point)
     name = field.champion(point.schema)[:12]
     if name not in {one.name for one in here}:
-        known = any(one.policy == name for one in (*out, *field.out))
-        absent = [] if known else [Out(name, point.name, "the champion is not at hand here")]
-        return Played(point, name, None, {}, [*out, *absent])
+        if name not in {one.policy for one in out}:
+            why = next((one.reason for one in field.out if one.policy == name), "the champion is not at hand here")
+            out.append(Out(name, point.name, why))
+        return Played(point, name, None, {}, out)
     try:
         made = paper()
         answers = {one.name: one.answers(point.schema) for one in here}
@@ -99,7 +100,7 @@ def play(field: Field, point: DecisionPoint, paper: Callable[[], Paper], deadlin
 
 
 def _admitted(field: Field, point: DecisionPoint) -> tuple[list[Entrant], list[Out]]:
-    """A policy that the settings name is no challenger where models of numbers stand in for it."""
+    """The tables are asked where they are the default, and are not missed elsewhere."""
     here, out = [], []
     for one in field.everyone():
         why = unfit(one, point.schema)
@@ -112,7 +113,7 @@ def _admitted(field: Field, point: DecisionPoint) -> tuple[list[Entrant], list[O
 
 def _marked(
     paper: Paper,
-    answers: Mapping[str, Callable[[Sequence[Question]], list[Scores]]],
+    answers: Mapping[str, Many],
     champion: str,
     deadline: float,
     out: list[Out],
@@ -123,16 +124,24 @@ def _marked(
     slow = timed(answers, questions)
     marks = {}
     for name, answer in answers.items():
-        said = answer(questions)
-        why = strange(questions, said) or (late(slow[name], deadline) if name != champion else "")
-        if not why:
-            try:
-                marks[name] = paper.marks(said)
-            except Refused as refused:
-                why = f"the log cannot tell: {refused.message}"
-        if why:
-            out.append(Out(name, questions[0].point, why))
+        why = late(slow[name], deadline) if name != champion else ""
+        found = why or _mark(paper, questions, answer)
+        if isinstance(found, str):
+            out.append(Out(name, questions[0].point, found))
+        else:
+            marks[name] = found
     return marks, {name: took[len(took) // 2] for name, took in slow.items()}
+
+
+def _mark(paper: Paper, questions: Sequence[Question], answer: Many) -> Numbers | str:
+    """What the answers brought, or why that cannot be told."""
+    try:
+        said = answer(questions)
+        return strange(questions, said) or paper.marks(said)
+    except Temporary as error:
+        return f"it does not answer: {error}"
+    except Refused as refused:
+        return f"the log cannot tell: {refused.message}"
 
 
 def _best(scores: Scores) -> int:

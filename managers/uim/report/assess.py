@@ -184,7 +184,7 @@ def _units(point: DecisionPoint, name: str, decided: Sequence[Decided]) -> dict[
     for one in decided:
         value = _value(name, one)
         if value is not None:
-            unit = unit_of(point, one.subject, "", one.asked)
+            unit = unit_of(point, one.subject, one.asked)
             found[unit] = found.get(unit, Sums(0.0, 0)).plus(value)
     return found
 

@@ -125,4 +125,4 @@ def _decided(record: Record, life: Life) -> Decided:
 
 
 def _called(advised: Advised | None) -> bool:
-    return advised is not None and advised.calls > 0
+    return advised is not None and bool(advised.calls or advised.provider)
