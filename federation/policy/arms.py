@@ -1,8 +1,8 @@
 """Which traffic a challenger gets, and what of it counts as one observation.
 
-A unit is a subject, or where decisions interfere with each other a node group, during one block of time. All of its
-decisions go to the same policy, by a hash of promotion and unit: replay finds the same ones, and nobody can choose. As
-they share one draw they are one observation, their mean; each block draws anew, for else a test would count the
+A unit is a subject, or where decisions interfere with each other the whole cluster, during one block of time. All of
+its decisions go to the same policy, by a hash of promotion and unit: replay finds the same ones, and nobody can choose.
+As they share one draw they are one observation, their mean; each block draws anew, for else a test would count the
 difference between two subjects as one between two policies.
 
 Observations count in the order of their blocks, once the outcomes of a block are due, and what has no outcome by then
@@ -67,10 +67,10 @@ class Canary(msgspec.Struct):
                 self.evidence = step(self.evidence, unit.total / unit.decisions, unit.challenger, unit.share)
 
 
-def unit_of(point: DecisionPoint, subject: str, group: str, at: int, block: int = BLOCK) -> str:
-    """The unit of a decision at ledger time `at` (ns). group: node group that it acts on; empty: the whole cluster, so
-    that only its blocks of time are drawn. block: length of one, ns."""
-    return f"{group if point.interferes else subject}@{at // block}"
+def unit_of(point: DecisionPoint, subject: str, at: int, block: int = BLOCK) -> str:
+    """The unit of a decision at ledger time `at` (ns). block: length of one, ns. Where decisions interfere only the
+    blocks of time are drawn: what they share is the cluster."""
+    return f"{'' if point.interferes else subject}@{at // block}"
 
 
 def challenger(promotion: str, unit: str, share: float) -> bool:

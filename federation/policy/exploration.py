@@ -12,8 +12,6 @@ from federation.records import Asked, Scored
 from tiki import Point
 from tiki.plan import Exploration
 
-"""Over which a budget is counted, ns."""
-
 
 def explorable(point: Point, asked: Asked, offered: Sequence[int]) -> list[int]:
     """Those of the offered candidates that may be taken only to learn what comes of it: the clause's `consult` names

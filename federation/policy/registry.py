@@ -131,6 +131,8 @@ def after(line: Line, made: Promotion) -> Line:
 
 def _forward(line: Line, made: Promotion) -> Line:
     """In the shadow, in a canary, or as the champion: a new trial, or the one that runs and goes further."""
+    if made.stage not in {stage.value for stage in Stage}:
+        raise _refused(f"this ELIAS knows no stage `{made.stage}`")
     running, to = line.trial, Step(Stage(made.stage), made.share)
     if not made.challenger or made.challenger == line.champion:
         raise _refused(f"`{_named(made.challenger)}` is the champion there already")

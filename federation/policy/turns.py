@@ -14,7 +14,7 @@ def turn(point: DecisionPoint, line: Line, asked: Asked) -> Turn:
     trial = line.trial
     if trial is None or trial.stage is not Stage.CANARY:
         return Turn(champion)
-    unit = unit_of(point, asked.event.subject, "", asked.at, trial.block)
+    unit = unit_of(point, asked.event.subject, asked.at, trial.block)
     if challenger(drawn_by(point.name, trial.number), unit, trial.share):
         return Turn((trial.challenger, *champion), Lot(trial.number, CHALLENGER, unit, trial.share))
     return Turn(champion, Lot(trial.number, CHAMPION, unit, trial.share))

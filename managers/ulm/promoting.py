@@ -57,7 +57,7 @@ def registered(
     known = {} if found.calibration is None else found.calibration.points
     here = {name: one.version for name, one in known.items() if name in points}
     if not here:
-        cure = "calibrate it for the points of this ELIAS: `elias train policy` does so at its end"
+        cure = f"calibrate it first: elias policy calibrate {found.folder.name}, and register it again"
         raise Refused("bad-policy", "it is calibrated for no point here", place=str(found.folder), cure=cure)
     made = found.card
     return Registered(

@@ -155,7 +155,7 @@ def test_where_decisions_interfere_nothing_is_estimated(log: list[Logged]) -> No
     for name in ("ufm.placement", "ufm.routing", "ufm.dispatch", "urm.admission"):
         with pytest.raises(Refused, match="change what comes of one another") as refused:
             usable(points[name], log)
-        assert "node group or by time block" in refused.value.cure
+        assert "blocks of time" in refused.value.cure
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def usable(point: DecisionPoint, examples: Sequence[Logged]) -> Usable:
             "interference",
             f"decisions of `{point.name}` change what comes of one another, so logs of single decisions do not tell "
             "what another policy would have reached",
-            cure="compare the policies in a canary that is randomised by node group or by time block",
+            cure="compare the policies in a canary that is randomised by blocks of time: elias policy register",
         )
     own = [example for example in examples if example.tier == CHOSEN_BY_POLICY]
     bare = [example for example in own if len(example.propensities) != len(example.question.candidates)]

@@ -111,11 +111,11 @@ def test_who_was_the_challengers_stays_so_when_it_gets_more() -> None:
         assert all(after or not before for before, after in pairwise(held))
 
 
-def test_where_decisions_interfere_a_group_and_its_hour_are_one_unit() -> None:
+def test_where_decisions_interfere_the_whole_cluster_is_one_unit_for_an_hour() -> None:
     alone, together = POINT["uam.restart"], POINT["ufm.placement"]
-    assert unit_of(alone, "app-1", "rack-1", 0) != unit_of(alone, "app-2", "rack-1", 0)
-    assert unit_of(together, "job-1", "rack-1", 0) == unit_of(together, "job-2", "rack-1", BLOCK - 1)
-    assert unit_of(together, "job-1", "rack-1", 0) != unit_of(together, "job-1", "rack-1", BLOCK)
+    assert unit_of(alone, "app-1", 0) != unit_of(alone, "app-2", 0)
+    assert unit_of(together, "job-1", 0) == unit_of(together, "job-2", BLOCK - 1)
+    assert unit_of(together, "job-1", 0) != unit_of(together, "job-1", BLOCK)
 
 
 def test_a_unit_counts_once_with_its_mean_when_its_outcomes_are_due() -> None:
