@@ -64,7 +64,8 @@ def read(folder: Path) -> Card:
     try:
         card = msgspec.json.decode((folder / CARD).read_bytes(), type=Card)
     except OSError as error:
-        raise Refused("no-policy", f"there is no policy: {error.strerror}", place=str(folder), cure=_CURE) from None
+        cure = f"name the folder that a training wrote, where {CARD} lies; `elias train --help` shows how one is made"
+        raise Refused("no-policy", f"there is no policy: {error.strerror}", place=str(folder), cure=cure) from None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Refused("bad-policy", f"no card of a policy: {error}", place=str(folder / CARD), cure=_CURE) from None
     if sorted(card.files) not in (sorted(FILES), sorted(ADAPTER)):
