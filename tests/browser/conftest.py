@@ -1,8 +1,7 @@
-"""A real Chromium on the pages of a real server. What they need is installed by `make test`: Debian's chromium, and the
-npm package axe-core in `build/axe`.
+"""A real Chromium on the pages of a real server. What they need is installed by `make programs`: Debian's chromium,
+and the npm package axe-core in `build/axe`.
 """
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from managers.uim.access import Role
 from managers.uim.access.accounts import Accounts
 from tests.managers.uim.conftest import House
+from tests.programs import program
 
 # Without the switches for the network, Chromium asks hosts of its maker at every start.
 SWITCHES = (
@@ -31,10 +31,8 @@ AXE = Path(__file__).parents[2] / "build" / "axe" / "node_modules" / "axe-core" 
 
 @pytest.fixture(scope="package")  # it keeps an event loop running, in which no asynchronous test after these could run
 def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    assert path, "there is no chromium; `make browser` installs what these tests need"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(SWITCHES))
+        browser = playwright.chromium.launch(executable_path=program("chromium"), args=list(SWITCHES))
         yield browser
         browser.close()
 

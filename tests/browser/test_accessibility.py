@@ -103,4 +103,4 @@ def _brief(violation: dict[str, Any]) -> tuple[str, list[Any]]:
 
 
 def test_axe_is_there() -> None:
-    assert AXE.exists(), "`make browser` installs axe-core; it is not kept in the repository"
+    assert AXE.exists(), "`make programs` installs axe-core; it is not kept in the repository"

@@ -15,8 +15,7 @@ from urllib.request import urlopen
 import yaml
 
 from tests.ports import free_port
-
-from .debian import program
+from tests.programs import program
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from .debian import program
+from tests.programs import program
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PROMETHEUS = DEPLOY / "prometheus"

@@ -1,4 +1,4 @@
-"""One ELIAS for the whole session, started as a user starts it."""
+"""One ELIAS for all tests of this folder, started as a user starts it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ ledger:
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def elias(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with Running(tmp_path_factory.mktemp("elias"), SETTINGS) as running:
         yield running

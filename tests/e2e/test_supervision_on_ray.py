@@ -21,7 +21,7 @@ from federation.runtime.processes import ActorSpec
 from federation.runtime.root import Heartbeat, Member, launch
 from federation.supervision import Backoff, Child, Supervisor
 
-PATIENCE = 30.0
+PATIENCE = 120.0
 SETTINGS = ClusterSettings(num_cpus=2, num_gpus=0)
 
 

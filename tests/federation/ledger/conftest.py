@@ -1,4 +1,4 @@
-"""The ledger's tests run on SQLite and on a real PostgreSQL, which is installed (Debian package) and started here."""
+"""The ledger's tests run on SQLite and on a real PostgreSQL, which is started here."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A PostgreSQL for tests: the Debian package, installed where it is missing, a server of our own on a free port."""
+"""A PostgreSQL for tests: Debian's programs, a server of our own on a free port."""
 
 import itertools
 import os
@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Self
 
 import pg8000.dbapi
-import pytest
 
+from tests import programs
 from tests.ports import free_port
 
 _numbers = itertools.count()
@@ -35,7 +35,7 @@ class Postgres:
     def running(cls) -> Iterator[Self]:
         """A started server in a temporary folder; both are gone afterwards."""
         folder = Path(tempfile.mkdtemp(prefix="elias-postgres-"))
-        server = cls(installed_binaries(), folder)
+        server = cls(programs.postgres(), folder)
         server.start()
         try:
             yield server
@@ -69,36 +69,3 @@ class Postgres:
             done = subprocess.run(command, user=self.user, cwd="/", stdout=out, stderr=out, check=False)
             out.seek(0)
             assert done.returncode == 0, f"{program} failed:\n{out.read()}"
-
-
-def installed_binaries() -> Path:
-    if not (found := _installed()):
-        if os.geteuid() != 0:
-            pytest.fail("PostgreSQL is not installed, and only root may: `apt-get install postgresql`, then try again")
-        # Nobody asked for a server of the system's own beside ours.
-        settings = Path("/etc/postgresql-common/createcluster.conf")
-        settings.parent.mkdir(exist_ok=True)
-        if not settings.exists():
-            settings.write_text("create_main_cluster = false\n")
-        install = [
-            "apt-get",
-            "-y",
-            "--no-install-recommends",
-            "-o",
-            "Dpkg::Options::=--force-confold",
-            "install",
-            "postgresql",
-        ]
-        for command in (["apt-get", "update"], install):
-            environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-            if done.returncode != 0:
-                pytest.fail(
-                    f"PostgreSQL could not be installed: `{' '.join(command)}` said\n{done.stdout}{done.stderr}"
-                )
-        found = _installed()
-    return found[-1].parent
-
-
-def _installed() -> list[Path]:
-    return sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))

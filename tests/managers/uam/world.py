@@ -24,7 +24,7 @@ from managers.uam import apps
 from managers.uam.manager import Uam
 from managers.uam.processes import Processes
 
-PATIENCE = 30.0  # seconds; a deadline, not a measure
+PATIENCE = 120.0  # seconds; a deadline, not a measure
 
 
 class Agent:

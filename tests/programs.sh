@@ -1,0 +1,28 @@
+#!/bin/sh
+# Installs what the tests start beside ELIAS, where it is missing: Debian's packages, which needs root. Nothing of them is
+# started here: the tests run their own.
+set -eu
+
+missing=
+need() { command -v "$1" > /dev/null || missing="$missing $2"; }
+need chromium chromium
+need npm npm
+need prometheus prometheus
+need promtool prometheus
+need prometheus-alertmanager prometheus-alertmanager
+need amtool prometheus-alertmanager
+ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || missing="$missing postgresql"
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" != 0 ]; then
+    echo "what the tests start is not all installed, and only root may: \`apt-get install$missing\`, then try again" >&2
+    exit 1
+fi
+# Nobody asked for a server of the system's own beside that of the tests.
+settings=/etc/postgresql-common/createcluster.conf
+mkdir -p "$(dirname $settings)"
+[ -e $settings ] || echo 'create_main_cluster = false' > $settings
+export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
+apt-get update -qq
+# shellcheck disable=SC2086 # one word a package
+apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-confold $missing
