@@ -26,8 +26,8 @@ from federation.policy.fitting import Marked, calibrate, confidences
 from federation.policy.question import Scores
 from federation.policy.rendering import render
 from federation.policy.tier import SHIPPED
+from training.evaluation.bench import MAX_ERROR
 from training.policy.calibrate import scored
-from training.policy.evaluate import MAX_ERROR
 from training.scenarios.generate import points, scenario
 from training.scenarios.scenario import Example
 

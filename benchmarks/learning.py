@@ -8,7 +8,14 @@ that one log each method trains a new policy, which then answers fresh questions
 Runtime. REGRET is what its choices cost against the best ones; SAVED is the regret of the policy before less that of
 the policy after, as a 95 % interval of the paired bootstrap; SCORE is the method's own measure on decisions that were
 held back, and BETTER BY how much it rose. `exact` is GRPO without its sampling: the expected reward over the labels,
-whose gradient is known. `trees` are gradient-boosted trees on the rewards of the same log.
+whose gradient is known.
+
+Beside them stand models of numbers that are fitted on the same log, and choose what they expect most of. `trees`:
+gradient-boosted trees on the rewards of what was taken. `logistic`: multinomial logistic regression on what `sft`
+learns from, the answers that came to good, each counting as there. `bandit`: a doubly robust contextual bandit (Dudik,
+Langford and Li 2011). Where `trees` see the candidate that was taken alone, and may be wrong of all others, it has a
+doubly robust estimate of the reward of every candidate of every decision, and fits trees on all of these; `grpo` has
+the same estimates. OVER is a baseline's regret less the method's, as a 95 % interval: above 0 the method is better.
 
 Ends with status 1 where a method has not become better for certain, by its own measure or by regret.
 """
@@ -18,7 +25,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -28,19 +35,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federation.policy.embedded import Embedded
-from federation.policy.question import Question, Scores
-from federation.policy.tabular import Encoder
+from federation.policy.tabular import Encoder, Rows
 from federation.policy.tier import SHIPPED
+from tiki.schema import Point
 from training.dataset.drift import drifted
 from training.dataset.example import Advice, Logged
 from training.dataset.simulated import logged
+from training.evaluation.bench import Many, each
+from training.evaluation.bootstrap import interval
 from training.learning import preset as presets
+from training.learning import sft
+from training.learning.cases import CLIP
 from training.learning.export import export
 from training.learning.run import Judged, judge, train
-from training.ope.outcome import Trees
+from training.ope.outcome import Trees, cross_fitted, doubly_robust
+from training.policy.baselines import Sheet, fit_linear, tabular
 from training.policy.defaults import regret
 from training.policy.embedded import batched
-from training.policy.evaluate import interval
 from training.scenarios.generate import scenario
 from training.scenarios.scenario import Example, Scenario
 
@@ -49,6 +60,7 @@ EXPLORED = 0.1
 OPERATOR, ADVISOR = 0.25, 0.25  # shares of the questions
 SKILL = {"operator": 0.95, "advisor": 0.9}  # shares of their answers that are the best ones
 METHODS = ("sft", "dpo", "kto", "grpo", "exact", "distil")
+BASELINES = ("trees", "logistic", "bandit")
 
 
 def log_of(scenario: Scenario, examples: Sequence[Example], seed: int) -> list[Logged]:
@@ -91,34 +103,72 @@ def trained(method: str, judged: Judged, seed: int, folder: Path) -> dict[str, A
     }
 
 
-def trees(scenario: Scenario, log: Sequence[Logged], questions: Sequence[Question]) -> list[Scores]:
-    """The predicted rewards, by trees refitted on the log."""
-    encoder = Encoder(scenario.point.schema)
+def trees(point: Point, log: Sequence[Logged]) -> Many:
+    encoder = Encoder(point)
     rows = np.vstack([encoder.rows(one.question)[one.choice] for one in log])
-    model = Trees(15, 0.1, 100).fit(rows, np.array([one.reward for one in log], float))
-    return [tuple(model.predict(encoder.rows(question)).tolist()) for question in questions]
+    return _expecting(encoder, _fitted(rows, np.array([one.reward for one in log], float)))
+
+
+def logistic(point: Point, judged: Judged, seed: int) -> Many:
+    random = Random(seed)
+    sheets = []
+    for split in judged:
+        known = [case for case in split if sft.takes(case, None)]
+        drawn = random.choices(known, [sft.weight(case) for case in known], k=4 * len(known))
+        sheets.append(Sheet(point, [_answered(case.logged) for case in drawn]))
+    return each(tabular(point, fit_linear(point, *sheets)))
+
+
+def bandit(point: Point, log: Sequence[Logged]) -> Many:
+    encoder = Encoder(point)
+    rows = np.vstack([encoder.rows(one.question) for one in log])
+    return _expecting(encoder, _fitted(rows, np.concatenate(doubly_robust(log, cross_fitted(point, log), CLIP))))
+
+
+def _fitted(rows: Rows, rewards: NDArray[np.float64]) -> Trees:
+    return Trees(15, 0.1, 100).fit(rows, rewards)
+
+
+def _expecting(encoder: Encoder, model: Trees) -> Many:
+    return lambda questions: [tuple(model.predict(encoder.rows(question)).tolist()) for question in questions]
+
+
+def _answered(logged: Logged) -> Example:
+    """As if what was answered were the one right candidate."""
+    right = tuple(float(at == logged.choice) for at in range(len(logged.question.candidates)))
+    return Example(logged.question, logged.family, right, ())
 
 
 def measure(methods: Sequence[str], decisions: int, count: int, seed: int) -> dict[str, Any]:
+    """methods: of METHODS and BASELINES."""
     world = drifted(scenario(POINT), ADDED)
+    point = world.point.schema
     log = log_of(world, list(world.examples("train", decisions)), seed)
     fresh = list(world.examples("test", count, completions=16))
-    before = regret(fresh, batched(Embedded(SHIPPED, 1), world.point.schema))
+    before = regret(fresh, batched(Embedded(SHIPPED, 1), point))
     found: dict[str, Any] = {"point": POINT, "decisions": decisions, "questions": count, "seed": seed}
     found["before"] = float(before.mean())
-    by_trees = regret(fresh, lambda questions: trees(world, log, questions))
-    found["trees"] = _saved(before, by_trees)
-    after: dict[str, NDArray[np.float64]] = {}
     cut = len(log) * 2 // 3
     judged = judge("sft", presets.load("mini"), log[:cut], log[cut:])
+    baselines: dict[str, Callable[[], Many]] = {
+        "trees": lambda: trees(point, log),
+        "logistic": lambda: logistic(point, judged, seed),
+        "bandit": lambda: bandit(point, log),
+    }
+    after: dict[str, NDArray[np.float64]] = {}
+    for name in BASELINES:
+        if name in methods:
+            after[name] = regret(fresh, baselines[name]())
+            found[name] = _saved(before, after[name])
+    beside = dict(after)
     with tempfile.TemporaryDirectory() as kept:
         for method in methods:
-            figures = trained(method, judged, seed, Path(kept))
-            answer = batched(Embedded(Path(kept) / method, 1), world.point.schema)
-            after[method] = regret(fresh, answer)
-            found[method] = (
-                figures | _saved(before, after[method]) | {"against_trees": interval(by_trees - after[method])}
-            )
+            if method in METHODS:
+                figures = trained(method, judged, seed, Path(kept))
+                after[method] = regret(fresh, batched(Embedded(Path(kept) / method, 1), point))
+                found[method] = figures | _saved(before, after[method])
+    for name, ours in after.items():
+        found[name]["over"] = {other: interval(theirs - ours) for other, theirs in beside.items() if other != name}
     if {"grpo", "exact"} <= after.keys():
         found["sampling_saves"] = interval(after["exact"] - after["grpo"])
     return found
@@ -131,31 +181,35 @@ def _saved(before: NDArray[np.float64], after: NDArray[np.float64]) -> dict[str,
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--method", action="append", choices=METHODS)
+    parser.add_argument("--method", action="append", choices=(*METHODS, *BASELINES))
     parser.add_argument("--decisions", type=int, default=3000)
     parser.add_argument("--questions", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    methods = tuple(options.method or METHODS)
+    methods = tuple(options.method or (*BASELINES, *METHODS))
     found = measure(methods, options.decisions, options.questions, options.seed)
     if options.json:
         print(json.dumps(found, indent=2))
     else:
         _show(found, methods)
-    return int(any(found[name]["saved"][0] <= 0 or found[name]["score"][2] <= 0 for name in methods))
+    learned = [found[name] for name in methods if name in METHODS]
+    return int(any(one["saved"][0] <= 0 or one["score"][2] <= 0 for one in learned))
 
 
 def _show(found: dict[str, Any], methods: Sequence[str]) -> None:
     print(f"{found['point']}, {found['decisions']} decisions, regret {found['before']:.4f} before")
-    print(f"{'':8}{'REGRET':>9}{'SAVED':>20}{'SCORE':>20}{'BETTER BY':>20}{'STEPS':>7}{'SECONDS':>9}")
-    print(f"{'trees':8}{found['trees']['regret']:9.4f}{_between(found['trees']['saved']):>20}")
+    print(f"{'':9}{'REGRET':>8}{'SAVED':>18}{'SCORE':>18}{'BETTER BY':>18}{'STEPS':>6}{'SECONDS':>8}  OVER")
     for name in methods:
         one = found[name]
-        before, after, low, high = one["score"]
-        print(
-            f"{name:8}{one['regret']:9.4f}{_between(one['saved']):>20}{f'{before:.3f} to {after:.3f}':>20}"
-            f"{_between((low, high)):>20}{one['steps']:7}{one['seconds']:9.0f}"
-        )
+        told = f"{one['regret']:8.4f}{_between(one['saved']):>18}"
+        if name in METHODS:
+            before, after, low, high = one["score"]
+            told += f"{f'{before:.3f} to {after:.3f}':>18}{_between((low, high)):>18}"
+            told += f"{one['steps']:6}{one['seconds']:8.0f}"
+        else:
+            told += " " * 50
+        over = ", ".join(f"{other} {_between(bounds)}" for other, bounds in one["over"].items())
+        print(f"{name:9}{told}  {over}")
     if "sampling_saves" in found:
         print(f"sampling saves {_between(found['sampling_saves'])} against the exact gradient")
 

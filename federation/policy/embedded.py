@@ -80,6 +80,10 @@ class Embedded:
         logits = self._network.run([tokens[row] for row in rows])
         return [_scores(logits[at, : prompts[row].labels]) for at, row in enumerate(rows)]
 
+    def lengths(self, prompts: Sequence[Prompt]) -> list[int]:
+        """Tokens of each prompt. Raises Rejected for one that is too long."""
+        return [len(tokens) for tokens in self._network.tokens(prompts)]
+
     async def close(self) -> None:
         await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
 

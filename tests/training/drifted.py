@@ -17,6 +17,7 @@ from training.dataset.drift import drifted
 from training.dataset.example import Advice, Logged
 from training.dataset.simulated import logged
 from training.dataset.store import Recipe, write
+from training.evaluation.bench import Many
 from training.learning import preset as presets
 from training.learning.labels import Prompt
 from training.learning.policy import Policy
@@ -25,7 +26,6 @@ from training.learning.run import Judged, judge
 from training.learning.trainer import logs_of
 from training.policy.defaults import regret
 from training.policy.embedded import batched
-from training.policy.evaluate import Many
 from training.scenarios.generate import scenario
 from training.scenarios.scenario import Example, Scenario
 

@@ -6,10 +6,11 @@ import pytest
 
 from federation.policy.calibration import PointCalibration, Step, load
 from federation.policy.tabular import SUFFIX, Encoder, Table, Tabular
+from training.evaluation.bench import Bench, Result, each, figures, overall
+from training.evaluation.bootstrap import Judged, estimated, interval, intervals
 from training.policy import baselines
 from training.policy.baselines import Sheet
 from training.policy.defaults import keep, winner
-from training.policy.evaluate import Bench, Judged, Latency, Result, calibration_error, each, figures, interval, overall
 from training.scenarios.generate import generate, scenario
 
 POINT = "ucm.storm"
@@ -24,7 +25,7 @@ def bench() -> Bench:
 def results(bench: Bench) -> list[Result]:
     contenders = {name: each(scorer) for name, scorer in bench.baselines()}
     against = {name: bench.contest(answer, bench.calibrated(answer)) for name, answer in contenders.items()}
-    return [Result(bench, *against["trees"], against, Latency(1.0, 2.0))]
+    return [Result(bench, *against["trees"], against, np.array([1.0, 1.0, 2.0]), np.array([90.0, 110.0]))]
 
 
 def test_the_calibration_error_of_a_case_worked_by_hand() -> None:
@@ -32,7 +33,7 @@ def test_the_calibration_error_of_a_case_worked_by_hand() -> None:
     (10 x |0.9 - 0.5| + 5 x |0.2 - 0|) / 15 = 1 / 3."""
     sure = np.array([0.9] * 20 + [0.2] * 10)
     right = np.array([True, False] * 10 + [False] * 10)
-    assert calibration_error(sure, right) == pytest.approx(1 / 3)
+    assert estimated(Judged(sure, right, right, np.zeros(30)))["ece"] == pytest.approx(1 / 3)
 
 
 def test_accuracy_is_of_what_is_decided_alone_and_regret_of_everything() -> None:
@@ -57,13 +58,42 @@ def test_an_interval_covers_the_difference_that_there_is_and_no_other() -> None:
     assert 0.4 < low < 0.5 < high < 0.6
 
 
+@pytest.mark.parametrize("name", ["accuracy", "coverage", "right", "regret"])
+def test_an_interval_holds_the_truth_about_as_often_as_it_says(name: str) -> None:
+    truth = {"accuracy": 0.9, "coverage": 0.5, "right": 0.8, "regret": 1.0}
+    held = 0
+    for seed in range(100):
+        random = np.random.default_rng(seed)
+        alone = random.random(300) < 0.5
+        right = random.random(300) < np.where(alone, 0.9, 0.7)
+        low, high = intervals(Judged(np.full(300, 0.8), right, alone, random.exponential(size=300)))[name]
+        held += low <= truth[name] <= high
+    assert held >= 88  # of 100 at 95 % fewer come about once in 200 times
+
+
+def test_the_interval_of_the_calibration_error_does_not_count_the_noise_twice() -> None:
+    """Confidence 0.9 where half is right: the error is 0.4, and 15 bins of 20 questions see some more."""
+    found = []
+    for seed in range(50):
+        right = np.random.default_rng(seed).random(300) < 0.5
+        found.append(intervals(Judged(np.full(300, 0.9), right, right, np.zeros(300)))["ece"])
+    assert sum(low <= 0.4 <= high for low, high in found) >= 42
+    sure = np.random.default_rng(1).random(300)
+    perfect = Judged(sure, np.random.default_rng(2).random(300) < sure, sure > 2, np.zeros(300))
+    low, high = intervals(perfect)["ece"]
+    assert 0 <= low < high < estimated(perfect)["ece"] * 1.5
+
+
 def test_every_contender_answers_the_same_questions(results: list[Result]) -> None:
     entry = results[0].entry()
     assert set(entry.baselines) == {"random", "majority", "rule_only", "logistic", "trees"}
+    assert entry.held_out is not None
     assert {one.questions for one in (entry, entry.held_out, *entry.baselines.values())} == {300}
     assert entry.baselines["trees"].regret_saved == (0.0, 0.0)
     assert entry.baselines["random"].regret_saved[0] > 0
-    assert entry.baselines["random"].right < entry.baselines["rule_only"].right <= entry.best_reachable + 0.05
+    told = msgspec.to_builtins(entry)
+    by_chance, by_rule = (told["baselines"][name]["right"] for name in ("random", "rule_only"))
+    assert by_chance < by_rule <= told["best_reachable"] + 0.05
 
 
 def test_the_figures_are_named_as_the_page_names_them(results: list[Result]) -> None:
@@ -71,7 +101,13 @@ def test_the_figures_are_named_as_the_page_names_them(results: list[Result]) -> 
     for entry in told.values():
         assert {"accuracy", "coverage", "ece", "regret", "best_reachable", "held_out", "baselines"} <= set(entry)
     assert told["overall"]["baselines"]["random"]["regret"] == pytest.approx(1)
-    assert told[POINT]["latency"] == {"p50": 1.0, "p99": 2.0}
+    for entry in told.values():
+        assert entry["latency"] == {"p50": 1.0, "p99": pytest.approx(1.98)}
+        assert entry["tokens"] == {"mean": 100.0, "longest": 110}
+        for name in ("coverage", "ece", "right", "regret"):
+            low, high = entry["intervals"][name]
+            assert low <= entry[name] <= high
+        assert ("accuracy" in entry["intervals"]) == (entry["accuracy"] is not None)
 
 
 def test_without_a_calibration_nothing_is_decided_alone(bench: Bench) -> None:

@@ -15,13 +15,13 @@ from federation.policy.embedded import Embedded
 from federation.policy.rendering import render
 from federation.policy.tier import SHIPPED
 from training.dataset.simulated import logged
+from training.evaluation.bootstrap import interval
 from training.learning import head, policy
 from training.learning.export import export
 from training.learning.labels import prompt
 from training.learning.preset import METHODS, Adapter
 from training.learning.run import Trained, method, train
 from training.learning.trainer import logs_of
-from training.policy.evaluate import interval
 from training.scenarios.generate import points, scenario
 
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from federation.policy.embedded import Embedded
     from training.dataset.example import Logged
 
-SPLITS = ("test", "all")
-
 
 def estimate(
     data: Annotated[Path, typer.Option(help="Folder of the data set: `elias train dataset` makes one.")],
@@ -55,12 +53,10 @@ def estimate(
     from federation.policy.tier import SHIPPED  # noqa: PLC0415
     from managers.roster import POINTS  # noqa: PLC0415
     from training.dataset.store import load  # noqa: PLC0415
+    from training.ope.target import parts  # noqa: PLC0415
 
-    if split not in SPLITS:
-        raise Refused("no-split", f"there is no split `{split}`", place="--split", cure="choose test or all")
     held = load(data)
-    asked = held.test if split == "test" else sorted([*held.train, *held.validation, *held.test], key=lambda e: e.at)
-    learned = [*held.train, *held.validation] if split == "test" else None
+    asked, learned = parts(held, split)
     known = {point.name: point for point in POINTS}
     names = _names(points, asked, known)
     engine = Embedded(policy or SHIPPED)
@@ -98,19 +94,10 @@ def _point(
     from msgspec import to_builtins  # noqa: PLC0415
 
     from training.ope import estimators  # noqa: PLC0415 - numpy, which no other command needs
-    from training.ope.outcome import OutcomeModel, cross_fitted  # noqa: PLC0415
-    from training.ope.support import supported, usable  # noqa: PLC0415
+    from training.ope.target import of_policy  # noqa: PLC0415
     from training.policy.embedded import batched  # noqa: PLC0415
 
-    there = usable(point, [example for example in asked if example.point == point.name])
-    questions = [example.question for example in there.examples]
-    target = [_best(scores) for scores in batched(engine, point.schema)(questions)]
-    if learned is None:
-        predicted = cross_fitted(point.schema, there.examples)
-    else:
-        own = [example for example in learned if example.point == point.name]
-        predicted = OutcomeModel.fit(point.schema, own).predict(questions)
-    sample = supported(point, there.examples, target, predicted)
+    there, sample = of_policy(point, asked, learned, batched(engine, point.schema))
     estimates = {name: estimators.estimate(name, sample) for name in estimators.ESTIMATORS}
     return {
         "unit": point.outcome.unit,
@@ -122,11 +109,6 @@ def _point(
         **{name: to_builtins(found) for name, found in estimates.items()},
         "gain": to_builtins(estimators.gain(sample)),
     }
-
-
-def _best(scores: "Sequence[float]") -> list[float]:
-    best = max(range(len(scores)), key=scores.__getitem__)
-    return [float(index == best) for index in range(len(scores))]
 
 
 def _show(found: dict[str, Any]) -> None:

@@ -1,205 +1,246 @@
-"""`elias policy evaluate`: what a policy reaches, beside what it must beat."""
+"""`elias evaluate`: how good policies are, what is known of it from before, and who is better for certain."""
 
-import asyncio
-import time
-from collections.abc import Callable, Sequence
+import importlib.util
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from federation.errors import Refused
-from managers.uim.cli.output import Json, emit, progress, say, table
-from training.cli.estimate import estimate
+from managers.uim.cli.client import settings_of
+from managers.uim.cli.output import Json, emit, progress, say
+from training.cli import figures
 
 if TYPE_CHECKING:
-    from federation.policy.embedded import Embedded
-    from federation.policy.question import Question, Scores
-    from training.policy.evaluate import Latency, Result
+    from training.evaluation.contender import Contender
+    from training.evaluation.result import Evaluation
+
+Points = Annotated[
+    list[str] | None, typer.Option(help="A decision point; can be given again. By default all that there are.")
+]
+Count = Annotated[int, typer.Option(min=200, help="Questions of each split of each point.")]
+
 
 app = typer.Typer()
-app.command()(estimate)
-
-ALONE = 200  # questions that are timed one by one
 
 
-@app.command()
+@app.command("evaluate")
 def evaluate(
-    policy: Annotated[Path | None, typer.Option(help="Folder of the policy; by default the one that ships.")] = None,
-    points: Annotated[
-        list[str] | None, typer.Option(help="A decision point; can be given again. By default all that have a world.")
+    context: typer.Context,
+    policies: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="POLICY",
+            help="Folders of policies, or ids of evaluations that are kept; by default the policy that ships.",
+            show_default=False,
+        ),
     ] = None,
-    count: Annotated[int, typer.Option(min=200, help="Questions of each split of each point.")] = 2000,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Measure on a data set of the ledger (`elias train dataset`), not in the simulated world."),
+    ] = None,
+    split: Annotated[
+        str, typer.Option(help="Of the data set: test, or all for policies that learned nothing from it.")
+    ] = "test",
+    points: Points = None,
+    count: Count = 2000,
+    max_error: Annotated[
+        float, typer.Option(min=0.1, max=50, help="With --data: percent that may be wrong of what is decided alone.")
+    ] = 5.0,
     train: Annotated[
-        int,
-        typer.Option(min=0, help="Questions that the learning baselines are trained on; 0 leaves them out."),
-    ] = 4000,
+        int, typer.Option(min=0, help="Simulated questions for the baselines that learn; 0 leaves them out.")
+    ] = 0,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Also ask for general abilities, which training on decisions may destroy.")
+    ] = False,
+    list_: Annotated[bool, typer.Option("--list", help="Show the evaluations that are kept, and stop.")] = False,
     json_: Json = False,
 ) -> None:
-    """Measure a policy on questions of the simulated cluster that it never saw.
+    """Measure policies on questions that they never saw, keep what came of it, and say which one is better.
 
-    ACCURACY is the share that is right of what is decided alone, under the `max_error` of the shipped spec; COVERAGE
-    the share decided alone; ECE how far the confidence is from the truth; REGRET what a choice costs on average, in the
-    unit of the point, overall as a share of choosing at random; BEST the share right that can be reached at all.
-    SAVED is the regret of a baseline less the policy's, as a 95 % interval: above 0 the policy is better.
+    ACCURACY is the share that is right of what is decided alone, under `max_error`; COVERAGE the share decided alone;
+    ECE how far the confidence is from the truth; RIGHT the share right of all choices; REGRET what a choice costs on
+    average, in the unit of the point, overall as a share of choosing at random. Below each stands its 95 % interval.
+
+    With --data, right is what an advisor or an operator answered, and REWARD is an estimate of what the policy would
+    have reached where a policy decided. Most of what went up did so because it was hard, so these figures are of hard
+    questions.
+
+    Every evaluation is kept in the folder `evaluations` of the state folder. Of several, each is compared with the
+    first one question by question, which needs the same questions: DIFFERENCE is less the first one's, with its 95 %
+    interval by the paired bootstrap. All verdicts together are wrong in at most 5 % of comparisons of policies that
+    are alike.
 
     Examples:
 
-        elias policy evaluate
+        elias evaluate policies/next
 
-        elias policy evaluate --points ufm.dispatch --points uam.restart --count 5000
+        elias evaluate policies/mini policies/next --count 5000
 
-        elias policy evaluate --policy build/policy --train 0 --json
+        elias evaluate 3f9a1c policies/next
+
+        elias evaluate policies/next --data datasets/4f2a --split all
+
+        elias evaluate policies/next --points ufm.dispatch --probe --json
+
+        elias evaluate --list
     """
-    from federation.policy import calibration  # noqa: PLC0415 - loads a model, which no other command needs
-    from federation.policy.embedded import Embedded  # noqa: PLC0415
-    from federation.policy.tier import SHIPPED  # noqa: PLC0415
-    from training.policy.evaluate import overall  # noqa: PLC0415
-    from training.scenarios import generate  # noqa: PLC0415
-
-    chosen = tuple(dict.fromkeys(points or generate.points()))
-    for name in chosen:
-        if name not in generate.points():
-            cure = f"choose among: {', '.join(generate.points())}"
-            raise Refused("no-world", f"there is no simulated world for the decision point `{name}`", cure=cure)
-    folder = policy or SHIPPED
-    engine = Embedded(folder)
-    known = calibration.load(folder / "calibration.json", engine.version)
-    results = {}
-    with progress("points") as shown:
-        for done, name in enumerate(chosen):
-            shown(done, len(chosen))
-            results[name] = _measured(engine, known.points.get(name), name, count, train)
-    asyncio.run(engine.close())
-    said: dict[str, Any] = {
-        "policy": engine.version,
-        "data": {"calibrated": known.data, "evaluated": generate.digest()},
-        "overall": _plain(overall(list(results.values()))),
-        **{name: _plain(result.entry()) for name, result in results.items()},
-    }
-    if json_:
-        emit(said)
+    if list_:
+        _list(context, json_=json_)
         return
-    _show(said, chosen)
-    if known.data != generate.digest():
-        say("the generator has changed since this policy was calibrated; train it anew before you believe the figures")
+    kept = {name: _kept(context, name) for name in policies or () if not Path(name).is_dir()}
+    folders: list[Path | None] = [Path(name) for name in policies or () if name not in kept]
+    if not policies:
+        folders = [None]
+    measured: list[Evaluation] = []
+    if folders and data is None:
+        measured = simulated(folders, points, count, train)
+    elif folders and data is not None:
+        measured = _logged(folders, data, split, points, max_error / 100)
+    if probe:
+        measured = _probed(folders, measured)
+    for id_, one in zip(keep(context, measured), measured, strict=True):
+        say(f"{one.name}: kept as {id_[:12]}")
+    fresh = iter(measured)
+    found = [kept[name] if name in kept else next(fresh) for name in policies or ("",)]
+    differences = [one for other in found[1:] for one in _differences(found[0], other)]
+    if json_:
+        emit({"evaluations": [{"id": one.digest, **plain(one)} for one in found], "differences": differences})
+        return
+    for one in found:
+        figures.show(one)
+    if differences:
+        figures.show_differences(differences)
 
 
-@app.command()
-def calibrate(
-    policy: Annotated[Path, typer.Argument(help="Folder of the policy.")],
-    count: Annotated[int, typer.Option(min=200, help="Questions of each of the two splits of each point.")] = 6000,
-) -> None:
-    """Find out how sure a policy has to be before it may decide alone.
-
-    `elias train policy` does it at its end. Do it again when the world has changed: each time has questions of its own,
-    and spends a part of the error that all calibrations of one policy together may have.
-
-    Example:
-
-        elias policy calibrate policies/mini
-    """
-    from training.policy.embedded import calibrated  # noqa: PLC0415 - loads a model, which no other command needs
-
-    with progress("points") as shown:
-        made = calibrated(policy, count, shown)
-    rows = []
-    for name, point in made.points.items():
-        threshold = point.threshold(0.05)
-        said = "not alone" if threshold is None else f"{threshold:.3f}"
-        rows.append((name, said, f"{point.tested_on}", f"{point.times}"))
-    table(("POINT", "SURE ENOUGH (5 %)", "TESTED ON", "CALIBRATION"), rows, "no points")
-
-
-@app.command()
-def defaults(
-    out: Annotated[Path, typer.Argument(help="Folder for the models; what it holds of them is replaced.")],
-    policy: Annotated[Path | None, typer.Option(help="Folder of the policy; by default the one that ships.")] = None,
-    train: Annotated[int, typer.Option(min=500, help="Questions of each point to learn from.")] = 10_000,
-    count: Annotated[
-        int, typer.Option(min=200, help="Questions of each point to choose by, and to calibrate on.")
-    ] = 4000,
-) -> None:
-    """Find the points at which a linear model or trees beat the policy, and keep these models as the default there.
-
-    A model wins where the 95 % interval of the regret that it saves, on questions new to it, is above 0.
-
-    Examples:
-
-        elias policy defaults build/tables
-
-        elias policy defaults build/tables --policy build/policy --train 20000
-    """
-    from federation.policy.embedded import Embedded  # noqa: PLC0415 - loads a model, which no other command needs
-    from federation.policy.tier import SHIPPED  # noqa: PLC0415
-    from training.policy.defaults import keep, winner  # noqa: PLC0415
-    from training.policy.embedded import batched  # noqa: PLC0415
+def simulated(
+    folders: Sequence[Path | None], points: Sequence[str] | None, count: int, train: int
+) -> "list[Evaluation]":
+    """folders: of policies; None: the one that ships."""
+    from training.evaluation.simulated import measure  # noqa: PLC0415
     from training.scenarios import generate  # noqa: PLC0415
 
-    engine = Embedded(policy or SHIPPED)
-    scenarios = {name: generate.scenario(name) for name in generate.points()}
-    models, rows = {}, []
-    with progress("points") as shown:
-        for done, (name, scenario) in enumerate(scenarios.items()):
-            shown(done, len(scenarios))
-            found = winner(scenario, batched(engine, scenario.point.schema), train, count)
-            if found is not None:
-                models[name] = found.model
-                low, high = found.saved
-                rows.append(
-                    (name, type(found.model).__name__.lower(), f"{low:.3g} to {high:.3g}", scenario.point.outcome.unit)
-                )
-    asyncio.run(engine.close())
-    keep(out, scenarios, models, generate.digest(), count)
-    table(("POINT", "DEFAULT", "SAVED", "UNIT"), rows, "the policy is beaten nowhere")
+    names = _known(points, generate.points(), "there is no simulated world for the decision point")
+    with _opened(folders) as contenders, progress("points") as shown:
+        found = measure(contenders, names, count, train, _now(), shown)
+    for one in found:
+        if one.calibrated and one.calibrated != one.source.digest:
+            say(f"{one.name}: the generator has changed since it was calibrated; `elias policy calibrate` comes first")
+    return found
 
 
-def _measured(engine: "Embedded", calibrated: Any, name: str, count: int, train: int) -> "Result":
-    from training.policy.embedded import batched  # noqa: PLC0415
-    from training.policy.evaluate import Bench, Result, each  # noqa: PLC0415
-    from training.scenarios.generate import scenario  # noqa: PLC0415
+def keep(context: typer.Context, evaluations: "Sequence[Evaluation]") -> list[str]:
+    """Their ids."""
+    from training.evaluation.store import write  # noqa: PLC0415
 
-    bench = Bench(scenario(name), count, train)
-    policy, held_out = bench.contest(batched(engine, bench.point), calibrated)
-    contenders = {kind: each(scorer) for kind, scorer in bench.baselines()}
-    against = {kind: bench.contest(answer, bench.calibrated(answer)) for kind, answer in contenders.items()}
-    asked = [example.question for example in bench.splits["test"][:ALONE]]
-    return Result(bench, policy, held_out, against, _latency(batched(engine, bench.point), asked))
+    return [write(_folder(context), one).stem for one in evaluations]
 
 
-def _latency(answer: "Callable[[Sequence[Question]], list[Scores]]", asked: "Sequence[Question]") -> "Latency":
-    from training.policy.evaluate import Latency  # noqa: PLC0415
-
-    took = []
-    for question in asked:
-        began = time.perf_counter()
-        answer([question])
-        took.append(1000 * (time.perf_counter() - began))
-    took.sort()
-    return Latency(took[len(took) // 2], took[int(0.99 * (len(took) - 1))])
-
-
-def _plain(figures: Any) -> Any:
+def plain(evaluation: "Evaluation") -> dict[str, Any]:
+    """For scripts: without the answers to each question, which are in the file."""
     import msgspec  # noqa: PLC0415
 
-    return msgspec.to_builtins(figures)
+    found: dict[str, Any] = msgspec.to_builtins(evaluation)
+    del found["answers"]
+    for point in found["points"].values():
+        if point["worth"] is not None:
+            del point["worth"]["each"]
+    return found
 
 
-def _show(said: dict[str, Any], chosen: Sequence[str]) -> None:
-    rows: list[tuple[str, ...]] = []
-    for name in (*chosen, "overall"):
-        entry = said[name]
-        rows.append((name, "policy", *_cells(entry), "", f"{100 * entry['best_reachable']:.1f}"))
-        rows.append(("", "policy, held-out family", *_cells(entry["held_out"]), "", ""))
-        for kind, baseline in entry["baselines"].items():
-            low, high = baseline["regret_saved"]
-            rows.append(("", kind.replace("_", " "), *_cells(baseline), f"{low:.3g} to {high:.3g}", ""))
-    table(("POINT", "WHO", "ACCURACY", "COVERAGE", "ECE", "REGRET", "SAVED", "BEST"), rows, "no points")
-    print()
-    print(f"policy {said['policy'][:12]}, questions {said['data']['evaluated'][:12]}; shares in percent")
+def _list(context: typer.Context, *, json_: bool) -> None:
+    from training.evaluation.store import every  # noqa: PLC0415 - numpy, as all that is imported below
+
+    found = list(every(_folder(context)))
+    if json_:
+        emit([{"id": id_, **plain(one)} for id_, one in found])
+        return
+    figures.show_list(found)
 
 
-def _cells(figures: dict[str, Any]) -> tuple[str, str, str, str]:
-    accuracy = figures["accuracy"]
-    right = "none alone" if accuracy is None else f"{100 * accuracy:.1f}"
-    return right, f"{100 * figures['coverage']:.1f}", f"{figures['ece']:.3f}", f"{figures['regret']:.3g}"
+def _kept(context: typer.Context, name: str) -> "Evaluation":
+    from training.evaluation.store import named, read  # noqa: PLC0415
+
+    return read(named(_folder(context), name))
+
+
+def _logged(
+    folders: Sequence[Path | None], data: Path, split: str, points: Sequence[str] | None, max_error: float
+) -> "list[Evaluation]":
+    from managers.roster import POINTS  # noqa: PLC0415
+    from training.dataset.store import load  # noqa: PLC0415
+    from training.evaluation.logged import measure  # noqa: PLC0415
+    from training.ope.target import parts  # noqa: PLC0415
+
+    held = load(data)
+    asked, _ = parts(held, split)
+    there = {one.name: one for one in POINTS if any(example.point == one.name for example in asked)}
+    names = _known(points, sorted(there), "this split has no decision of")
+    if not names:
+        cure = "name another data set, or --split all for a policy that learned nothing from it"
+        raise Refused("no-decisions", f"the split `{split}` has no decision of a known point", cure=cure)
+    chosen = {name: there[name] for name in names}
+    with _opened(folders) as contenders, progress("points") as shown:
+        return measure(contenders, held, chosen, split, max_error, _now(), shown)
+
+
+def _probed(folders: Sequence[Path | None], evaluations: "Sequence[Evaluation]") -> "list[Evaluation]":
+    import msgspec  # noqa: PLC0415
+
+    from federation.policy.tier import SHIPPED  # noqa: PLC0415
+    from training.evaluation.probe import of_folder  # noqa: PLC0415
+    from training.learning import preset  # noqa: PLC0415
+
+    missing = [module for module in ("torch", "transformers") if importlib.util.find_spec(module) is None]
+    if missing:
+        cure = "pip install 'elias[train]', or leave out --probe"
+        raise Refused("no-torch", f"the probe needs {', '.join(missing)}, which is not installed", cure=cure)
+    with progress("general abilities") as shown:
+        found = []
+        for done, (folder, one) in enumerate(zip(folders, evaluations, strict=True)):
+            shown(done, len(folders))
+            found.append(msgspec.structs.replace(one, kept=of_folder(folder or SHIPPED, preset.load("mini"))))
+    return found
+
+
+@contextmanager
+def _opened(folders: Sequence[Path | None]) -> "Iterator[list[Contender]]":
+    from federation.policy.tier import SHIPPED  # noqa: PLC0415
+    from training.evaluation.contender import opened  # noqa: PLC0415 - ONNX Runtime
+
+    with ExitStack() as stack:
+        found = [stack.enter_context(opened(folder or SHIPPED)) for folder in folders]
+        for one in found:
+            if not one.calibrated:
+                say(f"{one.name}: it is not calibrated and decides nothing alone; `elias policy calibrate` makes it so")
+        yield found
+
+
+def _known(points: Sequence[str] | None, there: Sequence[str], missing: str) -> list[str]:
+    for name in points or ():
+        if name not in there:
+            cure = f"choose among: {', '.join(there)}" if there else "name another data set"
+            raise Refused("no-world", f"{missing} `{name}`", place="--points", cure=cure)
+    return list(dict.fromkeys(points or there))
+
+
+def _differences(before: "Evaluation", after: "Evaluation") -> list[dict[str, Any]]:
+    import msgspec  # noqa: PLC0415
+
+    from training.evaluation.compare import differences  # noqa: PLC0415
+
+    pair = {"before": before.name, "after": after.name}
+    return [{"of": pair, **msgspec.to_builtins(one)} for one in differences(before, after)]
+
+
+def _folder(context: typer.Context) -> Path:
+    from training.evaluation.store import FOLDER  # noqa: PLC0415
+
+    return settings_of(context).state / FOLDER
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

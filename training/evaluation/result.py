@@ -22,14 +22,14 @@ Interval = tuple[float, float]
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """accuracy: share that is right of what is decided alone; None where nothing is. coverage: share decided alone.
     ece: expected calibration error of the confidence of all questions. right: share that is right of all choices, alone
-    or not. regret: mean of all choices, in the unit of the point; None where it is not known. intervals: by the name of
-    the figure."""
+    or not. regret: mean of all choices, in the unit of the point; None where it is not known. All but the first are
+    None where there is no question. intervals: by the name of the figure."""
 
     questions: int
     accuracy: float | None
-    coverage: float
-    ece: float
-    right: float
+    coverage: float | None
+    ece: float | None
+    right: float | None
     regret: float | None
     intervals: dict[str, Interval] = {}
 
@@ -77,34 +77,27 @@ class Refusal(msgspec.Struct, frozen=True):
     cure: str
 
 
-class AtPoint(Figures, frozen=True, kw_only=True):
-    """At one decision point.
+class Reached(Figures, frozen=True, kw_only=True):
+    """Of a policy. best_reachable: share that the best possible policy gets right, from many completions of each
+    question; held_out: on the family that nothing was trained, calibrated or chosen on; baselines: by name. These three
+    in the simulated world alone. Of all points together, regret is the share that is left of choosing at random."""
 
-    Simulated alone: best_reachable, share that the best possible policy gets right, from many completions of each
-    question; held_out, on the family that nothing was trained, calibrated or chosen on; baselines, by name. Logged
-    alone: worth, or why there is none; agreed, share of the answers of each tier that the policy would have given.
-    """
+    latency: Latency | None = None
+    tokens: Tokens | None = None
+    best_reachable: float | None = None
+    held_out: Figures | None = None
+    baselines: dict[str, Beside] = {}
+
+
+class AtPoint(Reached, frozen=True, kw_only=True):
+    """At one decision point. On logged decisions alone: worth, or why there is none; agreed, share of the answers of
+    each tier that the policy would have given."""
 
     max_error: float
     unit: str
-    latency: Latency | None = None
-    tokens: Tokens | None = None
-    best_reachable: float | None = None
-    held_out: Figures | None = None
-    baselines: dict[str, Beside] = {}
     worth: Worth | None = None
     refused: Refusal | None = None
     agreed: dict[str, float] = {}
-
-
-class Overall(Figures, frozen=True, kw_only=True):
-    """All points. regret: the share that is left of the regret of choosing at random, all points counting the same."""
-
-    latency: Latency | None = None
-    tokens: Tokens | None = None
-    best_reachable: float | None = None
-    held_out: Figures | None = None
-    baselines: dict[str, Beside] = {}
 
 
 class Answers(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,8 +115,8 @@ class Kept(msgspec.Struct, frozen=True):
     """A general ability, seen through texts that have nothing to do with decisions: training/evaluation/probe.py.
 
     right: share of the items whose true ending was the likeliest; chance: what guessing gets. known: share of the items
-    whose endings the policy's words can tell apart at all; where it is 0 there is no general ability. nats: by item,
-    minus the log-likelihood of the true ending, a byte."""
+    whose endings the policy's words can tell apart; where it is small there is no general ability. nats: by item, minus
+    the log-likelihood of the true ending, a byte."""
 
     right: float
     chance: float
@@ -150,7 +143,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     at: str
     source: Source
     calibrated: str
-    overall: Overall
+    overall: Reached
     points: dict[str, AtPoint]
     answers: dict[str, Answers]
     kept: Kept | None = None

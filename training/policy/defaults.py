@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from federation.policy import calibration
 from federation.policy.fitting import of_policy
 from federation.policy.tabular import SUFFIX, Model, Table, Tabular
+from training.evaluation.bench import Many, each
+from training.evaluation.bootstrap import interval
 from training.policy.baselines import Sheet, fit_linear, fit_trees, tabular
 from training.policy.calibrate import scored
-from training.policy.evaluate import Many, each, interval
 from training.scenarios.scenario import Example, Scenario
 
 

@@ -1,4 +1,4 @@
-"""What a policy reaches at its decision points, beside what it must beat.
+"""What a policy reaches at its decision points in the simulated world, beside what it must beat.
 
 Every contender answers the same questions and is calibrated by the same procedure on the same splits. A question is
 right or wrong by what happened, the first completion; regret is what the best candidate of that completion was better
@@ -8,83 +8,23 @@ by.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from federation.policy.calibration import PointCalibration
 from federation.policy.fitting import Marked, calibrate, confidences
 from federation.policy.question import Question, Scores
+from training.evaluation.bootstrap import Judged, Numbers, estimated, interval, intervals, of_median, pooled
+from training.evaluation.result import Answers, AtPoint, Beside, Figures, Latency, Reached, Tokens
 from training.policy import baselines
 from training.policy.baselines import Scorer, Sheet
 from training.policy.calibrate import scored
 from training.scenarios.scenario import Example, Scenario
 
-BINS = 15
-"""Of the calibration error, with the same number of questions each."""
 MAX_ERROR = 0.05
 """For specs that set none."""
-RESAMPLES = 1000
 
 Many = Callable[[Sequence[Question]], list[Scores]]
 """Answers questions in batches."""
-
-
-class Figures(msgspec.Struct, frozen=True):
-    """accuracy: share that is right of what is decided alone; None where nothing is. coverage: share decided alone.
-    ece: expected calibration error of the confidence of all questions. right: share that is right of all choices, alone
-    or not. regret: mean of all choices, in the unit of the point."""
-
-    questions: int
-    accuracy: float | None
-    coverage: float
-    ece: float
-    right: float
-    regret: float
-
-
-class Beside(Figures, frozen=True):
-    """A baseline. Its regret less the policy's, and the policy's coverage less its own, as 95 % intervals of the paired
-    bootstrap: above 0 the policy is better."""
-
-    regret_saved: tuple[float, float]
-    coverage_won: tuple[float, float]
-
-
-class Latency(msgspec.Struct, frozen=True):
-    """Milliseconds of one question asked alone, with its rendering."""
-
-    p50: float
-    p99: float
-
-
-class Entry(Figures, frozen=True):
-    """Of a decision point. best_reachable: share that the best possible policy gets right, from many completions of
-    each question. held_out: on the family that nothing was trained, calibrated or chosen on."""
-
-    max_error: float
-    unit: str
-    best_reachable: float
-    latency: Latency
-    held_out: Figures
-    baselines: dict[str, Beside]
-
-
-class Overall(Figures, frozen=True):
-    """All points, each as many questions. regret: the share that is left of the regret of choosing at random."""
-
-    best_reachable: float
-    held_out: Figures
-    baselines: dict[str, Beside]
-
-
-class Judged(NamedTuple):
-    """By question: confidence, whether the choice was right, whether it is taken alone, what it cost."""
-
-    sure: NDArray[np.float64]
-    right: NDArray[np.bool_]
-    alone: NDArray[np.bool_]
-    regret: NDArray[np.float64]
 
 
 def each(scorer: Scorer) -> Many:
@@ -95,50 +35,46 @@ def each(scorer: Scorer) -> Many:
 def judged(
     examples: Sequence[Example], found: Marked, calibration: PointCalibration | None, max_error: float
 ) -> Judged:
-    """Without a calibration nothing is decided alone, and the best probability is the confidence."""
     chosen = found.scores.argmax(axis=1).tolist()
     regret = [max(e.outcomes[0]) - e.outcomes[0][choice] for e, choice in zip(examples, chosen, strict=True)]
+    return weighed(found, calibration, max_error)._replace(regret=np.array(regret))
+
+
+def weighed(found: Marked, calibration: PointCalibration | None, max_error: float) -> Judged:
+    """Whose regret is not known. Without a calibration nothing is decided alone, and the best probability is the
+    confidence."""
     sure = np.exp(found.scores.max(axis=1)) if calibration is None else confidences(calibration, found)
     threshold = None if calibration is None else calibration.threshold(max_error)
     alone = np.zeros(len(sure), dtype=bool) if threshold is None else sure >= threshold
-    return Judged(sure, found.chosen(), alone, np.array(regret))
+    return Judged(sure, found.chosen(), alone, np.full(len(sure), np.nan))
 
 
 def figures(of: Judged) -> Figures:
-    return Figures(**_figures(of))
+    return Figures(**figured(of))
 
 
-def _figures(of: Judged) -> dict[str, Any]:
-    alone = int(of.alone.sum())
-    return {
-        "questions": len(of.right),
-        "accuracy": float(of.right[of.alone].mean()) if alone else None,
-        "coverage": alone / len(of.right),
-        "ece": calibration_error(of.sure, of.right),
-        "right": float(of.right.mean()),
-        "regret": float(of.regret.mean()),
-    }
+def figured(of: Judged, took: Numbers | None = None, read: Numbers | None = None) -> dict[str, Any]:
+    """The fields of `Figures`, and of latency and tokens where these were measured. took, read: as in `Result`."""
+    found: dict[str, Any] = {name: None if np.isnan(value) else value for name, value in estimated(of).items()}
+    reach = intervals(of)
+    if took is not None and len(took):
+        found["latency"] = Latency(*np.quantile(took, (0.5, 0.99)).tolist())
+        reach["latency"] = of_median(took)
+    if read is not None and len(read):
+        found["tokens"] = Tokens(float(read.mean()), int(read.max()))
+        reach["tokens"] = interval(read)
+    return {"questions": len(of.sure), **found, "intervals": reach}
 
 
-def calibration_error(sure: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
-    """The mean distance of confidence and share that is right over BINS bins of equal mass (Naeini et al. 2015, with
-    equal mass as in Nixon et al. 2019)."""
-    parts = [part for part in np.array_split(np.argsort(sure, kind="stable"), BINS) if len(part)]
-    return float(sum(abs(sure[part].mean() - right[part].mean()) * len(part) for part in parts) / len(sure))
-
-
-def interval(differences: NDArray[np.float64], seed: int = 0) -> tuple[float, float]:
-    """The 95 % percentile interval of the mean of paired differences (Efron and Tibshirani 1993)."""
-    random = np.random.default_rng(seed)
-    count = len(differences)
-    means = [differences[random.integers(0, count, count)].mean() for _ in range(RESAMPLES)]
-    low, high = np.quantile(means, (0.025, 0.975))
-    return float(low), float(high)
+def answers(of: Judged, scale: float = 1.0) -> Answers:
+    """scale: what choosing at random costs."""
+    regret = of.regret.tolist() if np.isfinite(of.regret).all() else []
+    return Answers(sure=of.sure.tolist(), right=of.right.tolist(), alone=of.alone.tolist(), regret=regret, scale=scale)
 
 
 def beside(baseline: Judged, policy: Judged) -> Beside:
     return Beside(
-        **_figures(baseline),
+        **figured(baseline),
         regret_saved=interval(baseline.regret - policy.regret),
         coverage_won=interval(policy.alone.astype(float) - baseline.alone),
     )
@@ -190,43 +126,40 @@ class Bench:
 
 
 class Result(NamedTuple):
-    """Of one point. held_out, policy: as judged. against: the baselines, by name, each on `test` and on `held_out`."""
+    """Of one policy at one point. held_out, policy: as judged. against: the baselines, by name, each on `test` and on
+    `held_out`. took: milliseconds of questions that were asked alone. read: tokens, by question."""
 
     bench: Bench
     policy: Judged
     held_out: Judged
     against: Mapping[str, tuple[Judged, Judged]]
-    latency: Latency
+    took: Numbers
+    read: Numbers
 
-    def entry(self) -> Entry:
-        return Entry(
-            **_figures(self.policy),
+    def entry(self) -> AtPoint:
+        return AtPoint(
+            **figured(self.policy, self.took, self.read),
             max_error=self.bench.max_error,
             unit=self.bench.scenario.point.outcome.unit,
             best_reachable=self.bench.best_reachable(),
-            latency=self.latency,
             held_out=figures(self.held_out),
             baselines={name: beside(test, self.policy) for name, (test, _) in self.against.items()},
         )
 
+    def scale(self, *, held_out: bool = False) -> float:
+        """What choosing at random costs."""
+        return max(float(self.against["random"][held_out].regret.mean()), 1e-12)
 
-def overall(results: Sequence[Result]) -> Overall:
-    policy = _pooled([(r, r.policy) for r in results])
-    against = {name: _pooled([(r, r.against[name][0]) for r in results]) for name in results[0].against}
-    return Overall(
-        **_figures(policy),
+
+def overall(results: Sequence[Result]) -> Reached:
+    policy = pooled([r.policy for r in results], [r.scale() for r in results])
+    held_out = pooled([r.held_out for r in results], [r.scale(held_out=True) for r in results])
+    against = {
+        name: pooled([r.against[name][0] for r in results], [r.scale() for r in results]) for name in results[0].against
+    }
+    return Reached(
+        **figured(policy, np.concatenate([r.took for r in results]), np.concatenate([r.read for r in results])),
         best_reachable=float(np.mean([r.bench.best_reachable() for r in results])),
-        held_out=figures(_pooled([(r, r.held_out) for r in results], held_out=True)),
+        held_out=figures(held_out),
         baselines={name: beside(one, policy) for name, one in against.items()},
-    )
-
-
-def _pooled(parts: Sequence[tuple[Result, Judged]], *, held_out: bool = False) -> Judged:
-    """Regrets of points have different units, so each is taken as a share of the mean of choosing at random there."""
-    scales = [max(float(r.against["random"][held_out].regret.mean()), 1e-12) for r, _ in parts]
-    return Judged(
-        np.concatenate([one.sure for _, one in parts]),
-        np.concatenate([one.right for _, one in parts]),
-        np.concatenate([one.alone for _, one in parts]),
-        np.concatenate([one.regret / scale for (_, one), scale in zip(parts, scales, strict=True)]),
     )
