@@ -192,7 +192,9 @@ class Counsel:
                 known = self.calibration(point, policy)
                 if audit.broken and known is not None and not self._told(point, audit):
                     figures = (audit.times, audit.max_error, audit.checked, audit.wrong)
-                    yield Emission(Kind.DRIFT, point, point, "", Drift(policy, known.version, *figures, now))
+                    yield Emission(
+                        Kind.DRIFT, point, point, "", Drift(policy, known.version, *figures, now, audit.since)
+                    )
 
     def _told(self, point: str, audit: Audit) -> bool:
         told = self.state.drifts.get(point, {}).get(audit.policy)
@@ -272,7 +274,7 @@ class Counsel:
         known = checks.get(scored.policy)
         if known is None or scored.calibration >= known.times:  # else it was asked before the calibration in force
             audit = resumed(known, scored.policy, scored.max_error, scored.calibration)
-            checks[scored.policy] = step(audit, answered.choice != scored.choice)
+            checks[scored.policy] = step(audit, answered.choice != scored.choice, scored.at)
 
     def fold_drift(self, entry: Entry, drift: Drift) -> None:
         self.state.drifts.setdefault(entry.point, {})[drift.policy] = drift

@@ -198,7 +198,8 @@ class Drift(msgspec.Struct, frozen=True, gc=False):
     anew.
 
     policy, version: of which policy and of the point. calibration: the number of the one that is broken. max_error: the
-    share of wrong answers promised. checked, wrong: answers since that calibration. at: ledger time (ns).
+    share of wrong answers promised. checked, wrong: answers since that calibration. at: ledger time (ns). since: when
+    it most likely began to be broken; 0: not known.
     """
 
     policy: str
@@ -208,6 +209,7 @@ class Drift(msgspec.Struct, frozen=True, gc=False):
     checked: int
     wrong: int
     at: int
+    since: int = 0
     v: int = 1
 
 

@@ -25,6 +25,8 @@ _BLOCK = 50
 but for the logarithm of its age. More frequent ones would have to weigh less."""
 _FACTORS = (1.5, 2.0, 3.0, 5.0, 10.0)
 """The errors that are bet on, as multiples of the odds promised."""
+_PLAIN = 3
+"""Which of them tells when the world changed: one that is neither hard to see nor seen in everything."""
 
 
 class Audit(msgspec.Struct, frozen=True):
@@ -32,6 +34,10 @@ class Audit(msgspec.Struct, frozen=True):
 
     policy: its version. times: number of its calibration here. checked, wrong: audits so far. wealth: logarithm of what
     each bet has won, in the order of the errors bet on. broken: the bets have won; that stays so.
+
+    run, since: what one bet has won since it last had nothing, and the ledger time (ns) of the first answer that it won
+    by: once it is broken, the likeliest time at which it began to be (Page, Biometrika 41, 1954; Hinkley, Biometrika
+    58, 1971).
     """
 
     policy: str
@@ -41,6 +47,8 @@ class Audit(msgspec.Struct, frozen=True):
     wealth: tuple[float, ...] = ()
     broken: bool = False
     times: int = 1
+    run: float = 0.0
+    since: int = 0
 
     def evidence(self) -> float:
         """What a stake of 1 has become; a fair game's exceeds 1 / ALPHA at any time with probability at most ALPHA."""
@@ -50,9 +58,9 @@ class Audit(msgspec.Struct, frozen=True):
         return unspent + math.fsum(math.exp(min(won, 700.0)) for won in self.wealth) / len(self.wealth)
 
 
-def step(audit: Audit, wrong: bool) -> Audit:
-    """The test after one more audit. A broken promise stays broken and is tested no more; 0 % and 100 % cannot break:
-    the one lets nothing be decided alone, the other everything."""
+def step(audit: Audit, wrong: bool, at: int = 0) -> Audit:
+    """The test after one more audit, of an answer at ledger time `at` (ns). A broken promise stays broken and is tested
+    no more; 0 % and 100 % cannot break: the one lets nothing be decided alone, the other everything."""
     if audit.broken or not 0 < audit.max_error < 1:
         return audit
     checked = audit.checked + 1
@@ -61,7 +69,10 @@ def step(audit: Audit, wrong: bool) -> Audit:
     before = audit.wealth or (-math.inf,) * len(_FACTORS)
     won = _gains(audit.max_error)[wrong]
     wealth = tuple(_log_sum(had, stake) + gain for had, gain in zip(before, won, strict=True))
-    after = msgspec.structs.replace(audit, checked=checked, wrong=audit.wrong + wrong, wealth=wealth)
+    run = max(0.0, audit.run + won[_PLAIN])
+    since = audit.since if audit.run else at
+    seen = {"checked": checked, "wrong": audit.wrong + wrong, "wealth": wealth, "run": run, "since": since}
+    after = msgspec.structs.replace(audit, **seen)
     return msgspec.structs.replace(after, broken=after.evidence() >= 1 / ALPHA)
 
 

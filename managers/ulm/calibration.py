@@ -1,7 +1,7 @@
 """Calibrates a policy anew where its promise broke: what is known of it since, and the effect that does it."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -83,6 +83,11 @@ def facts(lapse: Lapse, evidence: Evidence, now: int) -> dict[str, Any]:
         "calibrations": lapse.times,
         "waited": (now - lapse.drift.at) / SECOND,
     }
+
+
+def changes(lapses: Iterable[Lapse], policy: str) -> dict[str, int]:
+    """By point at which this policy's promise is broken: since when, ledger time (ns), where that is known."""
+    return {one.point: one.drift.since for one in lapses if one.drift.policy == policy and one.drift.since}
 
 
 def candidate(lapse: Lapse) -> Candidate:

@@ -15,7 +15,7 @@ from federation.points import DecisionPoint
 from federation.policy.evidence import Evidence, Records
 from federation.records import Answered, Asked, Candidate, Entry, Event, Kind, Outcome, Recalibrated, Record
 from federation.settings import Settings
-from managers.ulm.calibration import Collected, Lapse, candidate, facts, lapse_of, subject_of
+from managers.ulm.calibration import Collected, Lapse, candidate, changes, facts, lapse_of, subject_of
 from managers.ulm.comparison import compare
 from managers.ulm.points import ADVICE, CALIBRATION, OPTIMISATION, PATTERNS, POINTS, SUGGESTION
 from managers.ulm.profile import profile_changes, profile_facts
@@ -166,7 +166,9 @@ class Ulm(Manager):
             return self.trials.target(self.state.trials, asked, answered)
         if point is BASE:
             policy = self.state.training.watched.get(asked.event.subject)
-            return Target("@ulm", [], payload(asked, self.options[BASE.name], "" if policy is None else policy.version))
+            version = "" if policy is None else policy.version
+            changed = changes(self.state.lapses.values(), version)
+            return Target("@ulm", [], payload(asked, self.options[BASE.name], version, changed))
         evidence = self._evidence(self.state.lapses[asked.event.subject])
         return Target("@ulm", [], {"after": evidence.after, "upto": evidence.upto})
 

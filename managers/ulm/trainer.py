@@ -4,6 +4,7 @@ import asyncio
 import getpass
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,8 +34,9 @@ class Sleep(Protocol):
     async def __call__(self, seconds: float, /) -> None: ...
 
 
-def payload(asked: Asked, options: Mapping[str, Any], version: str) -> dict[str, Any]:
-    """What the job needs beside the base. version: of the policy in force; empty: the one of the settings."""
+def payload(asked: Asked, options: Mapping[str, Any], version: str, changed: Mapping[str, int]) -> dict[str, Any]:
+    """What the job needs beside the base. version: of the policy in force; empty: the one of the settings. changed: by
+    point, the ledger time (ns) since when its world is another."""
     facts = asked.facts
     return {
         "from": version,
@@ -43,6 +45,7 @@ def payload(asked: Asked, options: Mapping[str, Any], version: str) -> dict[str,
         "cpus": options["job_cpus"],
         "memory": options["job_memory"],
         "seconds": options["job_time"],
+        "changed": dict(changed),
     }
 
 
@@ -56,6 +59,7 @@ def submission(order: Order, folder: Path, number: int = 1) -> Event:
         *(sys.executable, "-m", "managers.uim.cli", "--config", str(folder / "elias.yaml"), "train", "again"),
         *("--objective", given["objective"], "--method", given["method"], "--base", base),
         *(["--policy", given["from"]] if base == CURRENT and given["from"] else []),
+        *(word for point, at in given.get("changed", {}).items() for word in ("--changed", f"{point}={_written(at)}")),
         *("--out", str(folder)),
     ]
     data = {
@@ -68,6 +72,11 @@ def submission(order: Order, folder: Path, number: int = 1) -> Event:
     }
     job = job_of(order.decision, number)
     return Event(job, f"elias/ulm/{getpass.getuser()}", "elias.job.submitted", job, None, data)
+
+
+def _written(at: int) -> str:
+    """Ledger time (ns) in whole seconds, as commands read it."""
+    return datetime.fromtimestamp(at // SECOND, UTC).isoformat()
 
 
 def cards(base: str, method: str) -> int:

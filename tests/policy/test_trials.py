@@ -11,10 +11,12 @@ from federation.policy import trials
 from federation.policy.arms import BLOCK
 from federation.policy.registry import Stage, Step
 from federation.policy.trials import Observed
-from tests.policy.plant import VALVE, Works
+from tests.policy.plant import VALVE, Question, Works
 from tests.policy.test_promotion import clear, hour, line, register, shuffled, stepped, works_in
 
 HOURS = 4
+HOLDS = Question((-6.0, -7.0, -5.0, -0.011), 3)
+"""The policy is sure of `hold`, which has no effect."""
 
 
 @pytest.fixture(scope="module")
@@ -78,4 +80,25 @@ def test_another_trial_is_none_of_its_business(tmp_path: Path) -> None:
     seen = observed(works)
     seen.read(works.clock.now())
     assert (seen.number, seen.evidence.units) == (2, 40)
+    works.close()
+
+
+@pytest.mark.parametrize(("said", "known"), [(False, False), (True, True)])
+def test_of_a_decision_without_an_effect_counts_what_somebody_says_came_of_it(
+    tmp_path: Path, said: bool, known: bool
+) -> None:
+    works = works_in(tmp_path, "observe")
+    version = register(works)
+    stepped(works, version, Step(Stage.CANARY, 0.5))
+    subjects = [f"valve{number}" for number in range(40)]
+    decisions = works.ask([HOLDS] * 40, Random(1).random, subjects=subjects, others={version: clear})
+    held = [one for one in works.scored(decisions) if one.tier == "policy"]
+    assert len(held) > 20
+    if said:
+        refused = works.federation.came("plant", [(decision, 1.0, "it held") for decision in decisions], "ada")
+        assert refused.count(None) >= len(held)
+    works.clock.advance(7200)
+    seen = observed(works)
+    seen.read(works.clock.now())
+    assert (seen.counted[0.5] > 0) == known
     works.close()

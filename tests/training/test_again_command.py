@@ -53,6 +53,15 @@ def test_a_dry_run_shows_the_commands_in_their_order(installation: Path, tmp_pat
     assert f"--preset mini --from {SHIPPED} --out {out / 'policy'}" in said
 
 
+def test_of_a_point_whose_world_has_changed_only_what_was_decided_since_is_learned_from(
+    installation: Path, tmp_path: Path
+) -> None:
+    words = ("--changed", "uam.restart=2026-11-01", "--changed", "ufm.dispatch=2026-11-02T10:00", "--dry-run")
+    _, said, _ = again(installation, "--out", str(tmp_path / "november"), *words)
+    first = said.splitlines()[0]
+    assert "--changed uam.restart=2026-11-01 --changed ufm.dispatch=2026-11-02T10:00" in first
+
+
 def test_what_no_preset_trains_is_refused_with_what_there_is(installation: Path, tmp_path: Path) -> None:
     (tmp_path / "models" / "qwen2.5-7b").mkdir(parents=True)
     words = ("--base", "qwen2.5-7b", "--method", "lora", "--models", str(tmp_path / "models"))

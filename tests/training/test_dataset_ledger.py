@@ -191,3 +191,14 @@ def test_where_nothing_was_decided_the_next_step_is_named(make: Make, tmp_path: 
     assert refused.value.cure
     with pytest.raises(Refused, match=r"no decision point `plant.pump`"):
         build(make().store, {VALVE.name: VALVE}, Request(["plant.pump"]), tmp_path / "sets")
+
+
+async def test_of_a_point_whose_world_has_changed_the_answers_of_before_are_left_out(make: Make) -> None:
+    works = make()
+    (old,) = works.ask([SURE], iter([0.9, 0.9]).__next__)
+    works.clock.advance(60)
+    changed = works.clock.now()
+    (new,) = works.ask([SURE], iter([0.9, 0.9]).__next__)
+    assert old != new
+    assert [one.decision for one in found(works, changed={VALVE.name: changed})] == [new]
+    assert len(found(works, changed={"plant.pump": changed})) == 2

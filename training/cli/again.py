@@ -56,6 +56,9 @@ def again(
     models: Annotated[
         Path | None, typer.Option(help="Folder of the base models; by default `models` in the state folder.")
     ] = None,
+    changed: Annotated[
+        list[str] | None, typer.Option(help="POINT=TIME: as of `elias train dataset`; can be given again.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the commands, and stop.")] = False,
     json_: Json = False,
 ) -> None:
@@ -83,7 +86,8 @@ def again(
         cure = f"choose among: {known}. Or train it with a preset of your own: elias train {objective} --preset FILE"
         raise Refused("no-preset", what, place="--base, --method", cure=cure)
     data = out / "data"
-    collect = Step("dataset", ["train", "dataset", "--out", str(data), "--json"])
+    worlds = [word for one in changed or () for word in ("--changed", one)]
+    collect = Step("dataset", ["train", "dataset", "--out", str(data), *worlds, "--json"])
     if dry_run:
         first, fresh = data / "DIGEST", since(out, "THEN")
         steps = [collect, learn(out, first, start, preset, objective), fresh, *following(out, [first, _later(out)])]

@@ -26,6 +26,10 @@ def dataset(
     ] = None,
     since: Annotated[str, typer.Option(help="Answers from this time on: 2026-03-01, 2026-03-01T12:00.")] = "",
     until: Annotated[str, typer.Option(help="Answers before this time.")] = "",
+    changed: Annotated[
+        list[str] | None,
+        typer.Option(help="POINT=TIME: of this point only answers from then on, for its world is another; repeatable."),
+    ] = None,
     upto: Annotated[int | None, typer.Option(min=1, help="Read at most this many records, as a recipe says.")] = None,
     copies: Annotated[int, typer.Option(min=0, help="Examples that are kept of near copies; 0: all.")] = COPIES,
     cap: Annotated[int | None, typer.Option(min=1, help="Most training examples of one action of a point.")] = None,
@@ -63,7 +67,9 @@ def dataset(
     from training.dataset.store import read_recipe  # noqa: PLC0415
 
     known = {point.name: point for point in (*POINTS, *Gate.points)}
-    asked = Request(tuple(points or ()), _time(since, "--since"), _time(until, "--until"), upto, copies or None, cap)
+    worlds = {point: _time(time, "--changed") or 0 for point, _, time in (one.partition("=") for one in changed or ())}
+    span = _time(since, "--since"), _time(until, "--until")
+    asked = Request(tuple(points or ()), *span, upto, copies or None, cap, worlds)
     store = Store.open(ledger or settings_of(context).ledger_url, read_only=True)
     try:
         with progress("records") as shown:

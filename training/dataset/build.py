@@ -34,7 +34,8 @@ Progress = Callable[[int, int], None]
 class Request(msgspec.Struct, frozen=True):
     """points: names; empty: all. since, until: of the answers, since <= at < until (ledger time, ns). upto: records of
     the ledger that are read, at most; None: all. copies: that are kept of a family, at most; None: all. cap: examples
-    of an action of a point in the training split, at most."""
+    of an action of a point in the training split, at most. changed: by point, when its world changed: older answers of
+    it are left out."""
 
     points: Sequence[str] = ()
     since: int | None = None
@@ -42,6 +43,7 @@ class Request(msgspec.Struct, frozen=True):
     upto: int | None = None
     copies: int | None = COPIES
     cap: int | None = None
+    changed: Mapping[str, int] = {}
 
 
 def build(
@@ -56,7 +58,7 @@ def build(
     The same records and the same request give the same bytes. Raises Refused for a point that is not there, where there
     is no example, and where `out` cannot be written.
     """
-    for name in request.points:
+    for name in (*request.points, *request.changed):
         if name not in points:
             cure = f"choose among: {', '.join(sorted(points))}"
             raise Refused("dataset.point", f"there is no decision point `{name}`", cure=cure)
@@ -89,6 +91,7 @@ class _Making:
             names=asked.points,
             since=asked.since,
             until=asked.until,
+            changed=asked.changed,
             progress=progress,
         )
         for one in found:
@@ -109,6 +112,7 @@ class _Making:
             ledger=kept.Ledger(head.size, head.time, head.root.hex()),
             since=asked.since,
             until=asked.until,
+            changed=asked.changed,
             copies=asked.copies,
             cap=asked.cap,
             left_out=self._left,

@@ -6,6 +6,7 @@ hold what may yet end, while the rules' answers, nearly all there are, would be 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -24,6 +25,7 @@ RULE = "rule"
 GONE = "the point is no more"
 NO_SPECS = "its specs cannot be read any more"
 NO_CHOICE = "fewer than two candidates"
+CHANGED = "its world has changed since"
 WHY: Mapping[str, str] = {RULE: "a rule answered", "fallback": "a fall-back answered", "timeout": "nobody answered"}
 """Why a decision is no example, by the tier that answered."""
 
@@ -49,12 +51,13 @@ def collect(
     names: Sequence[str] = (),
     since: int | None = None,
     until: int | None = None,
+    changed: Mapping[str, int] = MappingProxyType({}),
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Iterator[Logged | Left]:
     """In the order of the answers, as they stand on record: not scrubbed, the family left empty.
 
     points: of today, by name. head: where the ledger ends; what came later is not seen. names: of points; empty: all.
-    since, until: of the answers, since <= at < until (ledger time, ns).
+    since, until: of the answers, since <= at < until (ledger time, ns). changed: the same as `since`, of single points.
     """
     specs = Specs(store, schemas(points), head.size)
     for record in store.read(upto=head.size, kinds=[Kind.ANSWERED], points=names):
@@ -63,7 +66,9 @@ def collect(
             progress(header.seq, head.size)
         if (since is not None and header.time < since) or (until is not None and header.time >= until):
             continue
-        if header.point not in points:
+        if header.time < changed.get(header.point, 0):
+            yield Left(header.point, CHANGED)
+        elif header.point not in points:
             yield Left(header.point, GONE)
         elif not of_case(header.kind, record.body):
             yield Left(header.point, WHY[RULE])

@@ -48,7 +48,8 @@ class Split(msgspec.Struct, frozen=True):
 class Recipe(msgspec.Struct, frozen=True):
     """ledger: None for examples that come from a simulation. points: versions, by name. since, until: ledger times (ns)
     of the answers that were asked for; None: from the first, up to the last. copies: examples that were kept of a
-    family; cap: of an action of a point in the training split; None: all.
+    family; cap: of an action of a point in the training split; None: all. changed: by point, the ledger time (ns)
+    before which its answers are left out.
 
     left_out: why decisions are no examples, and how many, by point. dropped: values that were left out of examples, by
     point and name. weights: of the examples of the training split, by point and action chosen, with which all actions
@@ -60,6 +61,7 @@ class Recipe(msgspec.Struct, frozen=True):
     until: int | None = None
     copies: int | None = None
     cap: int | None = None
+    changed: Mapping[str, int] = {}
     left_out: Mapping[str, Mapping[str, int]] = {}
     dropped: Mapping[str, Mapping[str, int]] = {}
     weights: Mapping[str, Mapping[str, float]] = {}

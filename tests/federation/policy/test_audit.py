@@ -80,3 +80,17 @@ def test_promises_that_cannot_break_do_not(max_error: float) -> None:
     for _ in range(100):
         audit = step(audit, wrong=True)
     assert not audit.broken
+
+
+@pytest.mark.parametrize("error", [0.3, 0.6])
+def test_a_broken_promise_says_when_it_most_likely_began_to_be(error: float) -> None:
+    draw, misses = random.Random(4), []
+    for _ in range(100):
+        audit, at = Audit("policy", 0.05), 0
+        while not audit.broken:
+            at += 1
+            audit = step(audit, draw.random() < (0.02 if at <= 300 else error), at)
+        if at > 300:
+            misses.append(abs(audit.since - 301))
+    assert len(misses) >= 95
+    assert sorted(misses)[80] <= 10

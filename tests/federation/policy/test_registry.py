@@ -99,3 +99,12 @@ def test_going_back_ends_the_trial_first_and_then_brings_back_champion_after_cha
         line = after(line, step(line, gone, Stage.ROLLED_BACK))
         seen.append((line.champion, line.trial))
     assert seen == [("b", None), ("a", None), ("", None)]
+
+
+def test_a_trial_keeps_the_units_that_it_began_with_whatever_the_settings_say_later() -> None:
+    line = Line()
+    for stage, share, block in ((Stage.SHADOW, 0.0, 10), (Stage.CANARY, 0.05, 3600), (Stage.CANARY, 0.2, 60)):
+        made = promotion(line, "b" * 64, Step(stage, share), at=1, by="ada", reason="", block=block)
+        line = after(line, made)
+        assert line.trial is not None
+        assert (made.block, line.trial.block) == (10, 10)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from federation.clock import VirtualClock
 from federation.effects import Order
@@ -94,6 +95,14 @@ def test_the_job_is_the_command_that_a_person_would_run_with_its_limits(cluster:
     assert words.startswith("timeout --kill-after=60 3600 ")
     assert f"train again --objective grpo --method full --base current --policy {'a' * 64} --out " in words
     assert (data["cpus"], data["memory"], data["gpus"], data["restartable"]) == (2, 4 << 30, 0, True)
+
+
+def test_the_job_learns_of_a_point_whose_world_has_changed_only_what_was_decided_since(cluster: Cluster) -> None:
+    cluster.then = [ended("done")]
+    order = replace(ORDER, payload={**PAYLOAD, "changed": {"uam.restart": 1_700_000_000_700_000_000}})
+    asyncio.run(cluster.train.do(order))
+    (event,) = cluster.submitted
+    assert "--changed uam.restart=2023-11-14T22:13:20+00:00 --out" in " ".join(event.data["command"])
 
 
 def test_the_job_finds_the_settings_of_this_installation_that_nobody_else_may_read(cluster: Cluster) -> None:
