@@ -5,6 +5,7 @@ has no time now; 70 a bug of ours. `elias run` ends with the code of the job. Wh
 `head` does, ends the command by SIGPIPE, which a shell shows as 141.
 """
 
+import errno
 import signal
 import sys
 import tempfile
@@ -102,6 +103,10 @@ def main() -> None:
         complain(str(error), cure="`elias ledger verify` says how far it is sound")
         sys.exit(REFUSED)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            cure = "make room, then run the same command again; what is made in steps goes on where it was"
+            complain("there is no room on the disk", error.filename or "", cure)
+            sys.exit(REFUSED)
         sys.exit(_bug(error))
 
 

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from managers.uim import launch
 from managers.uim.cli.app import app, main
 from managers.uim.cli.job import state_words
+from tests.policy.shelf import policy
 
 from .conftest import House, event
 
@@ -295,6 +296,21 @@ def test_a_point_says_what_a_spec_may_use(elias: Elias) -> None:
 def test_a_wrong_command_line_ends_in_2(elias: Elias) -> None:
     elias("frobnicate")
     assert elias.code == 2
+
+
+def test_what_is_not_registered_is_not_kept_so_that_it_can_come_again_with_what_it_lacks(
+    elias: Elias, house: House, tmp_path: Path
+) -> None:
+    policy(tmp_path / "trained", {}, {})
+    elias("policy", "register", str(tmp_path / "trained"))
+    assert (elias.code, list((house.settings.state / "policies").iterdir())) == (1, [])
+
+
+def test_a_full_disk_is_no_bug_and_says_what_to_do(elias: Elias) -> None:
+    elias("cases", "export", "--format", "csv", "--out", "/dev/full")
+    assert elias.code == 1
+    assert "there is no room on the disk" in elias.err
+    assert "make room" in elias.err
 
 
 def test_a_bug_asks_to_be_reported_with_a_file(elias: Elias, house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """list, register, promote, rollback, sign: which policies there are, which one answers where, and a word on that."""
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -93,10 +94,16 @@ def registered(settings: "Settings", folder: Path) -> Any:
     if not settings.state.is_dir():
         cure = "run it on the machine where ELIAS was started, as its user; or start it there: `elias up`"
         raise Refused("no-state", "there is no state folder to put it into", place=str(settings.state), cure=cure)
+    before = {path.name for path in artefacts.place(settings.state).glob("*")}
     with progress("copying and checking") as report:
         found = artefacts.store(settings.state, folder)
         report(1, 1)
-    return Api(settings).post("/v1/policies", {"policy": found.card.version, "source": str(folder)[-200:]})
+    try:
+        return Api(settings).post("/v1/policies", {"policy": found.card.version, "source": str(folder)[-200:]})
+    except Refused:
+        if found.card.version not in before:  # else it could not come again with what it lacked, as a calibration
+            shutil.rmtree(found.folder)
+        raise
 
 
 def promote(
