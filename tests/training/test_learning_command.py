@@ -15,8 +15,8 @@ from federation.errors import Refused
 from federation.policy.embedded import Embedded
 from federation.policy.tier import SHIPPED
 from managers.uim.cli.app import app
+from training.evaluation.bootstrap import interval
 from training.learning.preset import METHODS
-from training.policy.evaluate import interval
 
 
 def run(*arguments: str) -> Any:
@@ -74,7 +74,7 @@ def test_what_is_there_already_is_not_written_over(tmp_path: Path) -> None:
 
 def test_the_new_policy_has_less_regret_and_its_card_says_what_it_was_made_of(tmp_path: Path) -> None:
     data, out = data_set(tmp_path), tmp_path / "new"
-    shown = run("distil", "--data", str(data), "--out", str(out), "--passes", "6", "--json")
+    shown = run("distil", "--data", str(data), "--out", str(out), "--passes", "6", "--probe", "--json")
     said = json.loads(shown.stdout)
     card = Embedded(out, 1).card
     assert said["version"] == card.version
@@ -85,5 +85,7 @@ def test_the_new_policy_has_less_regret_and_its_card_says_what_it_was_made_of(tm
     assert card.data["train"] + card.data["validation"] == advised
     assert card.data["validation"] == HELD // 3
     assert said["score"]["after"] == card.metrics["overall"]["after"]
+    probed = card.metrics["probe"]
+    assert (probed["before"], probed["after"]) == pytest.approx((probed["chance"], probed["chance"]), abs=0.15)
     low, _ = interval(regrets(shipped()) - regrets(served(out)))
     assert low > 0

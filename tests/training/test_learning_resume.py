@@ -1,59 +1,85 @@
-"""A training that is killed goes on where it was, to the same end."""
+"""A training that is killed goes on where it was, to the same end, and never beside another one."""
 
-import multiprocessing
-import os
+import json
 import signal
-import time
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-import torch
-from drifted import judged, quick
+from drifted import POINT, judged, quick, splits, world
+from typer.testing import CliRunner
 
 from federation.errors import Refused
+from federation.policy import card
 from federation.policy.tier import SHIPPED
-from training.learning.run import Trained, train
-from training.learning.trainer import Seen
+from managers.uim.cli.app import app
+from training.dataset.store import Recipe, write
+from training.learning.run import alone, train
 
 PATIENCE = 240.0
 
+# Killed by itself, at a moment that is the same however fast the machine is: the second checkpoint is nearly written.
+KILLED = """
+import os, signal, sys
 
-def trained(folder: Path) -> Trained:
-    return train("distil", quick(), SHIPPED, judged("distil"), folder, lambda seen: None)
+states = 0
+
+def watch(event, about):
+    global states
+    if event == "open" and str(about[0]).endswith("trainer_state.json") and "w" in str(about[1]):
+        states += 1
+        if states == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(watch)
+from managers.uim.cli.app import app
+app(sys.argv[1:])
+"""
 
 
-def trained_slowly(folder: Path) -> None:
-    """Until it is killed: after some steps it does not go on."""
+@pytest.fixture(scope="module")
+def learn(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The command, without where its policy goes."""
+    folder = tmp_path_factory.mktemp("data")
+    preset = folder / "quick.yaml"
+    preset.write_text(json.dumps(quick().model_dump(mode="json", exclude_none=True)))
+    learned, held = splits(400)
+    few = {"train": learned[:96], "validation": held[:60], "test": ()}
+    data = write(folder, Recipe({POINT: world().point.schema.version}), few)
+    return ["train", "grpo", "--data", str(data), "--preset", str(preset), "--json"]
 
-    def hang(seen: Seen) -> None:
-        while seen.step >= 3:
-            time.sleep(1)
 
-    train("distil", quick(), SHIPPED, judged("distil"), folder, hang)
+def trained(command: list[str], out: Path) -> str:
+    """The version of the policy."""
+    ran = CliRunner().invoke(app, [*command, "--out", str(out)], catch_exceptions=False)
+    assert ran.exit_code == 0
+    return card.read(out).version
 
 
-def test_after_kill_9_it_goes_on_to_the_same_weights_and_no_other_training_does(tmp_path: Path) -> None:
-    whole = trained(tmp_path / "whole")
-    process = multiprocessing.get_context("spawn").Process(target=trained_slowly, args=(tmp_path / "killed",))
-    process.start()
-    try:
-        _until(tmp_path / "killed" / "checkpoint-2" / "trainer_state.json")
-    finally:
-        os.kill(process.pid or 0, signal.SIGKILL)
-        process.join()
-    again = trained(tmp_path / "killed")
-    assert again.steps == whole.steps
-    before, after = whole.policy.model.state_dict(), again.policy.model.state_dict()
-    assert all(torch.equal(before[name], after[name]) for name in before)
-    figures = [(tmp_path / name / "metrics.jsonl").read_text().count("eval_score") for name in ("whole", "killed")]
-    assert figures[0] == figures[1]
+def figures(out: Path) -> list[tuple[int, list[str]]]:
+    """The step of each line, and what was measured there."""
+    lines = map(json.loads, (out.with_name(f"{out.name}.run") / "metrics.jsonl").read_text().splitlines())
+    return [(line.pop("step"), sorted(line)) for line in lines]
+
+
+def test_after_kill_9_the_same_command_goes_on_to_the_same_weights(learn: list[str], tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    version = trained(learn, whole)
+    script = [sys.executable, "-c", KILLED, *learn, "--out", str(killed)]
+    process = subprocess.run(script, capture_output=True, timeout=PATIENCE, check=False)
+    assert process.returncode == -signal.SIGKILL, process.stderr
+    assert not killed.exists()
+    assert len(list(tmp_path.glob("killed.run/checkpoint-*"))) == 2, "the second of them is not whole"
+    assert trained(learn, killed) == version
+    assert figures(killed) == figures(whole)
     with pytest.raises(Refused, match="another training") as refused:
-        train("dpo", quick(), SHIPPED, judged("dpo"), tmp_path / "killed", lambda seen: None)
-    assert refused.value.place == str(tmp_path / "killed")
+        train("dpo", quick(), SHIPPED, judged("dpo"), tmp_path / "killed.run", lambda seen: None)
+    assert refused.value.place == str(tmp_path / "killed.run")
 
 
-def _until(path: Path) -> None:
-    ends = time.monotonic() + PATIENCE
-    while not path.exists() or not path.stat().st_size:
-        assert time.monotonic() < ends, f"{path} did not come"
-        time.sleep(0.2)
+def test_where_a_training_goes_on_no_other_one_begins(learn: list[str], tmp_path: Path) -> None:
+    with alone(tmp_path / "next.run"):
+        refused = CliRunner().invoke(app, [*learn, "--out", str(tmp_path / "next")]).exception
+    assert isinstance(refused, Refused)
+    assert (refused.code, refused.place) == ("training-now", str(tmp_path / "next.run"))

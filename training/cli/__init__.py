@@ -2,18 +2,17 @@
 
 import typer
 
+from training.cli import learn
 from training.cli.again import again
 from training.cli.data import data
 from training.cli.dataset import dataset
-from training.cli.learn import distil, dpo, grpo, kto, sft
 from training.cli.policy import policy
 
 app = typer.Typer(help="Make the policy: its data, its training.", no_args_is_help=True)
 app.command()(data)
 app.command()(dataset)
 app.command()(policy)
-for method in (sft, dpo, kto, grpo, distil):
-    app.command()(method)
+learn.add_to(app)
 app.command()(again)
 
 
