@@ -1,6 +1,8 @@
 """A policy that somebody trained comes into a running ELIAS, answers, and goes again by one word."""
 
+import contextlib
 import json
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -63,6 +65,24 @@ def test_by_one_word_it_is_the_champion_and_by_one_it_is_not(elias: Running, ver
     told = json.loads(cli(elias, "policy", "rollback", "--point", POINT, "--json").stdout)
     assert (told["champion"], told["stage"]) == ("", "")
     assert {one["engine"] for one in opinions(elias, "gone", 4)} == {"embedded"}
+
+
+def aliases(elias: Running) -> list[str]:
+    """Of the copy in MLflow."""
+    kept = elias.state / "mlflow" / "mlflow.db"
+    if not kept.exists():
+        return []
+    with contextlib.closing(sqlite3.connect(kept)) as database, contextlib.suppress(sqlite3.OperationalError):
+        return [alias for (alias,) in database.execute("select alias from registered_model_aliases")]
+    return []  # its tables are being made
+
+
+def test_mlflow_follows_there_and_back(elias: Running, version: str) -> None:
+    cli(elias, "policy", "promote", version, "--point", POINT, "--champion")
+    wanted = f"champion-{POINT.replace('.', '-')}"
+    until(lambda: aliases(elias) == [wanted])
+    cli(elias, "policy", "rollback", "--point", POINT)
+    until(lambda: aliases(elias) == [])
 
 
 def test_nobody_is_promoted_who_was_not_registered(elias: Running, tmp_path: Path) -> None:
