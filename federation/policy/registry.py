@@ -59,6 +59,11 @@ class Line(msgspec.Struct, frozen=True):
     trial: Trial | None = None
     calibrations: dict[str, PointCalibration] = {}
 
+    @property
+    def named(self) -> set[str]:
+        """Versions of the policies that it names."""
+        return {self.champion, *self.before, *([self.trial.challenger] if self.trial else [])}
+
 
 class Step(NamedTuple):
     """A stage with the share of the units in it."""
@@ -171,8 +176,7 @@ def _back(line: Line, made: Promotion) -> Line:
 
 def _kept(line: Line) -> Line:
     """Without the calibrations of policies that it no longer names."""
-    named = {line.champion, *line.before, *([line.trial.challenger] if line.trial else [])}
-    return msgspec.structs.replace(line, calibrations={v: c for v, c in line.calibrations.items() if v in named})
+    return msgspec.structs.replace(line, calibrations={v: c for v, c in line.calibrations.items() if v in line.named})
 
 
 def _height(step: Step) -> tuple[int, float]:

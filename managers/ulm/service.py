@@ -61,8 +61,9 @@ class UlmService(ManagerService):
         found = await asyncio.to_thread(
             partial(registered, self.settings, version, points, source=source, by=by, at=now)
         )
+        waiting = [p for p in found.estimates if version not in self._state.lines.get(p, registry.Line()).named]
         await self._note(Emission(Kind.POLICY, "", "", "", found))
-        return {"policy": found.policy, "points": sorted(found.points), "waiting": sorted(found.estimates)}
+        return {"policy": found.policy, "points": sorted(found.points), "waiting": sorted(waiting)}
 
     async def next_step(self, point: str) -> int:
         """Its number. Raises Refused for a point that is not there."""

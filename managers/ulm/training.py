@@ -196,7 +196,7 @@ class Training(msgspec.Struct):
         if name not in self.watched:
             self._watch(name, Watched(body.policy, body.at))
         policy = self.watched[name]
-        made = [run for run in self.runs if run.decision in body.source]
+        made = [run for run in self.runs if run.decision in body.source.split("/")]
         policy.since, policy.parameters = body.at, body.parameters
         policy.examples = made[-1].examples if made else self.examples
         self.runs = [msgspec.structs.replace(run, trained=body.policy) if run in made else run for run in self.runs]

@@ -12,7 +12,7 @@ from federation.records import Candidate, Event
 from federation.settings import PolicySettings
 from managers.ulm.calibration import Lapse
 from managers.ulm.training import Training, Watched, name_of, quality, volume
-from managers.ulm.training_points import BASES, METHOD, METHODS, OBJECTIVES, RETRAIN, SHOULD_TRAIN
+from managers.ulm.training_points import BASES, METHOD, METHODS, OBJECTIVES, RETRAIN, SHOULD_TRAIN, TRAINABLE
 
 ENOUGH: Mapping[str, tuple[str, int]] = {
     "grpo": ("rewarded", 500),
@@ -92,7 +92,9 @@ def candidates(point: DecisionPoint, facts: Mapping[str, Any]) -> list[Candidate
         return [*_methods(facts), Candidate("hold")]
     if point is RETRAIN or point is SHOULD_TRAIN:
         return [Candidate(action.name) for action in point.schema.actions]
-    return [*(Candidate("train", {"base": base}) for base in BASES), Candidate("hold")]
+    method = facts.get("method")  # absent where somebody plans, and asks about the model alone
+    bases = [base for base in BASES if method not in METHODS or (base, method) in TRAINABLE]
+    return [*(Candidate("train", {"base": base}) for base in bases), Candidate("hold")]
 
 
 def _methods(facts: Mapping[str, Any]) -> list[Candidate]:

@@ -20,6 +20,17 @@ BASES = (
 )
 """What training can begin with: the policy in force, or a model by name."""
 
+TRAINABLE = frozenset(
+    {
+        (CURRENT, "full"),
+        ("deepseek-coder-6.7b", "qlora"),
+        ("deepseek-coder-6.7b", "lora"),
+        ("codellama-13b", "qlora"),
+        ("codellama-34b", "qlora"),
+    }
+)
+"""With what and how `elias train again` has a preset for."""
+
 _HARDWARE = Fact(
     name="hardware",
     type=Type.NAME,

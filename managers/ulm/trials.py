@@ -140,13 +140,13 @@ class Trials:
     def _fold_policy(self, state: TrialsState, body: Registered) -> None:
         state.policies.pop(body.policy, None)
         state.policies[body.policy] = body
-        serving = {version for line in state.lines.values() for version in _named(line)}
+        serving = {version for line in state.lines.values() for version in line.named}
         idle = [version for version in state.policies if version not in serving]
         for version in idle[: max(0, len(state.policies) - KEPT)]:
             del state.policies[version]
         for point in body.estimates:
             one = Waiting(point, body.policy, body.at)
-            if point in self._points and body.policy not in _named(_line(state, point)):
+            if point in self._points and body.policy not in _line(state, point).named:
                 state.waiting[one.subject] = one
         for subject in [s for s, one in state.waiting.items() if one.policy not in state.policies]:
             del state.waiting[subject]
@@ -202,10 +202,6 @@ def _about(state: TrialsState, event: Event) -> tuple[str, str]:
 
 def _line(state: TrialsState, point: str) -> Line:
     return state.lines.get(point) or Line()
-
-
-def _named(line: Line) -> set[str]:
-    return {line.champion, *line.before, *([line.trial.challenger] if line.trial else [])}
 
 
 def _estimate(state: TrialsState, point: str, policy: str) -> Estimate | None:

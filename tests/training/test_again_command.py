@@ -17,7 +17,8 @@ from federation.ledger.store import Store
 from federation.policy.promotions import Estimate
 from federation.policy.tier import SHIPPED
 from managers.uim.cli.app import app
-from training.cli.again import expected
+from managers.ulm.training_points import TRAINABLE
+from training.cli.again import PRESETS, expected
 
 
 @pytest.fixture
@@ -141,3 +142,7 @@ def test_two_trainings_in_one_folder_come_one_after_the_other(installation: Path
             assert second.poll() is None
             fcntl.flock(held, fcntl.LOCK_UN)
             assert "`elias train dataset` failed" in second.stderr.read()
+
+
+def test_ulm_offers_no_model_that_no_preset_trains_in_that_way() -> None:
+    assert set(PRESETS) == TRAINABLE

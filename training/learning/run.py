@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 from transformers import EarlyStoppingCallback, PrinterCallback
 
+from federation import privatefile
 from federation.errors import Refused
 from training.dataset.example import Logged
 from training.learning import policy as policies
@@ -186,7 +187,7 @@ def _claim(folder: Path, name: str, preset: Preset, start: Path, judged: Judged,
         cure = "remove the folder to begin anew, or name another one with --out"
         raise Refused("other-training", "another training is under way here", place=str(folder), cure=cure)
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(said, "utf-8")
+    privatefile.write(path, said.encode())
 
 
 def _quiet() -> None:

@@ -54,7 +54,7 @@ class Lesson(NamedTuple):
 
 class Setup(NamedTuple):
     """Of one training. train, validation: lessons in the order in which they are taken. arguments: of the trainer's
-    configuration, beside those of the method. beneath: PEFT's configuration of an adapter; None: all weights are
+    configuration, beside those of the method. adapter: PEFT's configuration of an adapter; None: all weights are
     trained."""
 
     policy: Policy
