@@ -40,6 +40,10 @@ build/.programs: tests/programs.sh
 	npm install --silent --no-audit --no-fund --no-save --prefix build/axe axe-core@4
 	@touch $@
 
+$(VENV)/.train: pyproject.toml $(BIN)/elias
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[train]'
+	@touch $@
+
 install: $(BIN)/elias ## make .venv with ELIAS in it
 
 up: $(BIN)/elias ## run ELIAS on this machine until Ctrl-C
@@ -60,6 +64,9 @@ test: ## everything CI runs, in WORKERS=2 processes
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
+demo-learning: $(VENV)/.train ## watch ELIAS learn a world that changes under it (20 minutes on two cores)
+	$(BIN)/elias demo-learning
+
 bench: $(VENV)/.dev ## the benchmarks, each beside what it is compared with (30 minutes)
 	$(BIN)/python -m benchmarks
 
@@ -79,4 +86,4 @@ fuzz-documents: $(VENV)/.dev ## check FUZZ_DOCUMENTS=100000 documents written by
 clean: ## forget .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help install up lint serve programs test bench guarantee fuzz fuzz-documents clean
+.PHONY: help install up lint serve programs test demo-learning bench guarantee fuzz fuzz-documents clean

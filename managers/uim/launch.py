@@ -28,10 +28,12 @@ LISTENERS = ("gate", "ufm", "urm", "ulm", "uam")
 Say = Callable[[str], None]
 
 
-def up(settings: Settings, say: Say, fleet: "ActorSpec | None" = None) -> Callable[[], None] | None:
+def up(
+    settings: Settings, say: Say, fleet: "ActorSpec | None" = None, *, beside: bool = False
+) -> Callable[[], None] | None:
     """Start everything on this node and return the function that drains it; None when it already runs.
 
-    fleet: an actor that stands for all node agents; none: each Ray node has its own.
+    fleet: an actor that stands for all node agents; none: each Ray node has its own. beside: they have it as well.
 
     Raises Refused when the specs are not sound, a port is taken or would be served in the clear to other machines;
     Corrupt or Temporary when the ledger cannot be used.
@@ -54,7 +56,7 @@ def up(settings: Settings, say: Say, fleet: "ActorSpec | None" = None) -> Callab
     cluster.connect()
     from federation.runtime.root import Heartbeat, launch  # noqa: PLC0415 - Ray takes half a second to import
 
-    spec, actors = tree(settings, fleet)
+    spec, actors = tree(settings, fleet, beside=beside)
     heartbeat = Heartbeat(every=settings.supervision.heartbeat, hung_after=settings.supervision.hung_after)
     root = launch(spec, actors, heartbeat)
     _await_running(root, say)
@@ -72,7 +74,7 @@ def up(settings: Settings, say: Say, fleet: "ActorSpec | None" = None) -> Callab
     return drain
 
 
-def tree(settings: Settings, fleet: "ActorSpec | None" = None) -> tuple[Any, tuple[Any, ...]]:
+def tree(settings: Settings, fleet: "ActorSpec | None" = None, *, beside: bool = False) -> tuple[Any, tuple[Any, ...]]:
     """The supervision tree and what its children are made of.
 
     Each child has a supervisor of its own, so one that keeps failing stays down alone and the others go on.
@@ -109,7 +111,7 @@ def tree(settings: Settings, fleet: "ActorSpec | None" = None) -> tuple[Any, tup
         for s in specs
     )
     agents = Supervisor("agent", "one_for_one", limits.intensity, limits.window, (), escalate=False)
-    spread = () if fleet is not None else (agents,)
+    spread = (agents,) if fleet is None or beside else ()
     root = Supervisor("elias", "one_for_one", limits.intensity, limits.window, (*watched, *spread), escalate=False)
     return root, (*specs, agent) if spread else tuple(specs)
 

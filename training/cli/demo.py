@@ -60,7 +60,7 @@ def demo(
         elias demo --folder ./demo     # and in a second terminal: elias --config demo/elias.yaml cases
     """
     length = _seconds(for_)
-    with _ended() as ended, _folder(folder) as place:
+    with _ended() as ended, kept(folder) as place:
         from federation.settings import load  # noqa: PLC0415 - pydantic takes a quarter of a second
         from training.world.folder import USUAL_PORT, free_port, prepare  # noqa: PLC0415
 
@@ -100,7 +100,7 @@ def _ended() -> Iterator[list[int]]:
 
 
 @contextlib.contextmanager
-def _folder(folder: Path | None) -> Iterator[Path]:
+def kept(folder: Path | None) -> Iterator[Path]:
     if folder is not None:
         yield folder.resolve()
         return

@@ -4,6 +4,7 @@ import shutil
 import socket
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -23,6 +24,19 @@ CAPS = (
 )
 """As shipped, for a world in which as much happens in a minute as elsewhere in ten."""
 
+MANY = 1_000_000
+UNCAPPED = {
+    "caps": [{"action": "*", "per": "fleet", "at_most": MANY, "within": "1m"}],
+    "brake": {"count": MANY, "within": "1s"},
+}
+"""For a world in which a node is closed several times a second."""
+
+AUDIT = 0.006
+"""Of the policy's own answers, fewer than shipped: what is decided until it is noticed is learned from."""
+
+UNIT = "10s"
+"""Of a canary, in place of an hour."""
+
 
 def reversible(points: Mapping[str, DecisionPoint]) -> list[str]:
     """The actions, as `point/action`, that the points say how to take back, and those that take them back."""
@@ -38,6 +52,17 @@ def prepare(folder: Path, port: int, post: int) -> Path:
     """Writes what `elias --config` needs to know of a demonstration; the settings file. post: the port on loopback
     where the targets of messages listen. Raises Refused where a demonstration was run before.
     """
+    targets = {name: {"kind": "webhook", "url": f"http://127.0.0.1:{post}/{name}", "timeout": "2s"} for name in TARGETS}
+    return laid(folder, port, "demo.tiki", {"apps": "apps.yaml", "gate": {"caps": list(CAPS)}, "targets": targets})
+
+
+def taught(folder: Path, port: int) -> Path:
+    """As `prepare`, for the demonstration of learning: the settings that it shortens are these and its overlay's."""
+    return laid(folder, port, "learning.tiki", {"gate": UNCAPPED, "policy": {"audit": AUDIT, "unit": UNIT}})
+
+
+def laid(folder: Path, port: int, overlay: str, more: Mapping[str, Any]) -> Path:
+    """overlay: the file beside this one that is laid over the specs. more: settings beside what all of them have."""
     settings = folder / "elias.yaml"
     if settings.exists():
         cure = "name another folder, or remove this one"
@@ -45,20 +70,17 @@ def prepare(folder: Path, port: int, post: int) -> Path:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     specs = folder / "specs"
     shutil.copytree(shipped_specs(), specs, ignore=shutil.ignore_patterns("__pycache__"))
-    overlay = specs / "overlays" / "demo"
-    overlay.mkdir(parents=True, exist_ok=True)
-    shutil.copy(Path(__file__).with_name("demo.tiki"), overlay)
-    targets = {name: {"kind": "webhook", "url": f"http://127.0.0.1:{post}/{name}", "timeout": "2s"} for name in TARGETS}
+    over = specs / "overlays" / "demo"
+    over.mkdir(parents=True, exist_ok=True)
+    shutil.copy(Path(__file__).with_name(overlay), over)
     chosen = {
         "notice": NOTICE,
         "listen": {"port": port},
         "specs": "specs",
         "overlay": "demo",
-        "apps": "apps.yaml",
         "telemetry": {"interval": "2s"},
         "ledger": {"tick": "2s"},
-        "gate": {"caps": list(CAPS)},
-        "targets": targets,
+        **more,
     }
     settings.write_text(yaml.safe_dump(chosen, sort_keys=False))
     return settings

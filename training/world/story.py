@@ -1,0 +1,253 @@
+"""The demonstration of learning, from the first question to the end: what happens is what ELIAS does by itself.
+
+The world asks, answers and changes; ELIAS notices, learns, tries and promotes. Of both, this only looks at the ledger
+and says what stands there.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from federation.errors import Temporary
+from federation.ledger.store import Store
+from federation.policy import artefacts
+from federation.policy.calibration import PointCalibration
+from federation.policy.tier import SHIPPED
+from federation.records import Asked, Kind, Record, decode
+from federation.runtime.service import NAMESPACE, actor_name
+from federation.settings import Settings
+from training.world import sabotage
+from training.world.asking import Asking, Counted
+from training.world.findings import Found, Step
+from training.world.pressed import POINT, Pressed
+from training.world.school import nodes
+
+NODES = 300
+BEFORE = 4000  # decisions before the world changes
+LATER = 600  # decisions by which is measured how it is at the end
+SKILL = 0.99  # of the operator
+SLOWLY = 5.0  # questions a second while each goes to a person
+CHANGE = {"hold": -0.6}
+PATIENCE = 1800.0  # seconds within which whatever is awaited has to happen
+LOOK = 1.0  # seconds between two looks at the ledger
+
+ULM = ("ulm.calibration", "ulm.retrain", "ulm.should_train", "ulm.training_method", "ulm.base_model", "ulm.promotion")
+
+Tell = Callable[[float, str, str], None]
+"""seconds since the beginning, kind, text."""
+
+
+class Story:
+    def __init__(self, settings: Settings, config: Path, seed: int, rate: float, tell: Tell) -> None:
+        """rate: questions a second while the policy answers."""
+        self.settings, self.config, self.rate, self._tell = settings, config, rate, tell
+        self.found = Found(seed)
+        self.world = Pressed(seed, {})
+        self.asking = Asking(settings, self.world, nodes(NODES), rate, SKILL)
+        self.store = Store.open(settings.ledger_url, read_only=True)
+        self.calibration: PointCalibration | None = None
+        self.policy = ""
+        self._cursor, self._began = 0, time.monotonic()
+        self._sabotage: threading.Thread | None = None
+        self._foul: Path | None = None
+        self._said = dict[str, str]()
+
+    def close(self) -> None:
+        self.asking.close()
+        if self._sabotage is not None:
+            self._sabotage.join()
+        self.store.close()
+
+    def tell(self) -> Found:
+        """All of it. Raises Temporary where something that is awaited does not come."""
+        self.asking.start()
+        self._decides()
+        self._changes()
+        self._learns()
+        self._tries()
+        self._foiled()
+        self._measure()
+        self.found.seconds = self._at()
+        return self.found
+
+    # -- the chapters ------------------------------------------------------------------------------------------------
+
+    def _decides(self) -> None:
+        self._line("world", f"{NODES} nodes ask what is done about them, {self.rate:g} questions a second")
+        self._until_asked(BEFORE)
+        self.found.quiet = self.asking.counted.share
+        self._line(
+            "world", f"{self.asking.counted.asked} decisions; {self.found.quiet:.1%} went up a tier, to an operator"
+        )
+
+    def _changes(self) -> None:
+        self._line("world", "from now on nodes that are left open run full: what was right is not any more")
+        ray.get(ray.get_actor(actor_name("fleet"), NAMESPACE).drift.remote(CHANGE))
+        self.world.drift(CHANGE)
+        before = self.asking.counted
+        drift = self._until(lambda record, body: record.header.kind == Kind.DRIFT)
+        self.asking.rate = min(self.rate, SLOWLY)
+        since = self.asking.counted.since(before)
+        self.found.noticed, self.found.changed = since.asked, since.share
+        self.found.checked, self.found.mistaken = drift.checked, drift.wrong
+        self._line(
+            "elias",
+            f"the audit has noticed: {drift.wrong} of {drift.checked} answers that were checked are wrong, "
+            f"{since.asked} decisions after the change; the policy decides nothing alone here any more",
+        )
+
+    def _learns(self) -> None:
+        before = self.asking.counted
+        registered = self._until(lambda record, body: record.header.kind == Kind.POLICY)
+        self.found.broken = self.asking.counted.since(before).share
+        self.policy = registered.policy
+        self.found.examples = int(registered.data.get("train", 0))
+        self.found.objective = str(registered.preset.get("method", ""))
+        self.asking.rate = self.rate
+        self._sabotage = threading.Thread(target=self._make_foul, name="sabotage")
+        self._sabotage.start()
+
+    def _tries(self) -> None:
+        self._until(lambda record, body: record.header.kind == Kind.PROMOTION and body.stage in _LAST)
+        if self.found.own[-1].stage != "champion":
+            raise Temporary("the challenger was not promoted")
+        before = self._settled()
+        self._until_asked(before.asked + LATER)
+        self.found.after = self.asking.counted.since(before).share
+        self._line("world", f"{self.found.after:.1%} of the questions go up a tier now")
+
+    def _foiled(self) -> None:
+        assert self._sabotage is not None
+        self._sabotage.join()
+        if self._foul is None:
+            raise Temporary("the sabotaged challenger could not be made")
+        self._line("world", "somebody slips in a policy that was trained on shuffled labels, and claims 12 % for it")
+        sabotage.register(self._foul, self.config)
+        self._until(lambda record, body: record.header.kind == Kind.PROMOTION and body.stage in _LAST)
+
+    def _measure(self) -> None:
+        from training.dataset import store  # noqa: PLC0415 - what follows loads models
+        from training.world.measured import compared, promised  # noqa: PLC0415
+
+        self.asking.rate = 0.001
+        self._line("world", "asking both policies, and trees, questions that nobody was asked yet")
+        folder = artefacts.place(self.settings.state, self.policy)
+        self.found.regret = compared(self.world.scenario, SHIPPED, folder, store.load(self._data()).train)
+        self.found.alone, self.found.wrong = promised(self.world.scenario, folder, self.calibration)
+
+    # -- sabotage ----------------------------------------------------------------------------------------------------
+
+    def _make_foul(self) -> None:
+        folder = self.settings.state / "sabotage"
+        self._foul = sabotage.made(self._data(), self.config, SHIPPED, folder, self.found.seed)
+
+    def _data(self) -> Path:
+        """Of the honest training."""
+        (told,) = self.settings.state.glob("trainings/*/dataset.json")
+        return Path(json.loads(told.read_text("utf-8"))["folder"])
+
+    # -- what stands in the ledger -----------------------------------------------------------------------------------
+
+    def _until(self, done: Callable[[Record, Any], bool]) -> Any:
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            for record in self._news():
+                body = decode(record.header.kind, record.body)
+                self._say(record, body)
+                if done(record, body):
+                    return body
+            time.sleep(LOOK)
+        raise Temporary(f"nothing happened for {PATIENCE:.0f} s; what was refused: {self.asking.refused}")
+
+    def _news(self) -> Iterator[Record]:
+        kinds = [Kind.DRIFT, Kind.POLICY, Kind.PROMOTION]
+        found = [*self.store.read(after=self._cursor, kinds=kinds)]
+        found += self.store.read(after=self._cursor, kinds=[Kind.ANSWERED, Kind.EFFECT, Kind.OUTCOME], points=ULM)
+        for record in sorted(found, key=lambda one: one.header.seq):
+            self._cursor = record.header.seq
+            yield record
+
+    def _say(self, record: Record, body: Any) -> None:
+        header = record.header
+        match header.kind:
+            case Kind.ANSWERED:
+                self._answered(header.point, header.decision, body)
+            case Kind.EFFECT if header.point == "ulm.base_model" and body.verdict == "released":
+                self._training = time.monotonic()
+                self._line("elias", f"a training begins as a job, from `{body.args['base']}`")
+            case Kind.OUTCOME if header.point == "ulm.base_model":
+                self.found.training = time.monotonic() - self._training
+                self._line("elias", f"the training is {body.status} after {self.found.training:.0f} s: {body.detail}")
+            case Kind.POLICY:
+                gains = {point: one.improvement for point, one in body.estimates.items()}
+                gain = (
+                    f"the past says that it gains {gains[POINT.name]:.0f} %" if POINT.name in gains else "no estimate"
+                )
+                self._line("elias", f"policy {body.policy[:12]} is registered; {gain}")
+            case Kind.PROMOTION:
+                self._promoted(body)
+
+    def _answered(self, point: str, decision: str, body: Any) -> None:
+        said = f"{body.action} by {body.clause}"
+        if body.action == "hold":
+            if point == "ulm.promotion" and self._said.get(point) != said:
+                self._line("elias", f"{point}: {said}{self._facts(decision, _SHOWN)}")
+        elif point == "ulm.retrain":
+            self._line("elias", f"{point}: {said}{self._facts(decision, ('drift', 'lapsed', 'new_examples'))}")
+        else:
+            args = f" ({', '.join(str(v) for v in body.args.values())})" if point != "ulm.promotion" else ""
+            facts = _SHOWN if point == "ulm.promotion" else ()
+            self._line("elias", f"{point}: {said}{args}{self._facts(decision, facts)}")
+        self._said[point] = said
+
+    def _facts(self, decision: str, names: tuple[str, ...]) -> str:
+        asked = next(
+            decode(Kind.ASKED, one.body) for one in self.store.decision(decision) if one.header.kind == Kind.ASKED
+        )
+        assert isinstance(asked, Asked)
+        known = [f"{name} {_short(asked.facts[name])}" for name in names if asked.facts.get(name) is not None]
+        return f"; {', '.join(known)}" if known else ""
+
+    def _promoted(self, body: Any) -> None:
+        step = Step(body.stage, body.share, body.by, self._at())
+        own = body.challenger == self.policy
+        (self.found.own if own else self.found.foul).append(step)
+        if own and body.calibration is not None:
+            self.calibration = body.calibration
+        self._line("elias", f"{'challenger' if own else 'sabotaged challenger'} {body.challenger[:12]}: {step.name}")
+
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    def _settled(self) -> Counted:
+        """Once what was asked before is through."""
+        time.sleep(2 * LOOK)
+        return self.asking.counted
+
+    def _until_asked(self, count: int) -> None:
+        end = time.monotonic() + PATIENCE
+        while self.asking.counted.asked < count:
+            for record in self._news():
+                self._say(record, decode(record.header.kind, record.body))
+            if time.monotonic() > end:
+                raise Temporary(f"the world could not ask: {self.asking.refused}")
+            time.sleep(LOOK)
+        self.found.decisions = self.asking.counted.asked
+
+    def _at(self) -> float:
+        return time.monotonic() - self._began
+
+    def _line(self, kind: str, text: str) -> None:
+        self._tell(self._at(), kind, text)
+
+
+_LAST = ("champion", "rolled_back", "withdrawn")
+_SHOWN = ("stage", "shadowed", "agreement", "share", "units", "improvement", "improvement_low", "significant", "worse")
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
