@@ -27,6 +27,7 @@ TURN = 0.5  # seconds between two batches
 THINKS = 1.0  # seconds that an operator takes
 LASTS = 3.0  # seconds until a node is calm again
 RESTS = 2.0  # seconds after which it may be asked about anew
+IDLE = 4.0  # seconds after which it is measured again: of one that is silent for long no rule knows what was
 TRIES = 5  # times that somebody says what came of a decision
 
 
@@ -53,7 +54,7 @@ class _Open(NamedTuple):
 
 class Asking:
     """rate: questions a second; it may be set at any time. skill: share of the operator's answers that are right by
-    what usually comes of it; the rest is drawn from the others. world: as it is now; whoever drifts it tells it here
+    what usually comes of it; the rest is drawn from the others. world: as it is now; whoever changes it tells it here
     too."""
 
     def __init__(self, settings: Settings, world: Pressed, nodes: list[str], rate: float, skill: float) -> None:
@@ -65,7 +66,7 @@ class Asking:
         headers = {"Authorization": f"Bearer {tokens.read(settings.state)}"}
         self._http = httpx.Client(base_url=url_of(settings), headers=headers, timeout=30.0)
         self._source = f"world/{world.seed}/{time.time_ns()}"
-        self._free, self._number, self._owed = deque[str](), 0, 0.0
+        self._free, self._number, self._owed = deque[tuple[float, str]](), 0, 0.0
         self._up, self._told = deque[_Open](), deque[_Open]()
         self._calm = deque((0.0, node) for node in nodes)  # nobody knows a node that was never calm
         self._resting = deque[tuple[float, str]]()
@@ -94,12 +95,14 @@ class Asking:
 
     def _turn(self, now: float) -> None:
         while self._resting and self._resting[0][0] <= now:
-            self._free.append(self._resting.popleft()[1])
+            self._free.append((now, self._resting.popleft()[1]))
         while self._up and self._up[0].due <= now:
             self._answer(self._up.popleft(), now)
         self._tell(now)
-        self._soothe(now)
         self._ask(now)
+        while self._free and self._free[0][0] + IDLE <= now:
+            self._calm.append((now, self._free.popleft()[1]))
+        self._soothe(now)
 
     # -- asking ------------------------------------------------------------------------------------------------------
 
@@ -108,7 +111,7 @@ class Asking:
         if not count:
             return
         self._owed -= count
-        chosen = [self._free.popleft() for _ in range(count)]
+        chosen = [self._free.popleft()[1] for _ in range(count)]
         events = [self._event(node, self.world.question(self._number + at)) for at, node in enumerate(chosen)]
         for node, result in zip(chosen, self._post(events), strict=True):
             decision = next(iter(result.get("decisions") or ()), None)

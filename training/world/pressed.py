@@ -5,13 +5,12 @@ two kinds of candidate are left. What comes of each is known for any question on
 candidates alone; so a federation that really runs can be asked, and told what came of what it did.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from random import Random
 from statistics import fmean
 
 from federation import decide
 from federation.records import Asked, Candidate
-from training.dataset.drift import Drifted
 from training.scenarios.generate import scenario
 from training.scenarios.pressure import MEMORY, PRESSURE
 from training.scenarios.scenario import Scenario
@@ -22,6 +21,8 @@ EPSILON = PRESSURE.epsilon
 LOOKS = 24  # completions of the world by which somebody who knows it judges what usually comes of a candidate
 ANSWERS = ("scale_out", "hold")
 ROOM = 100 * 10**9  # bytes that the node has free to which new work goes instead; less is a guard's to forbid
+MANY = 4  # jobs that wait
+SHIFT = 0.8  # of what comes of an answer, where the world has changed; in the unit of the point
 CALM = {"memory": 50.0, "cpu": 10.0, "gpu": 10.0, "disk": 20.0}
 
 
@@ -44,18 +45,41 @@ class Unmovable:
         return PRESSURE.outcomes(seen, random)
 
 
-class Pressed:
-    """The world as it is now. added: by action, to what comes of it; see `Drifted`."""
+class Changed(Unmovable):
+    """The same nodes in another world: jobs that wait are served elsewhere, so closing a node for them costs more than
+    it brings, and memory that rises does not stop by itself any more. What is right hangs on the same facts, and in
+    most questions it is the other way round."""
 
-    def __init__(self, seed: int, added: Mapping[str, float]) -> None:
+    def outcomes(self, seen: Seen, random: Random) -> tuple[float, ...]:
+        found = super().outcomes(seen, random)
+        if _figure(seen, "waiting") >= MANY:
+            added = {"scale_out": -SHIFT, "hold": SHIFT}
+        elif _figure(seen, "memory_trend") > 0:
+            added = {"scale_out": SHIFT, "hold": -SHIFT}
+        else:
+            return found
+        low, high = POINT.outcome.bounds
+        pairs = zip(seen.candidates, found, strict=True)
+        return tuple(min(high, max(low, outcome + added.get(one.action, 0.0))) for one, outcome in pairs)
+
+
+def _figure(seen: Seen, name: str) -> float:
+    """0 where it is not known."""
+    value = seen.facts.get(name)
+    return value if isinstance(value, int | float) else 0.0
+
+
+class Pressed:
+    """The world as it is now."""
+
+    def __init__(self, seed: int) -> None:
         self.seed = seed
         self.program = scenario(POINT.name).program
-        self.added: Mapping[str, float] = {}
-        self.drift(added)
+        self.scenario = Scenario(Unmovable(), self.program)
 
-    def drift(self, added: Mapping[str, float]) -> None:
-        self.added = dict(added)
-        self.scenario = Scenario(Drifted(Unmovable(), self.added), self.program)
+    def change(self) -> None:
+        """From now on it is another; see `Changed`."""
+        self.scenario = Scenario(Changed(), self.program)
 
     def question(self, number: int) -> dict[str, float]:
         """What is measured of the node that is asked about next; a figure that nobody knows is missing."""

@@ -39,7 +39,7 @@ class SchoolService(Service):
     def __init__(self, settings: Settings, listeners: tuple[str, ...], seed: int, count: int) -> None:
         super().__init__("fleet")
         self.settings, self.listeners = settings, listeners
-        self.world, self.random, self.nodes = Pressed(seed, {}), Random(seed), nodes(count)
+        self.world, self.random, self.nodes = Pressed(seed), Random(seed), nodes(count)
         self.done = 0
 
     async def start(self) -> None:
@@ -52,9 +52,9 @@ class SchoolService(Service):
         for work in (self._known(), self._report()):
             self.spawn(work)
 
-    async def drift(self, added: dict[str, float]) -> None:
+    async def change(self) -> None:
         """From now on the world is another."""
-        self.world.drift(added)
+        self.world.change()
 
     # -- as node agents do -------------------------------------------------------------------------------------------
 

@@ -32,7 +32,6 @@ BEFORE = 4000  # decisions before the world changes
 LATER = 600  # decisions by which is measured how it is at the end
 SKILL = 0.99  # of the operator
 SLOWLY = 5.0  # questions a second while each goes to a person
-CHANGE = {"hold": -0.6}
 PATIENCE = 1800.0  # seconds within which whatever is awaited has to happen
 LOOK = 1.0  # seconds between two looks at the ledger
 
@@ -47,7 +46,7 @@ class Story:
         """rate: questions a second while the policy answers."""
         self.settings, self.config, self.rate, self._tell = settings, config, rate, tell
         self.found = Found(seed)
-        self.world = Pressed(seed, {})
+        self.world = Pressed(seed)
         self.asking = Asking(settings, self.world, nodes(NODES), rate, SKILL)
         self.store = Store.open(settings.ledger_url, read_only=True)
         self.calibration: PointCalibration | None = None
@@ -86,9 +85,12 @@ class Story:
         )
 
     def _changes(self) -> None:
-        self._line("world", "from now on nodes that are left open run full: what was right is not any more")
-        ray.get(ray.get_actor(actor_name("fleet"), NAMESPACE).drift.remote(CHANGE))
-        self.world.drift(CHANGE)
+        self._line(
+            "world",
+            "now jobs that wait are served elsewhere, and memory that rises goes on rising",
+        )
+        ray.get(ray.get_actor(actor_name("fleet"), NAMESPACE).change.remote())
+        self.world.change()
         before = self.asking.counted
         drift = self._until(lambda record, body: record.header.kind == Kind.DRIFT)
         self.asking.rate = min(self.rate, SLOWLY)
