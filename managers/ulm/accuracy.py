@@ -77,8 +77,11 @@ class Accuracy(msgspec.Struct):
 
     def asked(self, *, alone: bool, may: bool = True) -> None:
         """may: the policy may decide alone. Since it may not, nothing of what it decided alone is checked any more, and
-        a block with such questions would wait for that; a new one begins."""
+        a block with such questions would wait for that; a new one begins. Where none was full until then, what it knows
+        is what the later ones are compared with: the fewer checks, the larger a drop has to be."""
         if not may and self.filling.alone.asked:
+            if self.first is None and self.filling.alone.checked >= LEAST:
+                self.first = self.filling
             self.filling = Block()
         self.filling.stratum(alone=alone).asked += 1
 

@@ -22,6 +22,7 @@ app = typer.Typer()
 ACTS = (
     "urm.resource_pressure/scale_out",
     "urm.resource_pressure/scale_in",
+    "ulm.calibration/recalibrate",
     "ulm.base_model/train",
     "ulm.promotion/advance",
     "ulm.promotion/promote",

@@ -89,3 +89,15 @@ def test_a_block_does_not_wait_for_checks_of_what_is_not_decided_alone_any_more(
         accuracy.checked(alone=False, right=False)
     assert accuracy.last is not None
     assert accuracy.last.accuracy() == 0
+
+
+def test_a_drop_is_seen_although_the_promise_broke_before_the_first_block_was_full() -> None:
+    accuracy = Accuracy()
+    for _ in range(3 * BLOCK):
+        accuracy.asked(alone=True)
+    for number in range(BLOCK // 4):
+        accuracy.checked(alone=True, right=number > 4)
+    for _ in range(BLOCK):
+        accuracy.asked(alone=False, may=False)
+        accuracy.checked(alone=False, right=False)
+    assert accuracy.drop() == pytest.approx(0.9)
