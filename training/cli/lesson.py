@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,6 +69,8 @@ def lesson(
     from training.world.folder import USUAL_PORT, free_port, taught  # noqa: PLC0415
     from training.world.story import Story  # noqa: PLC0415
 
+    for number in (signal.SIGINT, signal.SIGTERM):  # either ends what runs here in order
+        signal.signal(number, signal.default_int_handler)
     with kept(folder) as place:
         config = taught(place, port or free_port(USUAL_PORT))
         settings = load(config)
