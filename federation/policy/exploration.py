@@ -15,13 +15,15 @@ from tiki.plan import Exploration
 
 def explorable(point: Point, asked: Asked, offered: Sequence[int]) -> list[int]:
     """Those of the offered candidates that may be taken only to learn what comes of it: the clause's `consult` names
-    the action, another one takes it back, and it would be done and not only shown or proposed."""
+    the action, another one takes it back, and it would be done and not only shown or proposed. To do nothing, the
+    terminal action, takes nothing back: the next event asks again."""
     return [index for index in offered if _reversible(point, asked, asked.candidates[index].action)]
 
 
 def _reversible(point: Point, asked: Asked, action: str) -> bool:
     acts = asked.modes.get(action, Mode.ACT) == Mode.ACT
-    return acts and action in asked.offers and point.action(action).undo is not None
+    again = action == point.terminal or point.action(action).undo is not None
+    return acts and action in asked.offers and again
 
 
 def propensities(offered: Sequence[int], best: int, others: Iterable[int], share: float) -> list[float]:

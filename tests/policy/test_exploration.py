@@ -97,7 +97,7 @@ def test_replay_takes_the_draws_on_record(make: Make) -> None:
     ("consult", "scores", "best"),
     [
         ("[flush, hold]", (-6.0, -0.011), "hold"),  # nothing that can be taken back
-        ("[close, flush, hold]", (-0.011, -6.0, -5.0), "close"),  # the only such thing is the best
+        ("[close, flush]", (-0.011, -6.0), "close"),  # the only such thing is the best
     ],
 )
 def test_what_cannot_be_taken_back_is_never_tried(
@@ -107,6 +107,12 @@ def test_what_cannot_be_taken_back_is_never_tried(
     found = works.scored(works.ask([Question(scores, 0)] * 200, Random(9).random))
     assert {chosen(one) for one in found} == {best}
     assert {max(one.propensities) for one in found} == {1.0}
+
+
+def test_to_do_nothing_is_tried_where_the_spec_names_it(make: Make) -> None:
+    works = make("explore: 40%", "explore_budget: 1000_per_day", consult="[close, flush, hold]")
+    found = works.scored(works.ask([Question((-0.011, -6.0, -5.0), 0)] * 200, Random(9).random))
+    assert {chosen(one) for one in found} == {"close", "hold"}
 
 
 def test_an_action_that_the_clause_does_not_name_is_never_tried(make: Make) -> None:
