@@ -1,15 +1,22 @@
 """Commands of packages that may not be imported here: they join the command line through the entry points
 `elias.commands`, each of which names a typer application. One whose name exists already adds its commands to that
-group; one that is a single command of this name is that command."""
+group; one that is a single command of this name is that command. One that cannot be imported is missed, and said."""
 
 from importlib.metadata import entry_points
 
 import typer
 
+from managers.uim.cli.output import say
+
 
 def add_to(parent: typer.Typer) -> None:
     for entry in sorted(entry_points(group="elias.commands"), key=lambda one: one.name):
-        mount(parent, entry.name, entry.load())
+        try:
+            commands = entry.load()
+        except (ImportError, AttributeError) as error:
+            say(f"the commands `{entry.name}` are missing: {error}; install their package again, or remove it")
+        else:
+            mount(parent, entry.name, commands)
 
 
 def mount(parent: typer.Typer, name: str, commands: typer.Typer) -> None:
