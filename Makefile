@@ -62,7 +62,7 @@ programs: build/.programs ## install what the tests start: Chromium, PostgreSQL,
 test: ## everything CI runs, in WORKERS=2 processes
 	@$(MAKE) --no-print-directory -j2 serve programs
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 demo-learning: $(VENV)/.train ## watch ELIAS learn a world that changes under it (20 minutes on two cores)
 	$(BIN)/elias demo-learning

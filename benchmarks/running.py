@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from tests.ports import free_port
 
-START = 120.0  # seconds until a start that does not answer is given up
+START = 300.0  # seconds until a start that does not answer is given up
 
 
 class Running:
@@ -30,7 +30,11 @@ class Running:
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def __exit__(
@@ -88,11 +92,13 @@ class Running:
         """Status and decoded JSON of one request."""
         used = connection or self.connect()
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
-        used.request(method, path, None if body is None else json.dumps(body), headers)
-        response = used.getresponse()
-        raw = response.read()
-        if connection is None:
-            used.close()
+        try:
+            used.request(method, path, None if body is None else json.dumps(body), headers)
+            response = used.getresponse()
+            raw = response.read()
+        finally:
+            if connection is None:
+                used.close()
         return response.status, json.loads(raw) if raw[:1] in (b"{", b"[") else raw.decode()
 
     def get(self, path: str) -> tuple[int, Any]:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -18,13 +17,6 @@ settings.load_profile("unhurried")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Which tests stay in one process of `pytest -n`: those of a file, for they share its fixtures; and the end-to-end
-    tests, for they share an ELIAS, and their clusters would crowd out one another. What takes longest comes first, so
-    that at the end no process works alone.
-    """
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        return
-    for item in items:
-        path = item.path.relative_to(Path(__file__).parent)
-        item.add_marker(pytest.mark.xdist_group("e2e" if path.parts[0] == "e2e" else str(path)))
-    items.sort(key=lambda item: item.path.parent.name not in ("e2e", "training"))
+    """What takes longest comes first under `pytest -n`, so that at the end no process works alone."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: item.path.parent.name not in ("e2e", "training"))
