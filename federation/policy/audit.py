@@ -25,8 +25,6 @@ _BLOCK = 50
 but for the logarithm of its age. More frequent ones would have to weigh less."""
 _FACTORS = (1.5, 2.0, 3.0, 5.0, 10.0)
 """The errors that are bet on, as multiples of the odds promised."""
-_PLAIN = 3
-"""Which of them tells when the world changed: one that is neither hard to see nor seen in everything."""
 
 
 class Audit(msgspec.Struct, frozen=True):
@@ -35,9 +33,8 @@ class Audit(msgspec.Struct, frozen=True):
     policy: its version. times: number of its calibration here. checked, wrong: audits so far. wealth: logarithm of what
     each bet has won, in the order of the errors bet on. broken: the bets have won; that stays so.
 
-    run, since: what one bet has won since it last had nothing, and the ledger time (ns) of the first answer that it won
-    by: once it is broken, the likeliest time at which it began to be (Page, Biometrika 41, 1954; Hinkley, Biometrika
-    58, 1971).
+    runs, begun: by bet, what it has won since it last had nothing, and the ledger time (ns) of the first answer that it
+    won by.
     """
 
     policy: str
@@ -47,8 +44,15 @@ class Audit(msgspec.Struct, frozen=True):
     wealth: tuple[float, ...] = ()
     broken: bool = False
     times: int = 1
-    run: float = 0.0
-    since: int = 0
+    runs: tuple[float, ...] = ()
+    begun: tuple[int, ...] = ()
+
+    @property
+    def since(self) -> int:
+        """Once it is broken, the likeliest ledger time (ns) at which it began to be, under the likeliest of the errors
+        bet on (Page, Biometrika 41, 1954; Lorden, Annals of Mathematical Statistics 42, 1971). 0: nothing was checked.
+        """
+        return max(zip(self.runs, self.begun, strict=True), default=(0.0, 0))[1]
 
     def evidence(self) -> float:
         """What a stake of 1 has become; a fair game's exceeds 1 / ALPHA at any time with probability at most ALPHA."""
@@ -68,10 +72,11 @@ def step(audit: Audit, wrong: bool, at: int = 0) -> Audit:
     stake = 1 / (block * (block + 1)) if block > _blocks(audit.checked) else 0.0
     before = audit.wealth or (-math.inf,) * len(_FACTORS)
     won = _gains(audit.max_error)[wrong]
-    wealth = tuple(_log_sum(had, stake) + gain for had, gain in zip(before, won, strict=True))
-    run = max(0.0, audit.run + won[_PLAIN])
-    since = audit.since if audit.run else at
-    seen = {"checked": checked, "wrong": audit.wrong + wrong, "wealth": wealth, "run": run, "since": since}
+    wealth = tuple(_log_sum(kept, stake) + gain for kept, gain in zip(before, won, strict=True))
+    had = audit.runs or (0.0,) * len(_FACTORS)
+    runs = tuple(max(0.0, run + gain) for run, gain in zip(had, won, strict=True))
+    begun = tuple(first if run else at for run, first in zip(had, audit.begun or (at,) * len(_FACTORS), strict=True))
+    seen = {"checked": checked, "wrong": audit.wrong + wrong, "wealth": wealth, "runs": runs, "begun": begun}
     after = msgspec.structs.replace(audit, **seen)
     return msgspec.structs.replace(after, broken=after.evidence() >= 1 / ALPHA)
 
