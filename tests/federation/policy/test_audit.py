@@ -97,9 +97,9 @@ def test_a_broken_promise_says_when_it_most_likely_began_to_be(error: float) -> 
 
 
 def test_one_wrong_answer_before_the_change_does_not_date_it_too_early() -> None:
-    audit, at = Audit("policy", 0.05), 0
-    for wrong in (*[False] * 10, True, *[False] * 8, *[True, True, False] * 10):
-        at += 1
+    audit = Audit("policy", 0.05)
+    checks = (*[False] * 10, True, *[False] * 8, *[True, True, False] * 10)
+    for at, wrong in enumerate(checks, start=1):
         audit = step(audit, wrong, at)
     assert audit.broken
     assert audit.since == 20
