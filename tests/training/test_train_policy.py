@@ -1,6 +1,5 @@
 """elias train policy."""
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -24,15 +23,6 @@ def test_a_dry_run_says_what_would_be_trained_and_writes_nothing(tmp_path: Path)
     assert (found["points"], found["data"]) == (list(points()), digest())
     assert (found["preset"]["minutes"], found["preset"]["seed"]) == (5, 7)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_without_torch_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else found(name))
-    refused = run("--out", str(tmp_path / "mine")).exception
-    assert isinstance(refused, Refused)
-    assert "torch" in refused.message
-    assert refused.cure == "pip install 'elias[train]'"
 
 
 @pytest.mark.parametrize(

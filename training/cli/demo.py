@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from federation.errors import EliasError, Refused
 from managers.uim import tokens
 from managers.uim.cli.client import Api, url_of
 from managers.uim.cli.output import Json, say
+from training.cli.place import Folder, Port, kept
 
 if TYPE_CHECKING:
     from federation.settings import Settings
@@ -35,10 +35,8 @@ def demo(
         float, typer.Option(min=0.1, max=20, help="How much faster the world lives; ELIAS keeps its own time.")
     ] = 1.0,
     for_: Annotated[str, typer.Option("--for", help="End after so long, such as 10m; else at Ctrl-C.")] = "",
-    folder: Annotated[
-        Path | None, typer.Option(help="Keep ledger, specs and settings here; else they are removed at the end.")
-    ] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0: 8650, or any that is free.")] = 0,
+    folder: Folder = None,
+    port: Port = 0,
     json_: Json = False,
 ) -> None:
     """Watch ELIAS run a simulated cluster.
@@ -97,15 +95,6 @@ def _ended() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def kept(folder: Path | None) -> Iterator[Path]:
-    if folder is not None:
-        yield folder.resolve()
-        return
-    with tempfile.TemporaryDirectory(prefix="elias-demo-", ignore_cleanup_errors=True) as made:
-        yield Path(made) / "demo"
 
 
 @contextlib.contextmanager

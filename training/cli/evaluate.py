@@ -1,6 +1,5 @@
 """`elias evaluate`: how good policies are, what is known of it from before, and who is better for certain."""
 
-import importlib.util
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from federation.errors import Refused
 from managers.uim.cli.client import settings_of
 from managers.uim.cli.output import Json, emit, progress, say
 from training.cli import figures
+from training.extra import require
 
 if TYPE_CHECKING:
     from training.evaluation.contender import Contender
@@ -194,10 +194,7 @@ def _probed(folders: Sequence[Path | None], evaluations: "Sequence[Evaluation]")
     from training.evaluation.probe import of_folder  # noqa: PLC0415
     from training.learning import preset  # noqa: PLC0415
 
-    missing = [module for module in ("torch", "transformers") if importlib.util.find_spec(module) is None]
-    if missing:
-        cure = "pip install 'elias[train]', or leave out --probe"
-        raise Refused("no-torch", f"the probe needs {', '.join(missing)}, which is not installed", cure=cure)
+    require("the probe", ("torch", "transformers"), instead="leave out --probe")
     with progress("general abilities") as shown:
         found = []
         for done, (folder, one) in enumerate(zip(folders, evaluations, strict=True)):

@@ -1,6 +1,5 @@
 """`elias train sft|dpo|kto|grpo|distil`: a policy learns from what is on record."""
 
-import importlib.util
 import inspect
 import os
 import secrets
@@ -16,6 +15,7 @@ from managers.uim.cli import job
 from managers.uim.cli.client import Api, settings_of
 from managers.uim.cli.output import Json, emit, say
 from training.cli.watching import watched
+from training.extra import LEARNING, require
 
 if TYPE_CHECKING:
     from federation.settings import Settings
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from training.learning.run import Trained
     from training.learning.trainer import Seen
 
-NEEDS = ("torch", "transformers", "trl", "peft", "datasets", "safetensors", "sklearn")
 SAMPLE = 500  # decisions whose prompts are measured to foretell how many tokens there are
 
 DataFolder = Annotated[
@@ -161,10 +160,7 @@ def _learn(context: typer.Context, asked: _Asked, *, as_job: bool, dry_run: bool
     if as_job:
         _submit(context, asked, run, known, json_=json_)
         return
-    missing = [module for module in NEEDS if importlib.util.find_spec(module) is None]
-    if missing:
-        cure = "pip install 'elias[train]'"
-        raise Refused("no-torch", f"training needs {', '.join(missing)}, which is not installed", cure=cure)
+    require("training", LEARNING)
     _made(run, known, settings_of(context), json_=json_)
 
 

@@ -5,7 +5,6 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +12,8 @@ import typer
 from managers.uim import tokens
 from managers.uim.cli.client import Api, url_of
 from managers.uim.cli.output import Json, say, table
+from training.cli.place import Folder, Port, kept
+from training.extra import LEARNING, require
 
 if TYPE_CHECKING:
     from federation.settings import Settings
@@ -40,10 +41,8 @@ shortened here (docs/training/demo.md): a unit of a canary lasts 10 s (1 h as sh
 def lesson(
     seed: Annotated[int, typer.Option(min=0, help="Of everything that happens.")] = 1,
     rate: Annotated[float, typer.Option(min=1, max=200, help="Questions a second while the policy answers.")] = 30.0,
-    folder: Annotated[
-        Path | None, typer.Option(help="Keep ledger, specs and settings here; else they are removed at the end.")
-    ] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0: 8650, or any that is free.")] = 0,
+    folder: Folder = None,
+    port: Port = 0,
     json_: Json = False,
 ) -> None:
     """Watch ELIAS learn a world that changes under it, and keep a bad policy out.
@@ -65,10 +64,10 @@ def lesson(
         elias demo-learning --json
     """
     from federation.settings import load  # noqa: PLC0415 - pydantic takes a quarter of a second
-    from training.cli.demo import kept  # noqa: PLC0415
     from training.world.folder import USUAL_PORT, free_port, taught  # noqa: PLC0415
     from training.world.story import Story  # noqa: PLC0415
 
+    require("learning", LEARNING)
     for number in (signal.SIGINT, signal.SIGTERM):  # either ends what runs here in order
         signal.signal(number, signal.default_int_handler)
     with kept(folder) as place:

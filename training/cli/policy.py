@@ -1,23 +1,20 @@
 """`elias train policy`: a small policy from scratch, on the simulated cluster."""
 
-import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from federation.errors import Refused
 from managers.uim.cli.client import settings_of
 from managers.uim.cli.output import Json, emit, progress, say, table
 from training.cli.watching import watched
+from training.extra import FROM_NOTHING, require
 
 if TYPE_CHECKING:
     from federation.policy.card import Card
     from federation.settings import Settings
     from training.policy.preset import Preset
     from training.policy.train import Seen
-
-NEEDS = ("torch", "onnx", "onnxscript", "safetensors")
 
 
 def policy(
@@ -54,10 +51,7 @@ def policy(
     if dry_run:
         _foretell(chosen, folder, json_)
         return
-    missing = [module for module in NEEDS if importlib.util.find_spec(module) is None]
-    if missing:
-        cure = "pip install 'elias[train]'"
-        raise Refused("no-torch", f"training needs {', '.join(missing)}, which is not installed", cure=cure)
+    require("training", FROM_NOTHING)
     made = _made(chosen, folder, settings_of(context))
     if json_:
         emit({"policy": str(folder), "version": made.version, **_plain(made)})

@@ -5,19 +5,14 @@ machine itself has the agent that it always has.
 """
 
 import asyncio
-import contextlib
 from random import Random
 from typing import Any
 
-import msgspec
-import ray
-
-from federation.clock import SystemClock
-from federation.effects import Executor, FreezeFlag, Order
+from federation.effects import Order
 from federation.ledger.store import Store
 from federation.life import life_of
 from federation.records import Outcome
-from federation.runtime.service import NAMESPACE, Service, actor_name
+from federation.runtime.agent import NodeService
 from federation.settings import Settings
 from training.world.pressed import Pressed, refuge
 
@@ -25,30 +20,24 @@ FULL, ROOMY = "haven-1", "haven-2"
 CHANGE = 10.0  # seconds for which they stay as they are
 KNOWN = 10.0  # seconds after which the gate is told again where the others are
 
-_order = msgspec.msgpack.Decoder(Order)
-
 
 def nodes(count: int) -> list[str]:
     """Those that are asked about."""
     return [f"node-{number:03}" for number in range(count)]
 
 
-class SchoolService(Service):
+class SchoolService(NodeService):
     """listeners: who wants the reports."""
 
     def __init__(self, settings: Settings, listeners: tuple[str, ...], seed: int, count: int) -> None:
-        super().__init__("fleet")
-        self.settings, self.listeners = settings, listeners
+        super().__init__("fleet", settings, "fleet")
+        self.listeners = listeners
         self.world, self.random, self.nodes = Pressed(seed), Random(seed), nodes(count)
         self.done = 0
 
     async def start(self) -> None:
-        folder = self.settings.state / "nodes" / "fleet"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.frozen = FreezeFlag(self.settings.state)
         self.store = Store.open(self.settings.ledger_url, read_only=True)
-        doers = {"node.cordon": self, "node.uncordon": self}
-        self.executor = Executor(folder / "effects.db", doers, SystemClock(), self.frozen)
+        self.take_orders({"node.cordon": self, "node.uncordon": self})
         for work in (self._known(), self._report()):
             self.spawn(work)
 
@@ -56,24 +45,11 @@ class SchoolService(Service):
         """From now on the world is another."""
         self.world.change()
 
-    # -- as node agents do -------------------------------------------------------------------------------------------
-
-    async def perform(self, raw: bytes) -> bytes:
-        """Do a released effect, once; msgpack Outcome."""
-        return msgspec.msgpack.encode(await self.executor.perform(_order.decode(raw)))
-
-    async def greet(self, epoch: int, incarnation: int) -> bool:
-        return self.executor.greet(epoch, incarnation)
-
-    async def freeze(self, on: bool, by: str) -> None:
-        self.frozen.set(on, by)
-
     async def health(self) -> dict[str, Any]:
-        return {**self.vitals(), "effects": self.done, "frozen": bool(self.frozen)}
+        return {**self.vitals(), "effects": self.done}
 
     async def drain(self) -> None:
-        await self.stop_tasks()
-        self.executor.close()
+        await super().drain()
         self.store.close()
 
     async def do(self, order: Order) -> Outcome:
@@ -94,7 +70,7 @@ class SchoolService(Service):
     async def _known(self) -> None:
         """To the gate alone: of these nodes nobody measures anything but what the questions say."""
         while True:
-            await self._tell(("gate",), [{"node": node} for node in self.nodes])
+            await self.send_reports(("gate",), [{"node": node} for node in self.nodes])
             await asyncio.sleep(KNOWN)
 
     async def _report(self) -> None:
@@ -102,18 +78,7 @@ class SchoolService(Service):
         changed, reports = -CHANGE, list[dict[str, object]]()
         while True:
             if loop.time() - changed >= CHANGE:
-                changed, reports = (
-                    loop.time(),
-                    [refuge(name, self.random, roomy=name == ROOMY) for name in (FULL, ROOMY)],
-                )
-            await self._tell(self.listeners, reports)
+                changed = loop.time()
+                reports = [refuge(name, self.random, roomy=name == ROOMY) for name in (FULL, ROOMY)]
+            await self.send_reports(self.listeners, reports)
             await asyncio.sleep(self.settings.telemetry.interval)
-
-    async def _tell(self, listeners: tuple[str, ...], reports: list[dict[str, object]]) -> None:
-        here = {"actor": actor_name(self.name), "ray_node": ray.get_runtime_context().get_node_id()}
-        for listener in listeners:
-            with contextlib.suppress(ValueError, ray.exceptions.RayError):
-                actor = ray.get_actor(actor_name(listener), NAMESPACE)
-                for report in reports:
-                    actor.report.remote({**report, **here})
-            await asyncio.sleep(0)

@@ -10,13 +10,11 @@ import time
 from typing import Any
 
 import msgspec
-import ray
 
-from federation.clock import SystemClock
-from federation.effects import Executor, FreezeFlag, Order
+from federation.effects import Order
 from federation.errors import Bug, EliasError, Temporary
 from federation.records import Event, Outcome
-from federation.runtime.service import NAMESPACE, Service, actor_name
+from federation.runtime.agent import NodeService
 from federation.settings import Settings
 from managers.uim.cli.client import Api
 from training.world.chances import DEMO
@@ -32,8 +30,6 @@ BATCH = 100  # events that are posted together
 LARGEST = 1 << 20  # bytes of a message that are read
 KEPT = 500  # pieces of news
 
-_order = msgspec.msgpack.Decoder(Order)
-
 
 class News(msgspec.Struct, frozen=True):
     """at: seconds since the beginning. kind: trouble, or done by ELIAS."""
@@ -44,27 +40,23 @@ class News(msgspec.Struct, frozen=True):
     text: str
 
 
-class FleetService(Service):
+class FleetService(NodeService):
     """listeners: the managers (and the gate) that want the reports. speed: how much faster than the clock the world
     lives. post: the port on loopback where messages arrive."""
 
     def __init__(
         self, settings: Settings, listeners: tuple[str, ...], seed: int, nodes: int, speed: float, post: int
     ) -> None:
-        super().__init__("fleet")
-        self.settings, self.listeners, self.speed, self.port = settings, listeners, speed, post
+        super().__init__("fleet", settings, "fleet")
+        self.listeners, self.speed, self.port = listeners, speed, post
         self.world = World(seed, nodes, DEMO, source=f"world/{seed}/{time.time_ns()}")
         self.open: dict[str, str] = {}  # decisions that the world waits for, and what they are about
         self.news: list[News] = []
         self._told = self._reports = 0
 
     async def start(self) -> None:
-        clock = SystemClock()
-        folder = self.settings.state / "nodes" / "fleet"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.frozen = FreezeFlag(self.settings.state)
         self.hands = Hands(self.world)
-        self.executor = Executor(folder / "effects.db", self.hands.doers(), clock, self.frozen)
+        self.take_orders(self.hands.doers())
         self.api = Api(self.settings)
         self._letters = await asyncio.start_server(self._receive, "127.0.0.1", self.port)
         for work in (self._live(), self._report(), self._ask(), self._listen()):
@@ -72,39 +64,27 @@ class FleetService(Service):
 
     # -- as node agents do -------------------------------------------------------------------------------------------
 
-    async def perform(self, raw: bytes) -> bytes:
-        """Do a released effect, once; msgpack Outcome. Temporary: its node is not heard, as if nobody answered."""
-        order = _order.decode(raw)
+    async def execute(self, order: Order) -> Outcome:
+        """Temporary: its node is not heard, as if nobody answered."""
         if not self.world.heard(order):
             raise Temporary("the node does not answer")
-        done = await self.executor.perform(order)
+        done = await super().execute(order)
         if order.executor != "job.start":  # how a job ended is told by its trouble
             self._add("done", _deed(order, done))
-        return msgspec.msgpack.encode(done)
-
-    async def greet(self, epoch: int, incarnation: int) -> bool:
-        return self.executor.greet(epoch, incarnation)
-
-    async def freeze(self, on: bool, by: str) -> None:
-        self.frozen.set(on, by)
+        return done
 
     async def health(self) -> dict[str, Any]:
-        return {**self.vitals(), "reports": self._reports, "frozen": bool(self.frozen), "world_s": self.world.now}
+        return {**self.vitals(), "reports": self._reports, "world_s": self.world.now}
 
     async def drain(self) -> None:
-        await self.stop_tasks()
+        await super().drain()
         self._letters.close()
-        self.executor.close()
 
     async def _report(self) -> None:
-        here = {"actor": actor_name(self.name), "ray_node": ray.get_runtime_context().get_node_id()}
         while True:
-            for report in list(self.world.reports()):
-                self._reports += 1
-                for listener in self.listeners:
-                    with contextlib.suppress(ValueError, ray.exceptions.RayError):
-                        ray.get_actor(actor_name(listener), NAMESPACE).report.remote({**report, **here})
-                await asyncio.sleep(0)
+            reports = list(self.world.reports())
+            self._reports += len(reports)
+            await self.send_reports(self.listeners, reports)
             await asyncio.sleep(self.settings.telemetry.interval)
 
     # -- the world ---------------------------------------------------------------------------------------------------
