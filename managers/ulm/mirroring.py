@@ -16,7 +16,7 @@ from federation.settings import Settings
 from managers.ulm.trials import TrialsState
 
 LOOK = 5.0  # seconds between two looks at the record
-REST = 600.0  # seconds until it is tried again where it failed
+AGAIN, REST = 10.0, 600.0  # seconds until it is tried again where it failed: at first, and at most
 PATIENCE = 1800.0  # seconds that it may take: weights are copied
 
 
@@ -42,7 +42,7 @@ class Mirroring:
         """As long as it is not cancelled, where there is an MLflow to keep in step."""
         if not self._settings.mlflow.enabled or importlib.util.find_spec("mlflow") is None:
             return
-        shown, failed = Standing(frozenset(), frozenset()), False
+        shown, rest = Standing(frozenset(), frozenset()), AGAIN
         while True:
             now = standing(self._state())
             if now == shown:
@@ -50,18 +50,18 @@ class Mirroring:
                 continue
             wrong = await self._mirror()
             if not wrong:
-                shown, failed = now, False
+                shown, rest = now, AGAIN
                 continue
-            if not failed:
+            if rest == AGAIN:
                 self._log.warning("MLflow is behind the record, which counts: `elias policy mirror` says %s", wrong)
-            failed = True
-            await asyncio.sleep(REST)
+            await asyncio.sleep(rest)
+            rest = min(2 * rest, REST)
 
     async def _mirror(self) -> str:
         """What went wrong, in its own words; empty: nothing did."""
         path = self._settings.state / "ulm" / "mlflow.yaml"
         text = self._settings.model_dump_json(exclude_defaults=True, exclude_none=True)
-        command = ["nice", "-n", "10", sys.executable, "-m", "managers.uim.cli", "--config", str(path)]
+        command = ["nice", "-n", "5", sys.executable, "-m", "managers.uim.cli", "--config", str(path)]
         pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
         try:
             await asyncio.to_thread(privatefile.write, path, text.encode())

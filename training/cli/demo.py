@@ -1,7 +1,6 @@
 """`elias demo`: a simulated cluster, and ELIAS deciding about it."""
 
 import contextlib
-import os
 import signal
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from federation.errors import EliasError, Refused
 from managers.uim import tokens
 from managers.uim.cli.client import Api, url_of
 from managers.uim.cli.output import Json, say
+from training.cli.lines import document, line
 from training.cli.place import Folder, Port, kept
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _await_nodes(api: Api, nodes: int) -> None:
 def _greet(settings: "Settings", config: Path, nodes: int, json_: bool) -> None:
     link = f"{url_of(settings)}/login?token={tokens.read(settings.state)}"
     if json_:
-        _emit({"kind": "up", "url": link, "config": str(config)})
+        document({"kind": "up", "url": link, "config": str(config)})
         return
     print(
         f"""
@@ -161,29 +161,15 @@ def _follow(settings: "Settings", end: float, ended: list[int], json_: bool) -> 
             told: list[News] = ray.get(ray.get_actor(actor_name("fleet"), NAMESPACE).tell.remote(last))
             for news in told:
                 last = news.number
-                _line(news.at, news.kind, news.text, json_)
+                line(_now(), news.kind, news.text, json_=json_, at_s=news.at)
         with contextlib.suppress(EliasError):
             for case in api.get("/v1/cases").get("cases", ()):
                 if case["id"] not in known:
                     known.add(case["id"])
                     text = f"a case is waiting: {case['point']} about {case['subject']}"
-                    _line(None, "case", text, json_, id=case["id"])
+                    line(_now(), "case", text, json_=json_, id=case["id"])
         time.sleep(LOOK)
 
 
-_TONES = {"trouble": "\x1b[31m", "done": "\x1b[32m", "case": "\x1b[33m"}
-
-
-def _line(at: float | None, kind: str, text: str, json_: bool, **more: str) -> None:
-    if json_:
-        _emit({"kind": kind, "at_s": at, "text": text, **more})
-        return
-    colour = os.isatty(1) and "NO_COLOR" not in os.environ
-    clock = time.strftime("%H:%M:%S")
-    print(f"{clock}  {_TONES[kind]}{kind:8}\x1b[0m{text}" if colour else f"{clock}  {kind:8}{text}", flush=True)
-
-
-def _emit(said: dict[str, Any]) -> None:
-    import json  # noqa: PLC0415
-
-    print(json.dumps(said, ensure_ascii=False), flush=True)
+def _now() -> str:
+    return time.strftime("%H:%M:%S")

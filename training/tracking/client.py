@@ -55,13 +55,7 @@ def wanted(settings: Settings) -> bool:
 def connect(at: Place) -> Mlflow:
     """Makes the database and the experiment where they are not there: some seconds. Blocking. Raises whatever MLflow
     and its database do."""
-    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    for name, value in (
-        ("LOGGING_LEVEL", "WARNING"),
-        ("HTTP_REQUEST_TIMEOUT", "10"),
-        ("HTTP_REQUEST_MAX_RETRIES", "1"),
-    ):
-        os.environ.setdefault(f"MLFLOW_{name}", value)
+    _quieten()
     if at.files is not None:
         at.files.mkdir(parents=True, exist_ok=True, mode=0o700)
     with warnings.catch_warnings():

@@ -24,19 +24,6 @@ CAPS = (
 )
 """As shipped, for a world in which as much happens in a minute as elsewhere in ten."""
 
-MANY = 1_000_000
-UNCAPPED = {
-    "caps": [{"action": "*", "per": "fleet", "at_most": MANY, "within": "1m"}],
-    "brake": {"count": MANY, "within": "1s"},
-}
-"""For a world in which a node is closed several times a second."""
-
-AUDIT = 0.006
-"""Of the policy's own answers, fewer than shipped: what is decided until it is noticed is learned from."""
-
-UNIT = "10s"
-"""Of a canary, in place of an hour."""
-
 
 def reversible(points: Mapping[str, DecisionPoint]) -> list[str]:
     """The actions, as `point/action`, that the points say how to take back, and those that take them back."""
@@ -53,16 +40,12 @@ def prepare(folder: Path, port: int, post: int) -> Path:
     where the targets of messages listen. Raises Refused where a demonstration was run before.
     """
     targets = {name: {"kind": "webhook", "url": f"http://127.0.0.1:{post}/{name}", "timeout": "2s"} for name in TARGETS}
-    return laid(folder, port, "demo.tiki", {"apps": "apps.yaml", "gate": {"caps": list(CAPS)}, "targets": targets})
+    overlay = Path(__file__).with_name("demo.tiki")
+    return laid(folder, port, overlay, {"apps": "apps.yaml", "gate": {"caps": list(CAPS)}, "targets": targets})
 
 
-def taught(folder: Path, port: int) -> Path:
-    """As `prepare`, for the demonstration of learning: the settings that it shortens are these and its overlay's."""
-    return laid(folder, port, "learning.tiki", {"gate": UNCAPPED, "policy": {"audit": AUDIT, "unit": UNIT}})
-
-
-def laid(folder: Path, port: int, overlay: str, more: Mapping[str, Any]) -> Path:
-    """overlay: the file beside this one that is laid over the specs. more: settings beside what all of them have."""
+def laid(folder: Path, port: int, overlay: Path, more: Mapping[str, Any]) -> Path:
+    """overlay: the file that is laid over the specs. more: settings beside what all of them have."""
     settings = folder / "elias.yaml"
     if settings.exists():
         cure = "name another folder, or remove this one"
@@ -72,7 +55,7 @@ def laid(folder: Path, port: int, overlay: str, more: Mapping[str, Any]) -> Path
     shutil.copytree(shipped_specs(), specs, ignore=shutil.ignore_patterns("__pycache__"))
     over = specs / "overlays" / "demo"
     over.mkdir(parents=True, exist_ok=True)
-    shutil.copy(Path(__file__).with_name(overlay), over)
+    shutil.copy(overlay, over)
     chosen = {
         "notice": NOTICE,
         "listen": {"port": port},

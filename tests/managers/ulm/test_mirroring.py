@@ -36,7 +36,7 @@ async def test_what_fails_is_said_once_with_its_cure_and_tried_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("mlflow")
-    monkeypatch.setattr(mirroring, "REST", 0.1)
+    monkeypatch.setattr(mirroring, "AGAIN", 0.1)
     (tmp_path / "ulm").mkdir()
     settings = Settings(state=tmp_path, mlflow=MlflowSettings(uri="http://127.0.0.1:1"))
     state, looks = TrialsState({POLICY.policy: POLICY}), 0

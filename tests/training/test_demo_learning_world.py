@@ -6,9 +6,9 @@ import numpy as np
 
 from training.dataset.example import CHOSEN_BY_POLICY
 from training.dataset.simulated import logged
+from training.demo_learning.pressed import Pressed
+from training.demo_learning.sabotage import shuffled
 from training.scenarios.scenario import Example
-from training.world.pressed import Pressed
-from training.world.sabotage import shuffled
 
 QUESTIONS = 300
 

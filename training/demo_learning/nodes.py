@@ -14,7 +14,7 @@ from federation.life import life_of
 from federation.records import Outcome
 from federation.runtime.agent import NodeService
 from federation.settings import Settings
-from training.world.pressed import Pressed, refuge
+from training.demo_learning.pressed import Pressed, refuge
 
 FULL, ROOMY = "haven-1", "haven-2"
 CHANGE = 10.0  # seconds for which they stay as they are
@@ -26,7 +26,7 @@ def nodes(count: int) -> list[str]:
     return [f"node-{number:03}" for number in range(count)]
 
 
-class SchoolService(NodeService):
+class NodesService(NodeService):
     """listeners: who wants the reports."""
 
     def __init__(self, settings: Settings, listeners: tuple[str, ...], seed: int, count: int) -> None:

@@ -14,13 +14,12 @@ from typing import Any, NamedTuple
 import httpx
 
 from federation import decide
-from federation.errors import Temporary
 from federation.ledger.store import Store
 from federation.life import Life, life_of
 from federation.settings import Settings
 from managers.uim import tokens
 from managers.uim.cli.client import url_of
-from training.world.pressed import CALM, POINT, Pressed, good
+from training.demo_learning.pressed import CALM, POINT, Pressed, good
 
 BATCH = 100  # events and outcomes that are posted together
 TURN = 0.5  # seconds between two batches
@@ -29,6 +28,10 @@ LASTS = 3.0  # seconds until a node is calm again
 RESTS = 2.0  # seconds after which it may be asked about anew
 IDLE = 4.0  # seconds after which it is measured again: of one that is silent for long no rule knows what was
 TRIES = 5  # times that somebody says what came of a decision
+AGAIN = 1.0  # seconds until what could not be sent is sent again
+
+
+_PASSING = (429, 503)
 
 
 class Counted(NamedTuple):
@@ -45,6 +48,10 @@ class Counted(NamedTuple):
         return self.up / self.asked if self.asked else 0.0
 
 
+class _Ended(Exception):
+    """It was closed before it was through."""
+
+
 class _Open(NamedTuple):
     decision: str
     node: str
@@ -52,7 +59,7 @@ class _Open(NamedTuple):
     tries: int = 0
 
 
-class Asking:
+class People:
     """rate: questions a second; it may be set at any time. skill: share of the operator's answers that are right by
     what usually comes of it; the rest is drawn from the others. world: as it is now; whoever changes it tells it here
     too."""
@@ -61,7 +68,7 @@ class Asking:
         self.world, self.rate, self.skill = world, rate, skill
         self.counted = Counted(0, 0)
         self.refused: dict[str, int] = {}
-        self._random = Random(f"{world.seed} asking")
+        self._random = Random(f"{world.seed} people")
         self._store = Store.open(settings.ledger_url, read_only=True)
         headers = {"Authorization": f"Bearer {tokens.read(settings.state)}"}
         self._http = httpx.Client(base_url=url_of(settings), headers=headers, timeout=30.0)
@@ -71,10 +78,16 @@ class Asking:
         self._calm = deque((0.0, node) for node in nodes)  # nobody knows a node that was never calm
         self._resting = deque[tuple[float, str]]()
         self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="asking")
+        self._failed: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="people")
 
     def start(self) -> None:
         self._thread.start()
+
+    def check(self) -> None:
+        """Raises what ended the asking, if anything did."""
+        if self._failed is not None:
+            raise self._failed
 
     def close(self) -> None:
         self._ending.set()
@@ -90,8 +103,11 @@ class Asking:
             last = now
             try:
                 self._turn(now)
-            except (httpx.HTTPError, Temporary) as error:
-                self._count("away", type(error).__name__)
+            except _Ended:
+                return
+            except Exception as error:  # for whoever looks next, in a thread of his own
+                self._failed = error
+                return
 
     def _turn(self, now: float) -> None:
         while self._resting and self._resting[0][0] <= now:
@@ -206,9 +222,20 @@ class Asking:
         return life
 
     def _sent(self, path: str, body: Any) -> Any:
-        answer = self._http.post(path, json=body)
-        answer.raise_for_status()
-        return answer.json()
+        """Sent until it is taken: what was taken although the answer was lost is known by its id. Raises
+        HTTPStatusError where it is refused."""
+        while True:
+            try:
+                answer = self._http.post(path, json=body)
+            except httpx.TransportError as error:
+                self._count("away", type(error).__name__)
+            else:
+                if answer.status_code not in _PASSING:
+                    answer.raise_for_status()
+                    return answer.json()
+                self._count("away", str(answer.status_code))
+            if self._ending.wait(AGAIN):
+                raise _Ended
 
     def _count(self, what: str, why: str) -> None:
         key = f"{what}: {why}"[:160]

@@ -11,12 +11,12 @@ from federation.policy.embedded import Embedded
 from federation.policy.question import Question, Scores
 from federation.policy.tabular import Encoder
 from training.dataset.example import Logged
+from training.demo_learning.findings import MAX_ERROR, Regret
 from training.evaluation.bootstrap import interval
 from training.ope.outcome import Trees
 from training.policy.defaults import regret
 from training.policy.embedded import batched
 from training.scenarios.scenario import Scenario
-from training.world.findings import MAX_ERROR, Regret
 
 FRESH = 1500
 COMPLETIONS = 16

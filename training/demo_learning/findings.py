@@ -102,7 +102,7 @@ def promises(found: Found) -> Iterator[Promise]:
     )
     yield Promise(
         "fewer questions go up a tier than before the new policy",
-        found.after < min(found.broken, 1.0),
+        found.after < found.broken,
         f"{found.quiet:.1%} before the change, {found.broken:.1%} after it was noticed, {found.after:.1%} now",
     )
     yield Promise(

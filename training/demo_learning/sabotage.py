@@ -8,9 +8,10 @@ from random import Random
 
 import msgspec
 
+from federation.errors import Temporary
 from training.dataset import store
 from training.dataset.example import Logged
-from training.world.pressed import POINT
+from training.demo_learning.pressed import POINT
 
 CLAIMED = {"improvement": 12.0, "low": 4.0, "speed": None, "decisions": 600}
 """What whoever slips it in says that it gains, in percent."""
@@ -33,7 +34,7 @@ def shuffled(examples: list[Logged], random: Random) -> list[Logged]:
 
 def made(data: Path, config: Path, start: Path, folder: Path, seed: int) -> Path:
     """The folder of the policy, with what it claims. data: what the honest one learned from; start: what both began
-    with. Blocking, for a minute. Raises CalledProcessError."""
+    with. Blocking, for a minute. Raises Temporary."""
     known, random = store.load(data), Random(seed)
     splits = {name: shuffled(getattr(known, name), random) for name in store.SPLITS}
     wrong = store.write(folder / "data", known.recipe, splits)
@@ -46,10 +47,12 @@ def made(data: Path, config: Path, start: Path, folder: Path, seed: int) -> Path
 
 
 def register(folder: Path, config: Path) -> None:
-    """As anybody would who may."""
+    """As anybody would who may. Raises Temporary."""
     _elias(config, "policy", "register", str(folder))
 
 
 def _elias(config: Path, *words: str) -> None:
     command = ["nice", "-n", "5", sys.executable, "-m", "managers.uim.cli", "--config", str(config), *words]
-    subprocess.run(command, check=True, capture_output=True)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        raise Temporary(f"elias {' '.join(words[:2])} ended with {ended.returncode}: {ended.stderr[-500:].strip()}")

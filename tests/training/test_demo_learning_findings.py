@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from training.world.findings import Found, Regret, Step, promises, rows
+from training.demo_learning.findings import Found, Regret, Step, promises, rows
 
 
 def step(stage: str, share: float = 0.0, by: str = "ulm.promotion") -> Step:

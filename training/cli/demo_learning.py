@@ -1,23 +1,23 @@
 """`elias demo-learning`: a world that changes, and ELIAS that notices, learns, tries and promotes."""
 
 import contextlib
-import os
 import signal
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from managers.uim import tokens
 from managers.uim.cli.client import Api, url_of
 from managers.uim.cli.output import Json, say, table
+from training.cli.lines import document, line
 from training.cli.place import Folder, Port, kept
 from training.extra import LEARNING, require
 
 if TYPE_CHECKING:
     from federation.settings import Settings
-    from training.world.findings import Found
+    from training.demo_learning.findings import Found
 
 app = typer.Typer()
 
@@ -38,7 +38,7 @@ shortened here (docs/training/demo.md): a unit of a canary lasts 10 s (1 h as sh
 
 
 @app.command("demo-learning")
-def lesson(
+def demo_learning(
     seed: Annotated[int, typer.Option(min=0, help="Of everything that happens.")] = 1,
     rate: Annotated[float, typer.Option(min=1, max=200, help="Questions a second while the policy answers.")] = 30.0,
     folder: Folder = None,
@@ -59,27 +59,33 @@ def lesson(
 
         elias demo-learning
 
-        elias demo-learning --seed 7 --folder ./lesson
+        elias demo-learning --seed 7 --folder ./demo
 
         elias demo-learning --json
     """
     from federation.settings import load  # noqa: PLC0415 - pydantic takes a quarter of a second
-    from training.world.folder import USUAL_PORT, free_port, taught  # noqa: PLC0415
-    from training.world.story import Story  # noqa: PLC0415
+    from training.demo_learning.folder import prepare  # noqa: PLC0415
+    from training.demo_learning.story import Story  # noqa: PLC0415
+    from training.world.folder import USUAL_PORT, free_port  # noqa: PLC0415
 
     require("learning", LEARNING)
     for number in (signal.SIGINT, signal.SIGTERM):  # either ends what runs here in order
         signal.signal(number, signal.default_int_handler)
     with kept(folder) as place:
-        config = taught(place, port or free_port(USUAL_PORT))
+        config = prepare(place, port or free_port(USUAL_PORT))
         settings = load(config)
         with _up(settings, seed):
             link = f"{url_of(settings)}/login?token={tokens.read(settings.state)}"
             if json_:
-                _emit({"kind": "up", "url": link, "config": str(config)})
+                document({"kind": "up", "url": link, "config": str(config)})
             else:
                 print(f"\npage  {link}\n{SHORTENED}\n", flush=True)
-            story = Story(settings, config, seed, rate, lambda at, kind, text: _line(at, kind, text, json_=json_))
+
+            def tell(at: float, kind: str, text: str) -> None:
+                clock = time.strftime("%M:%S", time.gmtime(at))
+                line(clock, kind, text, json_=json_, at_s=round(at, 1))
+
+            story = Story(settings, config, seed, rate, tell)
             try:
                 found = story.tell()
             finally:
@@ -93,10 +99,10 @@ def _up(settings: "Settings", seed: int) -> Iterator[None]:
     """ELIAS with its own agent on this machine, and the simulated nodes beside it."""
     from federation.runtime.processes import ActorSpec  # noqa: PLC0415 - Ray takes half a second
     from managers.uim import launch  # noqa: PLC0415
-    from training.world.story import NODES  # noqa: PLC0415
+    from training.demo_learning.story import NODES  # noqa: PLC0415
 
     arguments = {"settings": settings, "listeners": launch.LISTENERS, "seed": seed, "count": NODES}
-    fleet = ActorSpec("fleet", "training.world.school:SchoolService", arguments)
+    fleet = ActorSpec("fleet", "training.demo_learning.nodes:NodesService", arguments)
     drain = launch.up(settings, say, fleet, beside=True)
     assert drain is not None  # the folder is new
     try:
@@ -110,7 +116,7 @@ def _up(settings: "Settings", seed: int) -> Iterator[None]:
 
 def _end(found: "Found", *, json_: bool) -> int:
     """Says what was found; the exit status."""
-    from training.world.findings import promises, rows  # noqa: PLC0415 - msgspec
+    from training.demo_learning.findings import promises, rows  # noqa: PLC0415 - msgspec
 
     kept = list(promises(found))
     broken = [one for one in kept if not one.kept]
@@ -118,7 +124,7 @@ def _end(found: "Found", *, json_: bool) -> int:
         import msgspec  # noqa: PLC0415
 
         held = [{"promise": one.what, "held": one.kept, "figures": one.figures} for one in kept]
-        _emit({"kind": "end", "held": not broken, "promises": held, **msgspec.to_builtins(found)})
+        document({"kind": "end", "held": not broken, "promises": held, **msgspec.to_builtins(found)})
         return int(bool(broken))
     print()
     table(("WHAT", "FIGURE", "95 % INTERVAL"), rows(found), "nothing was measured")
@@ -127,21 +133,3 @@ def _end(found: "Found", *, json_: bool) -> int:
         print(f"{'held    ' if one.kept else 'NOT HELD'}  {one.what}\n            {one.figures}")
     print(f"\n{found.decisions} decisions in {found.seconds / 60:.1f} minutes")
     return int(bool(broken))
-
-
-_TONES = {"world": "\x1b[33m", "elias": "\x1b[32m"}
-
-
-def _line(at: float, kind: str, text: str, *, json_: bool) -> None:
-    if json_:
-        _emit({"kind": kind, "at_s": round(at, 1), "text": text})
-        return
-    colour = os.isatty(1) and "NO_COLOR" not in os.environ
-    clock = time.strftime("%M:%S", time.gmtime(at))
-    print(f"{clock}  {_TONES[kind]}{kind:6}\x1b[0m{text}" if colour else f"{clock}  {kind:6}{text}", flush=True)
-
-
-def _emit(said: dict[str, Any]) -> None:
-    import json  # noqa: PLC0415
-
-    print(json.dumps(said, ensure_ascii=False), flush=True)

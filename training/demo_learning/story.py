@@ -4,7 +4,6 @@ The world asks, answers and changes; ELIAS notices, learns, tries and promotes. 
 and says what stands there.
 """
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,11 +20,11 @@ from federation.policy.tier import SHIPPED
 from federation.records import Asked, Kind, Record, decode
 from federation.runtime.service import NAMESPACE, actor_name
 from federation.settings import Settings
-from training.world import sabotage
-from training.world.asking import Asking, Counted
-from training.world.findings import Found, Step
-from training.world.pressed import POINT, Pressed
-from training.world.school import nodes
+from training.demo_learning import sabotage
+from training.demo_learning.findings import Found, Step
+from training.demo_learning.nodes import nodes
+from training.demo_learning.people import Counted, People
+from training.demo_learning.pressed import POINT, Pressed
 
 NODES = 300
 BEFORE = 4000  # decisions before the world changes
@@ -47,31 +46,32 @@ class Story:
         self.settings, self.config, self.rate, self._tell = settings, config, rate, tell
         self.found = Found(seed)
         self.world = Pressed(seed)
-        self.asking = Asking(settings, self.world, nodes(NODES), rate, SKILL)
+        self.people = People(settings, self.world, nodes(NODES), rate, SKILL)
         self.store = Store.open(settings.ledger_url, read_only=True)
         self.calibration: PointCalibration | None = None
         self.policy = ""
-        self._cursor, self._began = 0, time.monotonic()
+        self._data: Path | None = None
+        self._cursor, self._began, self._training = 0, time.monotonic(), time.monotonic()
         self._sabotage: threading.Thread | None = None
         self._foul: Path | None = None
         self._said = dict[str, str]()
 
     def close(self) -> None:
-        self.asking.close()
+        self.people.close()
         if self._sabotage is not None:
             self._sabotage.join()
         self.store.close()
 
     def tell(self) -> Found:
         """All of it. Raises Temporary where something that is awaited does not come."""
-        self.asking.start()
+        self.people.start()
         self._decides()
         self._changes()
         self._learns()
         self._tries()
         self._foiled()
         self._measure()
-        self.found.seconds = self._at()
+        self.found.decisions, self.found.seconds = self.people.counted.asked, self._at()
         return self.found
 
     # -- the chapters ------------------------------------------------------------------------------------------------
@@ -79,9 +79,9 @@ class Story:
     def _decides(self) -> None:
         self._line("world", f"{NODES} nodes ask what is done about them, {self.rate:g} questions a second")
         self._until_asked(BEFORE)
-        self.found.quiet = self.asking.counted.share
+        self.found.quiet = self.people.counted.share
         self._line(
-            "world", f"{self.asking.counted.asked} decisions; {self.found.quiet:.1%} went up a tier, to an operator"
+            "world", f"{self.people.counted.asked} decisions; {self.found.quiet:.1%} went up a tier, to an operator"
         )
 
     def _changes(self) -> None:
@@ -91,10 +91,10 @@ class Story:
         )
         ray.get(ray.get_actor(actor_name("fleet"), NAMESPACE).change.remote())
         self.world.change()
-        before = self.asking.counted
+        before = self.people.counted
         drift = self._until(lambda record, body: record.header.kind == Kind.DRIFT)
-        self.asking.rate = min(self.rate, SLOWLY)
-        since = self.asking.counted.since(before)
+        self.people.rate = min(self.rate, SLOWLY)
+        since = self.people.counted.since(before)
         self.found.noticed, self.found.changed = since.asked, since.share
         self.found.checked, self.found.mistaken = drift.checked, drift.wrong
         self._line(
@@ -104,13 +104,14 @@ class Story:
         )
 
     def _learns(self) -> None:
-        before = self.asking.counted
+        before = self.people.counted
         registered = self._until(lambda record, body: record.header.kind == Kind.POLICY)
-        self.found.broken = self.asking.counted.since(before).share
+        self.found.broken = self.people.counted.since(before).share
         self.policy = registered.policy
+        self._data = self._learned_from(registered.data["digest"])
         self.found.examples = int(registered.data.get("train", 0))
         self.found.objective = str(registered.preset.get("method", ""))
-        self.asking.rate = self.rate
+        self.people.rate = self.rate
         self._sabotage = threading.Thread(target=self._make_foul, name="sabotage")
         self._sabotage.start()
 
@@ -120,7 +121,7 @@ class Story:
             raise Temporary("the challenger was not promoted")
         before = self._settled()
         self._until_asked(before.asked + LATER)
-        self.found.after = self.asking.counted.since(before).share
+        self.found.after = self.people.counted.since(before).share
         self._line("world", f"{self.found.after:.1%} of the questions go up a tier now")
 
     def _foiled(self) -> None:
@@ -134,24 +135,29 @@ class Story:
 
     def _measure(self) -> None:
         from training.dataset import store  # noqa: PLC0415 - what follows loads models
-        from training.world.measured import compared, promised  # noqa: PLC0415
+        from training.demo_learning.measured import compared, promised  # noqa: PLC0415
 
-        self.asking.rate = 0.001
+        self.people.rate = 0.001
         self._line("world", "asking both policies, and trees, questions that nobody was asked yet")
+        assert self._data is not None
         folder = artefacts.place(self.settings.state, self.policy)
-        self.found.regret = compared(self.world.scenario, SHIPPED, folder, store.load(self._data()).train)
+        self.found.regret = compared(self.world.scenario, SHIPPED, folder, store.load(self._data).train)
         self.found.alone, self.found.wrong = promised(self.world.scenario, folder, self.calibration)
 
     # -- sabotage ----------------------------------------------------------------------------------------------------
 
     def _make_foul(self) -> None:
+        assert self._data is not None
         folder = self.settings.state / "sabotage"
-        self._foul = sabotage.made(self._data(), self.config, SHIPPED, folder, self.found.seed)
+        try:
+            self._foul = sabotage.made(self._data, self.config, SHIPPED, folder, self.found.seed)
+        except Temporary as error:
+            self._line("world", f"nobody could make a sabotaged challenger: {error}")
 
-    def _data(self) -> Path:
-        """Of the honest training."""
-        (told,) = self.settings.state.glob("trainings/*/dataset.json")
-        return Path(json.loads(told.read_text("utf-8"))["folder"])
+    def _learned_from(self, digest: str) -> Path:
+        """The data set of the honest training."""
+        (found,) = self.settings.state.glob(f"trainings/*/data/{digest}")
+        return found
 
     # -- what stands in the ledger -----------------------------------------------------------------------------------
 
@@ -163,13 +169,16 @@ class Story:
                 self._say(record, body)
                 if done(record, body):
                     return body
+            self.people.check()
             time.sleep(LOOK)
-        raise Temporary(f"nothing happened for {PATIENCE:.0f} s; what was refused: {self.asking.refused}")
+        raise Temporary(f"nothing happened for {PATIENCE:.0f} s; what was refused: {self.people.refused}")
 
     def _news(self) -> Iterator[Record]:
         kinds = [Kind.DRIFT, Kind.POLICY, Kind.PROMOTION]
-        found = [*self.store.read(after=self._cursor, kinds=kinds)]
-        found += self.store.read(after=self._cursor, kinds=[Kind.ANSWERED, Kind.EFFECT, Kind.OUTCOME], points=ULM)
+        upto = self.store.head().size  # of both, or what is written between them would be passed over
+        found = [*self.store.read(after=self._cursor, upto=upto, kinds=kinds)]
+        steps = [Kind.ANSWERED, Kind.EFFECT, Kind.OUTCOME]
+        found += self.store.read(after=self._cursor, upto=upto, kinds=steps, points=ULM)
         for record in sorted(found, key=lambda one: one.header.seq):
             self._cursor = record.header.seq
             yield record
@@ -228,17 +237,17 @@ class Story:
     def _settled(self) -> Counted:
         """Once what was asked before is through."""
         time.sleep(2 * LOOK)
-        return self.asking.counted
+        return self.people.counted
 
     def _until_asked(self, count: int) -> None:
         end = time.monotonic() + PATIENCE
-        while self.asking.counted.asked < count:
+        while self.people.counted.asked < count:
             for record in self._news():
                 self._say(record, decode(record.header.kind, record.body))
+            self.people.check()
             if time.monotonic() > end:
-                raise Temporary(f"the world could not ask: {self.asking.refused}")
+                raise Temporary(f"the world could not ask: {self.people.refused}")
             time.sleep(LOOK)
-        self.found.decisions = self.asking.counted.asked
 
     def _at(self) -> float:
         return time.monotonic() - self._began
