@@ -67,8 +67,9 @@ def test_the_beginning_of_an_id_names_one_if_it_names_no_other(tmp_path: Path) -
     assert named(tmp_path, one.stem[:12]) == one
     assert [id_ for id_, _ in every(tmp_path)] == sorted([one.stem, other.stem])
     for unclear in ("", "xyz"):
-        with pytest.raises(Refused, match="no evaluation"):
+        with pytest.raises(Refused) as refused:
             named(tmp_path, unclear)
+        assert refused.value.message == f"there is no policy and no evaluation `{unclear}`"
 
 
 def test_a_policy_that_is_better_at_one_point_is_called_so_there_and_nowhere_else() -> None:
@@ -116,6 +117,14 @@ def test_evaluations_on_other_questions_are_not_compared(source: Source) -> None
     with pytest.raises(Refused) as refused:
         differences(evaluation({"a": 0.8}), evaluation({"a": 0.9}, source=source))
     assert refused.value.code == "evaluation.unlike"
+
+
+def test_what_was_allowed_another_error_is_not_compared() -> None:
+    before, after = evaluation({"a": 0.8}), evaluation({"a": 0.8})
+    lenient = {name: msgspec.structs.replace(one, max_error=0.1) for name, one in after.points.items()}
+    with pytest.raises(Refused, match=r"at `a`, one may have 5 % wrong, the other 10 %") as refused:
+        differences(before, msgspec.structs.replace(after, points=lenient))
+    assert (refused.value.code, "--max-error" in refused.value.cure) == ("evaluation.unlike", True)
 
 
 def test_evaluations_at_other_points_are_not_compared() -> None:

@@ -67,7 +67,7 @@ def dataset(
     from training.dataset.store import read_recipe  # noqa: PLC0415
 
     known = {point.name: point for point in (*POINTS, *Gate.points)}
-    worlds = {point: _time(time, "--changed") or 0 for point, _, time in (one.partition("=") for one in changed or ())}
+    worlds = dict(_world(one) for one in changed or ())
     span = _time(since, "--since"), _time(until, "--until")
     asked = Request(tuple(points or ()), *span, upto, copies or None, cap, worlds)
     store = Store.open(ledger or settings_of(context).ledger_url, read_only=True)
@@ -91,8 +91,18 @@ def dataset(
     print(folder)
 
 
+def _world(text: str) -> tuple[str, int]:
+    """A point, and since when its world is another."""
+    point, _, since = text.partition("=")
+    time = _time(since, "--changed")
+    if time is None:
+        cure = f"write POINT=TIME: {point or 'uam.restart'}=2026-03-01"
+        raise Refused("dataset.time", f"`{text}` names no time", place="--changed", cure=cure)
+    return point, time
+
+
 def _time(text: str, option: str) -> int | None:
-    """Ledger time, ns."""
+    """Ledger time, ns; None: no time is asked for."""
     from federation.clock import SECOND  # noqa: PLC0415
 
     if not text:

@@ -15,6 +15,8 @@ Numbers = NDArray[np.float64]
 BINS = 15
 """Of the calibration error, with the same number of questions each."""
 RESAMPLES = 1000
+SEED = 0
+"""Of all sets alike: two of one size are resampled in the same way, which is what makes a comparison paired."""
 LEVEL = (0.025, 0.975)
 
 _AT_ONCE = 8_000_000  # draws held in memory together
@@ -41,19 +43,19 @@ def pooled(parts: Sequence[Judged], scales: Sequence[float]) -> Judged:
     )
 
 
-def interval(differences: Numbers, seed: int = 0) -> tuple[float, float]:
+def interval(differences: Numbers) -> tuple[float, float]:
     """The percentile interval of the mean."""
-    return bounds(means(differences, seed))
+    return bounds(means(differences))
 
 
-def means(values: Numbers, seed: int = 0) -> Numbers:
+def means(values: Numbers) -> Numbers:
     """Of RESAMPLES resamples."""
-    return np.asarray(_resampled(values[:, None], seed)[:, 0] / len(values))
+    return np.asarray(_resampled(values[:, None])[:, 0] / len(values))
 
 
-def of_median(values: Numbers, seed: int = 0) -> tuple[float, float]:
+def of_median(values: Numbers) -> tuple[float, float]:
     """The percentile interval of the median."""
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(SEED)
     return bounds(np.median(values[random.integers(0, len(values), (RESAMPLES, len(values)))], axis=1))
 
 
@@ -64,12 +66,12 @@ def estimated(of: Judged) -> dict[str, float]:
     return {name: float(values[0]) for name, values in _figures(_columns(of).sum(axis=0)[None], len(of.sure)).items()}
 
 
-def drawn(of: Judged, seed: int = 0) -> Mapping[str, Numbers]:
-    """The same figures of RESAMPLES resamples each. One seed draws the same questions of any two sets of one size."""
-    return _figures(_resampled(_columns(of), seed), len(of.sure))
+def drawn(of: Judged) -> Mapping[str, Numbers]:
+    """The same figures of RESAMPLES resamples each; the same questions are drawn of any two sets of one size."""
+    return _figures(_resampled(_columns(of)), len(of.sure))
 
 
-def intervals(of: Judged, seed: int = 0) -> dict[str, tuple[float, float]]:
+def intervals(of: Judged) -> dict[str, tuple[float, float]]:
     """Of the figures that there are, by name.
 
     Resampling adds to the calibration error as much as having few questions does, for noise is an error to it whichever
@@ -77,7 +79,7 @@ def intervals(of: Judged, seed: int = 0) -> dict[str, tuple[float, float]]:
     """
     if not len(of.sure):
         return {}
-    now, again = estimated(of), drawn(of, seed)
+    now, again = estimated(of), drawn(of)
     found = {name: bounds(values) for name, values in again.items() if np.isfinite(now[name])}
     low, high = found["ece"]
     found["ece"] = max(0.0, 2 * now["ece"] - high), max(0.0, 2 * now["ece"] - low)
@@ -110,14 +112,14 @@ def _figures(sums: Numbers, count: int) -> dict[str, Numbers]:
     }
 
 
-def _resampled(columns: Numbers, seed: int) -> Numbers:
+def _resampled(columns: Numbers) -> Numbers:
     """RESAMPLES x columns: the sums over as many questions, drawn with replacement."""
-    return np.vstack([counts @ columns for counts in _counts(len(columns), seed)])
+    return np.vstack([counts @ columns for counts in _counts(len(columns))])
 
 
-def _counts(count: int, seed: int) -> Iterator[Numbers]:
+def _counts(count: int) -> Iterator[Numbers]:
     """How often each question is drawn, resamples x questions, in portions."""
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(SEED)
     portion = max(1, _AT_ONCE // count)
     for begin in range(0, RESAMPLES, portion):
         draws = random.integers(0, count, (min(portion, RESAMPLES - begin), count))

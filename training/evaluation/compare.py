@@ -13,6 +13,7 @@ import numpy as np
 from scipy.stats import norm
 
 from federation.errors import Refused
+from federation.policy.calibration import percent
 from training.evaluation.bootstrap import Judged, Numbers, bounds, drawn, estimated, means, pooled
 from training.evaluation.result import Answers, Evaluation
 
@@ -52,7 +53,7 @@ class _Pair(NamedTuple):
 def differences(before: Evaluation, after: Evaluation) -> list[Difference]:
     """Of every figure that both have, at the points that both have, and overall where these are all.
 
-    Raises Refused where the two were not measured on the same questions.
+    Raises Refused where the two were not measured on the same questions, or were allowed different errors.
     """
     if before.source != after.source:
         cure = "evaluate both with the same --data, --split and --count"
@@ -60,6 +61,11 @@ def differences(before: Evaluation, after: Evaluation) -> list[Difference]:
     points = [name for name in before.points if name in after.points]
     if not points:
         raise Refused("evaluation.unlike", "the two have no decision point in common", cure="evaluate both at one")
+    for name in points:
+        was, now = before.points[name].max_error, after.points[name].max_error
+        if was != now:
+            said = f"of what is decided alone at `{name}`, one may have {percent(was)} wrong, the other {percent(now)}"
+            raise Refused("evaluation.unlike", said, cure="evaluate both under one spec, and with the same --max-error")
     found: list[_Pair] = []
     for name in points:
         found += _figures(name, judged(before.answers[name]), judged(after.answers[name]))

@@ -1,8 +1,8 @@
 """Policies on decisions of a data set: what can be said of them without knowing what was best.
 
 Right is what an advisor or an operator answered. These decisions are no fair sample: most of them went up because the
-policy of the time was not sure of them, so the figures are of the hard questions, and better than they say of all. What
-the policy would have reached is estimated from the decisions that a policy took alone.
+policy of the time was not sure of them, so the figures are of the hard questions, and lower than they would be on all.
+What the policy would have reached is estimated from the decisions that a policy took alone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ from training.dataset.store import DataSet
 from training.evaluation.bench import answers, figured, weighed
 from training.evaluation.bootstrap import Judged, Numbers, pooled
 from training.evaluation.contender import Contender
-from training.evaluation.result import Answers, AtPoint, Evaluation, Reached, Refusal, Source, Worth
+from training.evaluation.result import AtPoint, Evaluation, Reached, Refusal, Source, Worth
 from training.ope import estimators
 from training.ope.target import of_policy, parts
 
@@ -101,14 +101,10 @@ def _made(contender: Contender, source: Source, at: str, results: Mapping[str, _
     each = list(results.values())
     every = pooled([one.judged for one in each], [1.0] * len(each))
     took, read = (np.concatenate(parts) for parts in ([one.took for one in each], [one.read for one in each]))
-    kept: dict[str, Answers] = {name: answers(one.judged) for name, one in results.items()}
-    return Evaluation(
-        policy=contender.version,
-        name=contender.name,
-        at=at,
-        source=source,
-        calibrated=contender.calibrated,
-        overall=Reached(**figured(every, took, read)),
-        points={name: one.entry for name, one in results.items()},
-        answers=kept,
+    return contender.evaluation(
+        source,
+        at,
+        Reached(**figured(every, took, read)),
+        {name: one.entry for name, one in results.items()},
+        {name: answers(one.judged) for name, one in results.items()},
     )

@@ -32,17 +32,13 @@ def measure(
             took, read = contender.took(bench.point, questions), contender.read(bench.point, questions)
             results[name] = Result(bench, policy, held_out, against, took, read)
     source = Source("simulated", generate.digest(), SPLIT, count)
-    return [_made(contender, source, at, results) for contender, results in zip(contenders, found, strict=True)]
-
-
-def _made(contender: Contender, source: Source, at: str, results: dict[str, Result]) -> Evaluation:
-    return Evaluation(
-        policy=contender.version,
-        name=contender.name,
-        at=at,
-        source=source,
-        calibrated=contender.calibrated,
-        overall=overall(list(results.values())),
-        points={name: result.entry() for name, result in results.items()},
-        answers={name: answers(result.policy, result.scale()) for name, result in results.items()},
-    )
+    return [
+        contender.evaluation(
+            source,
+            at,
+            overall(list(results.values())),
+            {name: result.entry() for name, result in results.items()},
+            {name: answers(result.policy, result.scale()) for name, result in results.items()},
+        )
+        for contender, results in zip(contenders, found, strict=True)
+    ]

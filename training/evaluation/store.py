@@ -56,9 +56,7 @@ def named(folder: Path, name: str) -> Path:
     found = [path for path in _paths(folder) if name and path.stem.startswith(name.lower())]
     if len(found) == 1:
         return found[0]
-    said = (
-        f"{len(found)} evaluations begin with `{name}`" if found else f"there is no policy and no evaluation `{name}`"
-    )
+    said = f"{len(found)} evaluations begin with" if found else "there is no policy and no evaluation"
     raise Refused("evaluation.none", f"{said} `{name}`", place=str(folder), cure=_CURE)
 
 

@@ -1,6 +1,6 @@
 """Logged decisions as a sample for a policy that takes its best candidate each time."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from federation.errors import Refused
 from federation.points import DecisionPoint
@@ -35,7 +35,7 @@ def of_policy(
     """
     there = usable(point, [example for example in asked if example.point == point.name])
     questions = [example.question for example in there.examples]
-    target = [_best(scores) for scores in answer(questions)]
+    target = greedy(answer(questions))
     if learned is None:
         predicted = cross_fitted(point.schema, there.examples)
     else:
@@ -44,6 +44,11 @@ def of_policy(
     return there, supported(point, there.examples, target, predicted)
 
 
-def _best(scores: Scores) -> list[float]:
-    best = max(range(len(scores)), key=scores.__getitem__)
-    return [float(index == best) for index in range(len(scores))]
+def best(scores: Scores) -> int:
+    """Number of the candidate; of equal scores the first."""
+    return max(range(len(scores)), key=scores.__getitem__)
+
+
+def greedy(said: Iterable[Scores]) -> list[list[float]]:
+    """By question, the probability that the policy takes each candidate: 1 for its best one."""
+    return [[float(index == best(scores)) for index in range(len(scores))] for scores in said]

@@ -2,7 +2,7 @@
 it has to be, or left out with the reason."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -13,19 +13,17 @@ from federation.policy.calibration import Calibration
 from federation.policy.embedded import Embedded
 from federation.policy.evidence import Records
 from federation.policy.promotions import Promotion, Registered
-from federation.policy.question import Question, Scores
 from federation.policy.registry import Line, after
 from federation.policy.tabular import Tabular
 from federation.policy.tier import SHIPPED, TABLES
 from federation.records import Kind, decode
 from federation.settings import Settings
 from tiki.schema import Point
+from training.evaluation.bench import Many
 from training.policy.embedded import batched
 
 MOST = 16
 """Policies that compete at once: each of them is in memory."""
-
-Many = Callable[[Sequence[Question]], list[Scores]]
 
 
 class Entrant(NamedTuple):

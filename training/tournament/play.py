@@ -9,13 +9,15 @@ from federation.errors import Refused, Temporary
 from federation.points import DecisionPoint
 from federation.policy.question import Question, Scores
 from training.dataset.example import Logged
+from training.evaluation.bench import Many
 from training.ope import estimators
 from training.ope.estimators import Numbers
 from training.ope.outcome import OutcomeModel
 from training.ope.support import supported, usable
+from training.ope.target import best, greedy
 from training.scenarios.scenario import Example
 from training.tournament.contest import Match
-from training.tournament.entrants import Entrant, Field, Many, Out
+from training.tournament.entrants import Entrant, Field, Out
 from training.tournament.validation import late, strange, timed, unfit
 
 
@@ -43,7 +45,7 @@ class Simulated(NamedTuple):
     def marks(self, said: Sequence[Scores]) -> Numbers:
         """The mean over the completions of the world."""
         pairs = zip(self.examples, said, strict=True)
-        return np.array([float(np.mean([one[_best(scores)] for one in each.outcomes])) for each, scores in pairs])
+        return np.array([float(np.mean([one[best(scores)] for one in each.outcomes])) for each, scores in pairs])
 
 
 class OnRecord:
@@ -62,8 +64,7 @@ class OnRecord:
         return [example.question for example in self._examples]
 
     def marks(self, said: Sequence[Scores]) -> Numbers:
-        target = [[float(index == _best(scores)) for index in range(len(scores))] for scores in said]
-        return estimators.corrected(supported(self._point, self._examples, target, self._predicted))
+        return estimators.corrected(supported(self._point, self._examples, greedy(said), self._predicted))
 
 
 class Played(NamedTuple):
@@ -142,7 +143,3 @@ def _mark(paper: Paper, questions: Sequence[Question], answer: Many) -> Numbers 
         return f"it does not answer: {error}"
     except Refused as refused:
         return f"the log cannot tell: {refused.message}"
-
-
-def _best(scores: Scores) -> int:
-    return max(range(len(scores)), key=scores.__getitem__)

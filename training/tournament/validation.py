@@ -8,7 +8,8 @@ from contextlib import suppress
 from federation.errors import Temporary
 from federation.policy.question import LABELS, Question, Scores
 from tiki.schema import Point
-from training.tournament.entrants import Entrant, Many
+from training.evaluation.bench import Many
+from training.tournament.entrants import Entrant
 
 ASKED = 40
 """Questions that each one is asked alone."""
