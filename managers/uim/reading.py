@@ -290,10 +290,11 @@ def iso(at: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1_000_000:03}Z"
 
 
-def nanoseconds(text: str) -> int:
-    """The inverse of `iso`, for any RFC 3339 time. Raises Refused."""
+def nanoseconds(text: str, place: str = "") -> int:
+    """The inverse of `iso`, for any RFC 3339 time. place: the parameter or the option that it was given as. Raises
+    Refused."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise Refused("bad-time", f"`{text}` is not a time", place="since", cure="write 2026-01-31T12:00:00Z") from None
+        raise Refused("bad-time", f"`{text}` is not a time", place=place, cure="write 2026-01-31T12:00:00Z") from None
     return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * SECOND)

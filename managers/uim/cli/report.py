@@ -56,7 +56,7 @@ def report(
     points = {point.name: point for point in (*POINTS, *Gate.points)}
     store = Store.open(ledger or settings.ledger_url, read_only=True)
     try:
-        end = nanoseconds(until) if until else (store.head().time or time.time_ns()) + 1
+        end = nanoseconds(until, "--until") if until else (store.head().time or time.time_ns()) + 1
         prices = Prices(minutes, hour, core_hour, gpu_hour)
         with progress("records") as shown:
             found = collected(store, points, settings.escalation, end - days * DAY, end, prices, shown)

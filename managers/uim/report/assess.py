@@ -21,7 +21,7 @@ from federation.policy.promotions import Estimate, Promotion, Registered
 from federation.policy.registry import Line, Stage, after
 from federation.policy.tier import CHAMPION
 from federation.records import Kind, decode
-from managers.uim.report.decided import Decided, Progress, window
+from managers.uim.report.decided import Decided, Progress, between, window
 from managers.uim.report.intervals import Interval, Sums, difference, median, overall
 
 FIGURES = ("reward", "escalated", "overridden")
@@ -68,11 +68,12 @@ class Assessed(msgspec.Struct, frozen=True):
 
 
 class Reign(NamedTuple):
-    """Of a champion that was promoted. begins: when the one before it came to the point, ends: when it went itself, or
-    now; both ledger time (ns), and no further from the promotion than was asked for."""
+    """Of a champion that was promoted. expected: as it was registered last before that; None: without an estimate.
+    begins: when the one before it came to the point, ends: when it went itself, or now; both ledger time (ns)."""
 
     point: str
     made: Promotion
+    expected: Estimate | None
     begins: int
     ends: int
 
@@ -87,24 +88,21 @@ def assess(
 ) -> list[Assessed]:
     """Every promotion on record, the newest first. now: ledger time (ns). days: before and after it, at most."""
     found = []
-    promises = _promises(store)
-    every = [one for one in reigns(store, now, days * DAY) if one.point in points]
+    every = [one for one in reigns(store, now) if one.point in points]
     for number, one in enumerate(every):
         progress(number, len(every))
-        seen = window(store, one.begins, one.ends, points=[one.point]).decided
-        found.append(assessed(points[one.point], one, promises.get((one.point, one.made.challenger)), seen))
+        first, last = max(one.begins, one.made.at - days * DAY), min(one.ends, one.made.at + days * DAY)
+        found.append(assessed(points[one.point], one, window(store, first, last, points=[one.point]).decided))
     progress(len(every), len(every))
     return sorted(found, key=lambda one: one.at, reverse=True)
 
 
-def assessed(point: DecisionPoint, reign: Reign, expected: Estimate | None, seen: Sequence[Decided]) -> Assessed:
-    """seen: decisions of the point in that time. Those that fell to a challenger on trial are left out: the champion
-    did not decide about them."""
-    own = [one for one in seen if one.lot is None or one.lot.arm == CHAMPION]
-    sides = [one for one in own if one.asked < reign.made.at], [one for one in own if one.asked >= reign.made.at]
-    figures = {name: _change(point, name, *sides) for name in FIGURES}
+def assessed(point: DecisionPoint, reign: Reign, seen: Sequence[Decided]) -> Assessed:
+    """seen: decisions of the point."""
+    sides = _sides(reign, seen)
+    figures = {name: _change(point, reign, name, sides) for name in FIGURES}
     gain = _share(figures["reward"])
-    verdict, why = judged(expected, gain)
+    verdict, why = judged(reign.expected, gain)
     return Assessed(
         point=point.name,
         policy=reign.made.challenger,
@@ -113,7 +111,7 @@ def assessed(point: DecisionPoint, reign: Reign, expected: Estimate | None, seen
         by=reign.made.by,
         decision=reign.made.decision,
         unit=point.outcome.unit,
-        expected=expected,
+        expected=reign.expected,
         gain=gain,
         decisions=(len(sides[0]), len(sides[1])),
         figures=figures,
@@ -121,6 +119,11 @@ def assessed(point: DecisionPoint, reign: Reign, expected: Estimate | None, seen
         verdict=verdict,
         why=why,
     )
+
+
+def rewarded(point: DecisionPoint, reign: Reign, seen: Sequence[Decided]) -> Change:
+    """What became of the mean reward. seen: as of `assessed`."""
+    return _change(point, reign, "reward", _sides(reign, seen))
 
 
 def judged(expected: Estimate | None, gain: Interval | None) -> tuple[Verdict, str]:
@@ -138,53 +141,52 @@ def judged(expected: Estimate | None, gain: Interval | None) -> tuple[Verdict, s
     return Verdict.OPEN, came
 
 
-def reigns(store: Store, now: int, most: int) -> Iterator[Reign]:
-    """Of the champions that were promoted, as every manager folds it. most: ns before and after a promotion."""
+def reigns(store: Store, now: int) -> Iterator[Reign]:
+    """Of the champions that were promoted by now (ledger time, ns), as every manager folds it."""
     lines: dict[str, Line] = {}
     begun: dict[str, int] = {}
     running: dict[str, Reign] = {}
-    for record in store.read(kinds=[Kind.PROMOTION]):
-        point, made = record.header.point, decode(Kind.PROMOTION, record.body)
+    promises: dict[tuple[str, str], Estimate] = {}
+    for record in between(store, [Kind.POLICY, Kind.PROMOTION], 0, now + 1):
+        body: Registered | Promotion = decode(record.header.kind, record.body)
+        if isinstance(body, Registered):
+            promises |= {(point, body.policy): estimate for point, estimate in body.estimates.items()}
+            continue
+        point, made = record.header.point, body
         before = lines.get(point, Line())
         with suppress(Refused):
             lines[point] = after(before, made)
         if lines.get(point, before).champion == before.champion:
             continue
         if point in running:
-            yield _ended(running.pop(point), made.at)
+            yield running.pop(point)._replace(ends=made.at)
         if made.stage == Stage.CHAMPION:
-            begins = max(begun.get(point, 0), made.at - most)
-            running[point] = Reign(point, made, begins, min(now, made.at + most))
+            expected = promises.get((point, made.challenger))
+            running[point] = Reign(point, made, expected, begun.get(point, 0), now)
         begun[point] = made.at
     yield from running.values()
 
 
-def _ended(reign: Reign, at: int) -> Reign:
-    return reign._replace(ends=min(reign.ends, at))
+def _sides(reign: Reign, seen: Sequence[Decided]) -> tuple[list[Decided], list[Decided]]:
+    """Before and after. Decisions that fell to a challenger on trial are left out: the champion did not make them."""
+    own = [one for one in seen if one.lot is None or one.lot.arm == CHAMPION]
+    before = [one for one in own if reign.begins <= one.asked < reign.made.at]
+    return before, [one for one in own if reign.made.at <= one.asked < reign.ends]
 
 
-def _promises(store: Store) -> dict[tuple[str, str], Estimate]:
-    """By point and policy, the newest."""
-    found: dict[tuple[str, str], Estimate] = {}
-    for record in store.read(kinds=[Kind.POLICY]):
-        body: Registered = decode(Kind.POLICY, record.body)
-        found |= {(point, body.policy): estimate for point, estimate in body.estimates.items()}
-    return found
+def _change(point: DecisionPoint, reign: Reign, name: str, sides: tuple[list[Decided], list[Decided]]) -> Change:
+    before, then = (_units(point, name, side, reign.made.block) for side in sides)
+    known = sum(one.times for one in before.values()), sum(one.times for one in then.values())
+    return Change(overall(before), overall(then), difference(before, then), known)
 
 
-def _change(point: DecisionPoint, name: str, before: Sequence[Decided], then: Sequence[Decided]) -> Change:
-    sides = _units(point, name, before), _units(point, name, then)
-    before_known, then_known = (sum(one.times for one in side.values()) for side in sides)
-    return Change(overall(sides[0]), overall(sides[1]), difference(*sides), (before_known, then_known))
-
-
-def _units(point: DecisionPoint, name: str, decided: Sequence[Decided]) -> dict[str, Sums]:
-    """Observations by unit, as a canary counts them."""
+def _units(point: DecisionPoint, name: str, decided: Sequence[Decided], block: int) -> dict[str, Sums]:
+    """Observations by unit, as the canary of the trial counted them. block: length of its blocks of time, ns."""
     found: dict[str, Sums] = {}
     for one in decided:
         value = _value(name, one)
         if value is not None:
-            unit = unit_of(point, one.subject, one.asked)
+            unit = unit_of(point, one.subject, one.asked, block)
             found[unit] = found.get(unit, Sums(0.0, 0)).plus(value)
     return found
 

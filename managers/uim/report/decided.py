@@ -19,19 +19,15 @@ _STEP = 1000  # records between two words on the progress
 
 
 class Decided(NamedTuple):
-    """A decision that a policy was asked about. asked, answered: ledger time, ns. policy: version of the one that
-    scored; empty: none did in time. alone: it was decided by it. audit: it would have been, and was checked instead.
-    agreed: whoever answered above the policy chose what it would have; None: nobody did, or it said nothing. advised:
-    an advisor was called. seconds: from the question to the score; None without one. reward: of its outcome, in the
-    unit of the point. lot: where a challenger was in its canary."""
+    """A decision that a policy was asked about. asked: ledger time, ns. alone: it was decided by it. audit: it would
+    have been, and was checked instead. agreed: whoever answered above the policy chose what it would have; None: nobody
+    did, or it said nothing. advised: an advisor was called. seconds: from the question to the score; None without one.
+    reward: of its outcome, in the unit of the point. lot: where a challenger was in its canary."""
 
-    id: str
     point: str
     subject: str
     asked: int
-    answered: int
     tier: str
-    policy: str
     alone: bool
     audit: bool
     agreed: bool | None
@@ -43,11 +39,9 @@ class Decided(NamedTuple):
 
 
 class Window(NamedTuple):
-    """since, until: ledger time (ns), since <= answered < until. tiers: decisions by point and tier. decided: those
-    that a policy was asked about, in the order of their answers."""
+    """tiers: decisions by point and tier. decided: those that a policy was asked about, in the order of their
+    answers."""
 
-    since: int
-    until: int
     tiers: Counter[tuple[str, str]]
     decided: list[Decided]
 
@@ -60,7 +54,8 @@ def window(
     points: Sequence[str] = (),
     progress: Progress = lambda done, total: None,
 ) -> Window:
-    """points: only these; empty: all. Takes 0.2 ms for each decision that no rule answered."""
+    """Of what was answered with since <= time < until (ledger time, ns). points: only these; empty: all. Takes 0.2 ms
+    for each decision that no rule answered."""
     tiers, found = Counter[tuple[str, str]](), dict[str, Decided]()
     for record in between(store, [Kind.ANSWERED], since, until, points=points, progress=progress):
         header = record.header
@@ -73,7 +68,7 @@ def window(
         tiers[header.point, life.answered.tier] += 1
         if life.scored is not None:
             found[header.decision] = _decided(record, life)
-    return Window(since, until, tiers, list(found.values()))
+    return Window(tiers, list(found.values()))
 
 
 def between(
@@ -106,17 +101,14 @@ def _decided(record: Record, life: Life) -> Decided:
     spoke = bool(scored.policy) and scored.choice is not None
     above = answered.tier in ABOVE
     return Decided(
-        id=header.decision,
         point=header.point,
         subject=header.subject,
         asked=asked.at,
-        answered=header.time,
         tier=answered.tier,
-        policy=scored.policy,
         alone=answered.tier == "policy",
         audit=scored.audit,
         agreed=answered.choice == scored.choice if above and spoke else None,
-        advised=_called(life.advised),
+        advised=life.advised is not None and called(life.advised),
         seconds=(scored.at - asked.at) / SECOND if spoke else None,
         reward=None if life.outcome is None else life.outcome.reward,
         max_error=scored.max_error,
@@ -124,5 +116,6 @@ def _decided(record: Record, life: Life) -> Decided:
     )
 
 
-def _called(advised: Advised | None) -> bool:
-    return advised is not None and bool(advised.calls or advised.provider)
+def called(advised: Advised) -> bool:
+    """Whether an advisor was, whatever came of it."""
+    return bool(advised.calls or advised.provider)

@@ -7,7 +7,7 @@ from federation.ledger.store import Store
 from federation.records import Asked, Effect, Kind, Outcome, decode
 from managers.uim.report.decided import between
 
-_JOB = "training-"
+_ULM = "elias/ulm/"  # then the user that it runs as
 _ADMISSION, _PLACEMENT = "urm.admission", "ufm.placement"
 
 
@@ -41,11 +41,11 @@ def trainings(store: Store, since: int, until: int) -> Trainings:
 
 
 def _needs(store: Store, until: int) -> dict[str, tuple[float, float]]:
-    """By job, the cores and GPUs that it asked for."""
+    """By job that ULM submitted, the cores and GPUs that it asked for."""
     found = {}
     for record in between(store, [Kind.ASKED], 0, until, points=[_ADMISSION]):
-        if record.header.subject.startswith(_JOB):
-            asked: Asked = decode(Kind.ASKED, record.body)
+        asked: Asked = decode(Kind.ASKED, record.body)
+        if asked.event.source.startswith(_ULM):
             data = asked.event.data
             found[record.header.subject] = float(data.get("cpus", 1)), float(data.get("gpus", 0))
     return found

@@ -12,11 +12,8 @@ from managers.uim.report.handling import Handling
 from managers.uim.report.intervals import Interval, mean, median, share
 from managers.uim.report.trainings import Trainings
 
-LEAST = 5
-"""Handling times below which the stated one is taken."""
-
 _FIFTH = 1 - 0.05 / 5  # what is estimated here are five factors; at this level they hold together at 95 %
-_SAYS_LITTLE = 30  # paid questions below which their mean price is taken for known
+_SAYS_LITTLE = 30  # questions below which their mean price is taken for known
 
 
 class Prices(msgspec.Struct, frozen=True):
@@ -30,7 +27,7 @@ class Prices(msgspec.Struct, frozen=True):
 
 
 class Spent(msgspec.Struct, frozen=True):
-    """On advisors, in all. costs: of each question that cost something, US dollars."""
+    """On advisors, in all. costs: of each question that one was called for, US dollars; 0 where that cost nothing."""
 
     calls: int = 0
     tokens: int = 0
@@ -127,7 +124,7 @@ def _hours(handled: Handling, prices: Prices) -> tuple[Interval, str]:
     """Of a person, for each case."""
     together = handled.cases / handled.groups if handled.groups else 1.0
     alike = f"; people answered {together:.2g} alike cases at a time" if handled.groups else ""
-    measured = median(handled.seconds, _FIFTH) if len(handled.seconds) >= LEAST else None
+    measured = median(handled.seconds, _FIFTH)
     if measured is None:
         minutes = Interval(prices.minutes)
         text = f"assumed: {prices.minutes:g} min a case (--minutes), for {len(handled.seconds)} were measured{alike}"
@@ -140,7 +137,7 @@ def _hours(handled: Handling, prices: Prices) -> tuple[Interval, str]:
 
 def _price(costs: Sequence[float]) -> tuple[Interval, str]:
     if not costs:
-        return Interval(0.0), "no advisor was paid"
+        return Interval(0.0), "no advisor was called"
     if len(costs) < _SAYS_LITTLE:
         value = math.fsum(costs) / len(costs)
         return Interval(value), f"${value:.3g} a question, of only {len(costs)}: taken for known"

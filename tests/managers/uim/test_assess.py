@@ -4,11 +4,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
+import msgspec
 import pytest
 
-from federation.policy.promotions import Estimate
+from federation.clock import DAY, SECOND
+from federation.manager import Emission
+from federation.policy.arms import BLOCK
+from federation.policy.promotions import Estimate, Promotion, Registered
 from federation.policy.registry import Stage, Step
-from managers.uim.report.assess import Verdict, assess, judged
+from federation.records import Kind, decode
+from managers.uim.report.assess import Reign, Verdict, assess, assessed, judged
+from managers.uim.report.decided import Decided
 from managers.uim.report.intervals import Interval
 from tests.policy.plant import VALVE, Says, Works
 from tests.policy.test_promotion import clear, hour, register, shuffled, stepped, works_in
@@ -45,6 +51,32 @@ def test_a_champion_that_gains_what_was_promised_kept_it_and_the_one_that_harms_
     assert first.figures["escalated"].before == first.figures["escalated"].after == 0.0
     assert newest.figures["reward"].after == 0.0
     assert newest.figures["reward"].known[0] == 40
+
+
+def test_a_promise_is_what_was_registered_before_the_promotion(works: Works) -> None:
+    version = register(works)
+    stepped(works, version, CHAMPION)
+    (record,) = works.records(Kind.POLICY)
+    known: Registered = decode(Kind.POLICY, record.body)
+    later = msgspec.structs.replace(known, estimates={VALVE.name: Estimate(90.0, 80.0, None, 10)})
+    works.federation.note(Emission(Kind.POLICY, "", "", "", later), "ulm")
+    (one,) = assess(works.store, works.points, works.clock.now() + 1)
+    assert one.expected == known.estimates[VALVE.name]
+
+
+@pytest.mark.parametrize(("block", "enough"), [(BLOCK, True), (DAY, False)])
+def test_what_counts_as_one_is_what_the_trial_counted_as_one(block: int, enough: bool) -> None:
+    """Ten valves, every hour of a day before and of a day after."""
+    made = Promotion(1, 1, "v", "", Stage.CHAMPION, 1.0, None, "ada", "", "", DAY, block)
+    seen = [
+        Decided(
+            VALVE.name, f"valve{valve}", hour * 3600 * SECOND, "policy", True, False, None, False, None, 1.0, 0.0, None
+        )
+        for valve in range(10)
+        for hour in range(48)
+    ]
+    gain = assessed(VALVE, Reign(VALVE.name, made, None, 0, 2 * DAY), seen).gain
+    assert (gain is not None) == enough
 
 
 def test_right_after_a_promotion_nothing_can_be_told(works: Works) -> None:

@@ -11,13 +11,14 @@ from scipy.stats import beta
 from typer.testing import CliRunner
 
 from federation.clock import VirtualClock
+from federation.errors import Refused
 from federation.escalation import Escalation
 from federation.ledger.appender import Appender, Batch
 from federation.ledger.store import Store
 from federation.manager import Emission
 from federation.records import Advised, Asked, CaseWord, Effect, Entry, Event, Kind, Outcome, encode
 from managers.uim.cli.app import app
-from managers.uim.report.collect import report
+from managers.uim.report.collect import report, spent
 from managers.uim.report.decided import Decided, Window, window
 from managers.uim.report.handling import Handling, handling
 from managers.uim.report.intervals import Interval, Sums, difference, mean, median, share
@@ -30,12 +31,12 @@ WRONG = Question((-6.0, -7.0, -5.0, -0.011), 1)
 """The policy is as sure, and it is not right."""
 UNSURE = Question((-1.3, -1.4, -1.5, -1.4), 1)
 EVER = 4 * 10**18  # ns
+FREE = Advised("p", "m", [0], 0, 0.9, "", "advisor", "", 0, calls=1)
+FAILED = Advised("", "", [0], None, None, "", "operator", "it did not answer", 0, calls=2)
 
 
 def decision(number: int, **more: Any) -> Decided:
-    plain = Decided(
-        f"d{number}", "lab.a", f"s{number}", 0, 0, "policy", "v", True, False, None, False, 0.1, None, 0.05, None
-    )
+    plain = Decided("lab.a", f"s{number}", 0, "policy", True, False, None, False, 0.1, None, 0.05, None)
     return plain._replace(**more)
 
 
@@ -44,7 +45,7 @@ def named(found: Sequence[Figure]) -> dict[str, Interval]:
 
 
 def worth(decided: list[Decided], handled: Handling, spent: Spent, trained: Trainings) -> dict[str, Interval]:
-    return named(figures(Window(0, 1, Counter(), decided), handled, spent, trained, Prices()))
+    return named(figures(Window(Counter(), decided), handled, spent, trained, Prices()))
 
 
 # -- intervals ------------------------------------------------------------------------------------------------------
@@ -120,11 +121,18 @@ def test_what_nobody_measured_is_the_stated_time() -> None:
     assert found["operator time saved"].value == pytest.approx(57 * 10 / 60)
 
 
+@pytest.mark.parametrize(("measured", "minutes"), [(7, 10), (8, 5)])
+def test_times_count_from_eight_on(measured: int, minutes: float) -> None:
+    handled = Handling(measured, measured, [300.0] * measured)
+    found = worth([decision(n) for n in range(60)], handled, Spent(), Trainings(0, 0, 0))
+    assert found["operator time saved"].value == pytest.approx(57 * minutes / 60)
+
+
 def test_advisors_and_trainings_cost_what_is_on_record_and_save_what_they_were_not_asked() -> None:
     decided = [decision(n) for n in range(200)]
     decided += [decision(1000 + n, tier="advisor", alone=False, advised=True, agreed=True) for n in range(50)]
-    spent = Spent(60, 9000, tuple(0.02 for _ in range(50)))
-    found = worth(decided, Handling(0, 0, []), spent, Trainings(1, 10.0, 2.0))
+    bill = Spent(60, 9000, tuple(0.02 for _ in range(50)))
+    found = worth(decided, Handling(0, 0, []), bill, Trainings(1, 10.0, 2.0))
     assert found["advisors' bill"].value == pytest.approx(1.0)
     assert found["advisors' bill avoided"].value == pytest.approx(190 * 0.02)
     assert found["of these, questions to a person"].value == 0
@@ -133,7 +141,7 @@ def test_advisors_and_trainings_cost_what_is_on_record_and_save_what_they_were_n
 
 
 def test_every_figure_says_what_it_rests_on() -> None:
-    for one in figures(Window(0, 1, Counter(), []), Handling(0, 0, []), Spent(), Trainings(0, 0, 0), Prices()):
+    for one in figures(Window(Counter(), []), Handling(0, 0, []), Spent(), Trainings(0, 0, 0), Prices()):
         assert one.rests_on
         assert one.value.value == 0
 
@@ -152,14 +160,15 @@ def test_decisions_checks_and_escalations_are_read_from_the_record(works: Works)
     """Every fourth draw checks; the policy is right about nine in ten of what it is sure of."""
     draws = iter([0.1, 0.9, 0.6, 0.9, 0.8, 0.9, 0.9, 0.9, 0.1, 0.9, 0.9, 0.9])
     asked = [SURE, SURE, SURE, SURE, WRONG, UNSURE]
-    decisions = works.ask(asked, draws.__next__)
+    subjects = [f"valve{number}" for number in range(6)]
+    decisions = works.ask(asked, draws.__next__, subjects=subjects)
     waiting = {d: q for d, q, s in zip(decisions, asked, works.scored(decisions), strict=True) if s.tier != "policy"}
     works.answer(waiting)
     seen = window(works.store, 0, EVER)
-    by_id = {one.id: one for one in seen.decided}
-    assert [by_id[d].audit for d in decisions] == [True, False, False, False, True, False]
-    assert [by_id[d].agreed for d in decisions] == [True, None, None, None, False, False]
-    assert [by_id[d].alone for d in decisions] == [False, True, True, True, False, False]
+    by_subject = {one.subject: one for one in seen.decided}
+    assert [by_subject[s].audit for s in subjects] == [True, False, False, False, True, False]
+    assert [by_subject[s].agreed for s in subjects] == [True, None, None, None, False, False]
+    assert [by_subject[s].alone for s in subjects] == [False, True, True, True, False, False]
     assert seen.tiers[VALVE.name, "operator"] == 3
     assert window(works.store, EVER, EVER + 1).decided == []
 
@@ -203,9 +212,10 @@ def records(tmp_path: Path) -> Iterator[Records]:
 
 
 def test_a_training_takes_what_was_reserved_for_it_from_its_start_to_its_end(records: Records) -> None:
+    """Whose job it is says who submitted it: anybody may name one of his own so."""
     data = {"cpus": 2, "gpus": 1}
-    for job in ("training-1", "other"):
-        asked = Asked(Event(job, "e", "elias.job.submitted", job, None, data), {}, [], None, None, [], "b", 1, 0)
+    for job, source in (("training-1", "elias/ulm/ada"), ("training-x", "elias/cli/ada"), ("other", "elias/cli/ada")):
+        asked = Asked(Event(job, source, "elias.job.submitted", job, None, data), {}, [], None, None, [], "b", 1, 0)
         records.put(Kind.ASKED, "urm.admission", job, f"a-{job}", asked)
         for hours, status in ((1, "failed"), (2, "done")):
             released = Effect("released", "place", {}, "jobs", "n1", "act", 30.0)
@@ -223,6 +233,19 @@ def test_advice_that_came_too_late_was_paid_for(records: Records) -> None:
     found = report(records.store, {}, Escalation(), 0, EVER, Prices())
     assert named(found.figures)["advisors' bill"].value == pytest.approx(1.0)
     assert named(found.figures)["net"].value == pytest.approx(-1.0)
+
+
+@pytest.mark.parametrize("free", [FREE, FAILED])
+def test_a_call_that_cost_nothing_lowers_what_one_costs(records: Records, free: Advised) -> None:
+    paid = Advised("p", "m", [0], 0, 0.9, "", "advisor", "", 0, calls=1, cost=0.5)
+    nobody = Advised("", "", [0], None, None, "", "operator", "no advisor is named", 0)
+    for number, said in enumerate((paid, free, free, free, nobody)):
+        records.put(Kind.ADVISED, "lab.a", "s", f"d{number}", said)
+    bill = spent(records.store, 0, EVER)
+    assert bill.costs == (0.5, 0.0, 0.0, 0.0)
+    asked = [decision(1000 + n, tier="advisor", alone=False, advised=True, agreed=True) for n in range(4)]
+    found = worth([*(decision(n) for n in range(200)), *asked], Handling(0, 0, []), bill, Trainings(0, 0, 0))
+    assert found["advisors' bill avoided"].value == pytest.approx(190 * 0.5 / 4)
 
 
 def run(folder: Path, *arguments: str) -> str:
@@ -253,3 +276,11 @@ def test_the_command_tells_the_window_and_the_assumptions(works: Works, tmp_path
     assert "assumed: 6 min a case (--minutes)" in text
     before = json.loads(run(tmp_path, "report", "--json", "--until", "2001-01-01"))
     assert before["tiers"] == {}
+
+
+def test_a_time_that_is_none_is_refused_at_the_option_that_it_was_given_as(tmp_path: Path) -> None:
+    Store.open(f"sqlite:///{tmp_path / 'ledger.db'}").close()
+    (tmp_path / "elias.yaml").write_text(f"state: {tmp_path}\n")
+    done = CliRunner().invoke(app, ["-c", str(tmp_path / "elias.yaml"), "report", "--until", "yesterday"])
+    assert isinstance(done.exception, Refused)
+    assert done.exception.place == "--until"
