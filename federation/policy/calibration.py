@@ -7,7 +7,7 @@ federation/policy/fitting.py fits the one and tests the other; docs/policy/confi
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 
@@ -97,12 +97,14 @@ class PointCalibration(msgspec.Struct, frozen=True):
 
 
 class Calibration(msgspec.Struct, frozen=True):
-    """Of one policy. policy: its version (`Engine.version`). data: digest of what made the questions."""
+    """Of one policy. policy: its version (`Engine.version`). data: digest of what made the questions: of the generator
+    where they were simulated, of the data sets where people and advisors answered them."""
 
     policy: str
     data: str
     points: dict[str, PointCalibration]
     v: int = 1
+    source: Literal["simulated", "answered"] = "simulated"
 
     def covers(self, point: str, version: int) -> bool:
         """Whether the policy was calibrated for this version of the point."""

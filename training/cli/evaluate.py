@@ -125,11 +125,10 @@ def simulated(
 
     names = _known(points, generate.points(), "there is no simulated world for the decision point")
     with _opened(folders) as contenders, progress("points") as shown:
-        found = measure(contenders, names, count, train, _now(), shown)
-    for one in found:
-        if one.calibrated and one.calibrated != one.source.digest:
-            say(f"{one.name}: the generator has changed since it was calibrated; `elias policy calibrate` comes first")
-    return found
+        for one in contenders:
+            if one.outdated(generate.digest()):
+                say(f"{one.name}: the generator has changed since it was calibrated; `elias policy calibrate` first")
+        return measure(contenders, names, count, train, _now(), shown)
 
 
 def keep(context: typer.Context, evaluations: "Sequence[Evaluation]") -> list[str]:

@@ -11,13 +11,14 @@ import numpy as np
 
 from federation.errors import Refused
 from federation.policy import calibration
-from federation.policy.calibration import PointCalibration
+from federation.policy.calibration import Calibration, PointCalibration
 from federation.policy.embedded import Embedded
 from federation.policy.question import Question
 from federation.policy.rendering import render
 from tiki.schema import Point
 from training.evaluation.bench import Many
 from training.evaluation.bootstrap import Numbers
+from training.evaluation.result import Answers, AtPoint, Evaluation, Reached, Source
 from training.policy.embedded import batched
 
 ALONE = 200
@@ -25,14 +26,26 @@ ALONE = 200
 
 
 class Contender(NamedTuple):
-    """calibrated: digest of what made the questions that it was calibrated on; empty: it is not. points: what it may
-    decide alone where, by point."""
+    """calibration: one of no point, and of no data, where it is not calibrated."""
 
     name: str
     version: str
-    calibrated: str
-    points: Mapping[str, PointCalibration]
+    calibration: Calibration
     engine: Embedded
+
+    @property
+    def calibrated(self) -> str:
+        """Digest of what made the questions that it was calibrated on; empty: it is not."""
+        return self.calibration.data
+
+    @property
+    def points(self) -> Mapping[str, PointCalibration]:
+        """What it may decide alone where, by point."""
+        return self.calibration.points
+
+    def outdated(self, generator: str) -> bool:
+        """Whether it was calibrated on simulated questions of another generator than this one. generator: digest."""
+        return self.calibration.source == "simulated" and self.calibrated not in ("", generator)
 
     def answers(self, point: Point) -> Many:
         return batched(self.engine, point)
@@ -50,6 +63,21 @@ class Contender(NamedTuple):
         """Tokens of each question."""
         return np.array(self.engine.lengths([render(point, question) for question in questions]), float)
 
+    def evaluation(
+        self, source: Source, at: str, overall: Reached, points: dict[str, AtPoint], answers: dict[str, Answers]
+    ) -> Evaluation:
+        """What it reached, to be kept. at: the time, RFC 3339. points, answers: by point."""
+        return Evaluation(
+            policy=self.version,
+            name=self.name,
+            at=at,
+            source=source,
+            calibrated=self.calibrated,
+            overall=overall,
+            points=points,
+            answers=answers,
+        )
+
 
 @contextmanager
 def opened(folder: Path) -> Iterator[Contender]:
@@ -60,8 +88,8 @@ def opened(folder: Path) -> Iterator[Contender]:
     except Refused as refused:
         if refused.code != "calibration_missing":
             raise
-        known = calibration.Calibration(engine.version, "", {})
+        known = Calibration(engine.version, "", {})
     try:
-        yield Contender(folder.resolve().name, engine.version, known.data, known.points, engine)
+        yield Contender(folder.resolve().name, engine.version, known, engine)
     finally:
         asyncio.run(engine.close())

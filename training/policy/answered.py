@@ -13,6 +13,8 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+import msgspec
+
 from federation.errors import Refused
 from federation.points import DecisionPoint
 from federation.policy import calibration
@@ -85,6 +87,7 @@ def calibrated(
     shown(len(names), len(names))
     asyncio.run(engine.close())
     made = of_policy(engine.version, "+".join(one.digest for one in data), found)
+    made = msgspec.structs.replace(made, source="answered")
     calibration.save(made, path)
     return made
 
