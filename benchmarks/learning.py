@@ -45,9 +45,9 @@ from training.evaluation.bench import Many, each
 from training.evaluation.bootstrap import interval
 from training.learning import preset as presets
 from training.learning import sft
-from training.learning.cases import CLIP
+from training.learning.cases import CLIP, Judged
 from training.learning.export import export
-from training.learning.run import Judged, judge, train
+from training.learning.run import judge, train
 from training.ope.outcome import Trees, cross_fitted, doubly_robust
 from training.policy.baselines import Sheet, fit_linear, tabular
 from training.policy.defaults import regret

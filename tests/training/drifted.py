@@ -19,10 +19,11 @@ from training.dataset.simulated import logged
 from training.dataset.store import Recipe, write
 from training.evaluation.bench import Many
 from training.learning import preset as presets
+from training.learning.cases import Judged
 from training.learning.labels import Prompt
 from training.learning.policy import Policy
 from training.learning.preset import Course, Preset
-from training.learning.run import Judged, judge
+from training.learning.run import judge
 from training.learning.trainer import logs_of
 from training.policy.defaults import regret
 from training.policy.embedded import batched

@@ -233,11 +233,16 @@ def _needs(run: _Run, data: "DataSet") -> _Needs:
 
 
 def _foretell(run: _Run, data: "DataSet", *, json_: bool) -> None:
+    from managers.roster import POINTS  # noqa: PLC0415
     from training.learning import estimate  # noqa: PLC0415
 
     preset = run.preset
     needs = _needs(run, data)
-    count = estimate.fit(run.method, data.train, teacher=run.teacher is not None)
+    names = {point.name for point in POINTS}
+    count, held = (
+        estimate.fit(run.method, [one for one in split if one.point in names], teacher=run.teacher is not None)
+        for split in (data.train, data.validation)
+    )
     found = {
         "method": run.method,
         "preset": run.named,
@@ -245,7 +250,7 @@ def _foretell(run: _Run, data: "DataSet", *, json_: bool) -> None:
         "parameters": needs.parameters,
         "data": data.digest,
         "examples": count,
-        "validated_on": estimate.fit(run.method, data.validation, teacher=run.teacher is not None),
+        "validated_on": held,
         "steps": estimate.steps(count, preset, run.method),
         "tokens": round(count * preset.course(run.method).passes * needs.length.mean),
         "longest_prompt": needs.length.longest,
@@ -285,7 +290,7 @@ def _made(run: _Run, data: "DataSet", settings: "Settings", *, json_: bool) -> N
             shown(now.share, f"step {now.step}  loss {now.loss:.3f}  validation {now.score:.4f}")
 
         begun = of_folder(run.start, run.preset) if run.probe else None
-        judged = judge(run.method, run.preset, data.train, data.validation)
+        judged = judge(run.method, run.preset, data.train, data.validation, _left_out)
         trained = train(run.method, run.preset, run.start, judged, folder, seen, run.teacher, tracking.figures)
         low, high = interval((trained.after - trained.before).double().numpy())
         score = {"before": float(trained.before.mean()), "after": float(trained.after.mean()), "low": low, "high": high}
@@ -296,7 +301,7 @@ def _made(run: _Run, data: "DataSet", settings: "Settings", *, json_: bool) -> N
             trained,
             preset=preset,
             data={"digest": data.digest, "train": trained.train, "validation": len(trained.after), "from": began},
-            points={name: versions[name] for name in sorted({one.point for one in data.train})},
+            points={name: versions[name] for name in sorted({case.logged.point for case in judged[0]})},
             metrics={"overall": score} | ({} if begun is None else {"probe": changed(begun, _probed(trained))}),
         )
         tracking.made(run.out, card)
@@ -314,6 +319,10 @@ def _made(run: _Run, data: "DataSet", settings: "Settings", *, json_: bool) -> N
         print(f"nats a byte of true endings rose by {probed['low']:.3f} to {probed['high']:.3f} (95 %)")
     say(f"{run.out}: version {card.version[:12]}, {card.steps} steps, ended by {card.ended}")
     say(f"it may decide alone once it is calibrated: elias policy calibrate {run.out}")
+
+
+def _left_out(point: str, why: str) -> None:
+    say(f"{point} is left out: {why}")
 
 
 def _probed(trained: "Trained") -> "Kept":

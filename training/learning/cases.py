@@ -6,12 +6,13 @@ deviations of the rewards of its point.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from federation.errors import Refused
 from tiki.schema import Point
 from training.dataset.example import Logged
 from training.learning.labels import schema
@@ -35,27 +36,46 @@ class Case(NamedTuple):
     good: bool | None
 
 
-def cases(train: Sequence[Logged], others: Sequence[Logged]) -> tuple[list[Case], list[Case]]:
-    """Both by models that were fitted on `train` alone, and saw no decision that they say something about.
+Judged = tuple[list[Case], list[Case]]
+"""To learn from, and to validate on."""
 
-    Raises Refused where a point has too few outcomes in `train`.
+
+def cases(point: Point, train: Sequence[Logged], others: Sequence[Logged]) -> Judged:
+    """Both by models that were fitted on `train` alone, and saw no decision that they say something about. Both of this
+    point.
+
+    Raises Refused where there are too few outcomes in `train`.
     """
-    learned: list[Case] = []
-    told: list[Case] = []
-    for name in sorted({example.point for example in (*train, *others)}):
-        point = schema(name)
-        mine, theirs = (_of(examples, name) for examples in (train, others))
-        predicted = cross_fitted(point, mine)
-        scale = float(np.std([example.reward for example in mine if example.reward is not None]) or 1.0)
-        learned += _judged(mine, predicted, scale)
-        told += _judged(theirs, _predicted(point, mine, theirs), scale)
-    return sorted(learned, key=_time), sorted(told, key=_time)
+    predicted = cross_fitted(point, train)
+    scale = float(np.std([example.reward for example in train if example.reward is not None]) or 1.0)
+    return _judged(train, predicted, scale), _judged(others, _predicted(point, train, others), scale)
 
 
-def unjudged(train: Sequence[Logged], others: Sequence[Logged]) -> tuple[list[Case], list[Case]]:
+def unjudged(point: Point, train: Sequence[Logged], others: Sequence[Logged]) -> Judged:
     """As `cases`, for methods that need no outcomes."""
     learned, told = ([Case(example, (), (), None) for example in each] for each in (train, others))
     return learned, told
+
+
+def at_each_point(
+    judge: Callable[[Point, Sequence[Logged], Sequence[Logged]], Judged],
+    train: Sequence[Logged],
+    others: Sequence[Logged],
+) -> tuple[Judged, dict[str, str]]:
+    """What there is at all points together, in the order of time; and the points that are left out, with the reason.
+    judge: `cases` or `unjudged`."""
+    learned: list[Case] = []
+    told: list[Case] = []
+    left: dict[str, str] = {}
+    for name in sorted({example.point for example in (*train, *others)}):
+        try:
+            more, beside = judge(schema(name), _of(train, name), _of(others, name))
+        except Refused as refused:
+            left[name] = refused.message
+            continue
+        learned += more
+        told += beside
+    return (sorted(learned, key=_time), sorted(told, key=_time)), left
 
 
 def advised(logged: Logged) -> tuple[float, ...]:

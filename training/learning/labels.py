@@ -30,11 +30,11 @@ class Prompt(NamedTuple):
 
 
 def schema(point: str) -> Point:
-    """Raises Refused for a decision point that this ELIAS does not have."""
+    """Raises Refused for a decision point that is of no manager: one of the gate, or one that is no more."""
     found = _SCHEMAS.get(point)
     if found is None:
         cure = f"leave it out of the data; there are {', '.join(sorted(_SCHEMAS))}"
-        raise Refused("no-point", f"there is no decision point `{point}`", cure=cure)
+        raise Refused("no-point", f"`{point}` is no decision point of a manager", cure=cure)
     return found
 
 

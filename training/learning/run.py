@@ -24,7 +24,7 @@ from federation import privatefile
 from federation.errors import Refused
 from training.dataset.example import Logged
 from training.learning import policy as policies
-from training.learning.cases import Case, advised, cases, unjudged
+from training.learning.cases import Case, Judged, advised, at_each_point, cases, unjudged
 from training.learning.labels import Prompt, prompt
 from training.learning.policy import Policy
 from training.learning.preset import Preset
@@ -32,10 +32,6 @@ from training.learning.trainer import SCORE, Figures, Lesson, Method, Seen, Setu
 
 LEAST = 20
 """Decisions to learn from, and to validate on."""
-
-
-Judged = tuple[list[Case], list[Case]]
-"""To learn from, and to validate on."""
 
 
 class Trained(NamedTuple):
@@ -57,13 +53,24 @@ def method(name: str) -> Method:
         return cast("Method", importlib.import_module(f"training.learning.{name}"))
 
 
-def judge(name: str, preset: Preset, learned: Sequence[Logged], held: Sequence[Logged]) -> Judged:
-    """The splits `train` and `validation`, with what a method needs to know of outcomes. Raises Refused where there are
-    too few of them."""
-    if not method(name).JUDGED:
-        return unjudged(learned, held)
+def judge(
+    name: str,
+    preset: Preset,
+    learned: Sequence[Logged],
+    held: Sequence[Logged],
+    left_out: Callable[[str, str], None] = lambda point, why: None,
+) -> Judged:
+    """The splits `train` and `validation`, with what a method needs to know of outcomes. left_out: told of each point
+    that nothing can be learned of, and why. Raises Refused where there is no other."""
+    judged = cases if method(name).JUDGED else unjudged
     with threadpool_limits(preset.threads):  # threads of scikit-learn that wait for a busy core take it from each other
-        return cases(learned, held)
+        found, left = at_each_point(judged, learned, held)
+    if left and not found[0]:
+        said = f"there is no point to learn at: {'; '.join(left.values())}"
+        raise Refused("few-outcomes", said, cure="wait for more outcomes, or take a longer time into the data set")
+    for point, why in left.items():
+        left_out(point, why)
+    return found
 
 
 @contextmanager
