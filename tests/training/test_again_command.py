@@ -120,6 +120,86 @@ def test_a_step_that_is_killed_ends_it_as_a_signal_would_and_is_done_again(
     assert "`elias train dataset` failed" in error, "it was begun again, and found nothing to learn from"
 
 
+STEPS = """
+import json, os, sys
+if "managers.uim.cli" in sys.orig_argv:
+    command = " ".join(sys.orig_argv[sys.orig_argv.index("--config") + 2:])
+    with open(os.environ["STEPS"]) as file:
+        words, said, code = next(one for one in json.load(file) if command.startswith(one[0]))
+    with open(os.environ["STEPS"] + ".done", "a") as file:
+        file.write(words + "\\n")
+    print(json.dumps(said), flush=True)
+    os._exit(code)
+"""
+
+
+class Steps:
+    """Ends each command of a training in the way that is told, before it does anything."""
+
+    def __init__(self, folder: Path, out: Path, environment: pytest.MonkeyPatch) -> None:
+        (folder / "steps").mkdir()
+        (folder / "steps" / "sitecustomize.py").write_text(STEPS)
+        environment.setenv("PYTHONPATH", str(folder / "steps"))
+        environment.setenv("STEPS", str(folder / "steps.json"))
+        self._told, self._done = folder / "steps.json", folder / "steps.json.done"
+        (out / "policy").mkdir(parents=True)
+        self.say({"train dataset --out": ({"folder": str(out / "data"), "ledger": {"time": 0}}, 0)})
+
+    def say(self, ends: dict[str, tuple[object, int]]) -> None:
+        """By the first words of the command: what it prints, and its exit code; all others print nothing of worth."""
+        known = json.loads(self._told.read_text())[:-1] if self._told.exists() else []
+        new = [[words, said, code] for words, (said, code) in ends.items()]
+        self._told.write_text(json.dumps([*new, *known, ["", {"policy": "p" * 64, "points": {}}, 0]]))
+
+    def done(self) -> int:
+        """Commands so far."""
+        return len(self._done.read_text().splitlines())
+
+
+@pytest.fixture
+def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Steps:
+    return Steps(tmp_path, tmp_path / "o", monkeypatch)
+
+
+def test_a_training_that_failed_goes_on_where_it_was(installation: Path, tmp_path: Path, steps: Steps) -> None:
+    steps.say({"policy calibrate": (None, 1)})
+    code, _, error = again(installation, "--out", str(tmp_path / "o"))
+    assert (code != 0, "`elias policy calibrate` failed" in error, steps.done()) == (True, True, 4)
+    steps.say({"policy calibrate": (None, 0)})
+    code, said, _ = again(installation, "--out", str(tmp_path / "o"))
+    assert (code, "is registered" in said, steps.done()) == (0, True, 4 + 3)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [(("--objective", "dpo"), "--objective"), (("--changed", "uam.restart=2026-11-01"), "--changed")],
+)
+def test_a_folder_holds_one_training_and_refuses_another(
+    installation: Path, tmp_path: Path, steps: Steps, words: tuple[str, str], named: str
+) -> None:
+    assert again(installation, "--out", str(tmp_path / "o"))[0] == 0
+    before = steps.done()
+    code, _, error = again(installation, "--out", str(tmp_path / "o"), *words)
+    assert (code != 0, f"has another {named}" in error, "another folder with --out" in error) == (True, True, True)
+    assert again(installation, "--out", str(tmp_path / "o"))[0] == 0
+    assert steps.done() == before
+
+
+@pytest.mark.parametrize(("code", "tried"), [(1, 1), (3, 2)])
+def test_a_step_that_can_be_spared_is_tried_again_unless_it_was_refused(
+    installation: Path, tmp_path: Path, steps: Steps, code: int, tried: int
+) -> None:
+    told = {"points": {"uam.restart": {"decisions": 9, "logged": {"value": 2.0}, "gain": {"value": 0.5, "low": 0.1}}}}
+    steps.say({"policy estimate": ({}, code), "policy register": (None, 3)})
+    assert again(installation, "--out", str(tmp_path / "o"))[0] != 0
+    steps.say({"policy estimate": (told, 0), "policy register": ({"policy": "p" * 64, "points": {}}, 0)})
+    before = steps.done()
+    assert again(installation, "--out", str(tmp_path / "o"))[0] == 0
+    assert steps.done() - before == tried
+    estimates = json.loads((tmp_path / "o" / "policy" / "estimates.json").read_text())
+    assert list(estimates) == (["uam.restart"] if tried == 2 else [])
+
+
 def test_two_trainings_in_one_folder_come_one_after_the_other(installation: Path, tmp_path: Path) -> None:
     out = tmp_path / "o"
     out.mkdir()

@@ -38,7 +38,7 @@ LEARNED = "policy"
 
 class Step(NamedTuple):
     """command: words after `elias`. makes: what is there once it is done, where doing it twice is refused. spare: where
-    it fails the others go on; then it has said nothing."""
+    it fails the others go on; then it has said nothing, and unless it was refused the next run tries it again."""
 
     name: str
     command: list[str]
@@ -98,7 +98,9 @@ def again(
             print(f"elias {' '.join(step.command)}")
         return
     out.mkdir(parents=True, exist_ok=True)
+    asked = {"objective": objective, "method": method, "base": base, "policy": str(start.resolve())}
     with _alone(out):
+        _keep(out, {**asked, "changed": ", ".join(changed or ())})
         made = _done(collect, config, out)
         folder = Path(made["folder"])
         _done(learn(out, folder, start, preset, objective), config, out)
@@ -197,17 +199,34 @@ def _alone(out: Path) -> Iterator[None]:
         yield
 
 
+def _keep(out: Path, asked: Mapping[str, str]) -> None:
+    """What this training is asked for, by option. Raises Refused where steps of another one are done in the folder."""
+    path = out / "asked.json"
+    before = json.loads(path.read_text("utf-8")) if path.exists() else asked
+    other = [f"--{name}" for name, value in asked.items() if before.get(name) != value]
+    if other and (out / "dataset.json").exists():
+        said = f"the training that was begun here has another {' and another '.join(other)}"
+        raise Refused("other-training", said, place=str(out), cure="name another folder with --out, or remove this one")
+    privatefile.write(path, (json.dumps(asked, indent=2) + "\n").encode())
+
+
 def _done(step: Step, config: list[str], out: Path) -> dict[str, Any]:
     """What the step said, now or before an interruption. Raises Refused where it fails."""
     kept = out / f"{step.name}.json"
     if not kept.exists():
         there = step.makes is not None and step.makes.exists()
-        privatefile.write(kept, ("{}" if there else _said(step, config, out)).encode())
+        said = "{}" if there else _said(step, config, out)
+        if said is None:
+            return {}
+        privatefile.write(kept, said.encode())
     found: dict[str, Any] = json.loads(kept.read_text("utf-8"))
     return found
 
 
-def _said(step: Step, config: list[str], out: Path) -> str:
+def _said(step: Step, config: list[str], out: Path) -> str | None:
+    """None: a spare step failed, by what may have passed the next time."""
+    from managers.uim.cli.app import REFUSED  # noqa: PLC0415 - it imports this module
+
     say(f"elias {' '.join(step.command)}")
     words = [sys.executable, "-m", "managers.uim.cli", *config, *step.command]
     ran = subprocess.run(words, stdout=subprocess.PIPE, check=False, text=True, close_fds=False)
@@ -217,4 +236,6 @@ def _said(step: Step, config: list[str], out: Path) -> str:
     if ran.returncode and not step.spare:
         cure = f"the lines above say why; with that cured, the same command goes on in {out}"
         raise Refused("training", f"`elias {' '.join(step.command[:2])}` failed", place=str(out), cure=cure)
+    if ran.returncode not in (0, REFUSED):
+        return None
     return ran.stdout.strip() if "--json" in step.command and ran.stdout.strip() else "{}"
