@@ -4,6 +4,7 @@ The world has gone on since such a decision was asked. So a choice is checked ag
 and asked again if it no longer holds.
 """
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from federation.desk import Desk
 
 ATTEMPTS = 3  # an answer that no longer holds is asked again twice before the terminal action answers
+REPORTED = 20_000  # outcomes that are remembered until they are on record; fewer are on their way there at a time
 
 
 class Answering:
@@ -30,6 +32,7 @@ class Answering:
 
     def __init__(self, desk: "Desk") -> None:
         self._desk = desk
+        self._reported: OrderedDict[str, float] = OrderedDict()  # rewards by decision, of which the ledger may not know
 
     def by_person(self, decision: str, action: str, args: Mapping[str, Any], by: str, words: str, now: int) -> Reply:
         """Raises Refused when there is no such case or the choice was not offered."""
@@ -114,21 +117,32 @@ class Answering:
             again = msgspec.structs.replace(effect, verdict="wanted", confirmed=True, at=now, reason=reason)
             desk.add(Kind.EFFECT, header.point, header.subject, decision, again)
 
-    def came(self, decision: str, reward: float, words: str, by: str) -> Refused | None:
-        """See `Desk.came`. The same again is taken, and changes nothing."""
-        records = self._desk.ledger.decision(decision)
+    def report_outcome(self, decision: str, reward: float, words: str, by: str) -> Refused | None:
+        """See `Desk.report_outcomes`. The same again is taken, and changes nothing."""
+        desk = self._desk
+        records = desk.ledger.decision(decision)
         life = life_of(records)
         if life is None or life.answered is None:
             return Refused("not-answered", f"no decision `{decision}` is answered", cure="say it when it is")
         if life.effects:
             what = f"decision `{decision}` has an effect, and whoever carries it out says what came of it"
             return Refused("has-effect", what, cure="say only what came of decisions without one")
-        if life.outcome is not None and life.outcome.reward != reward:
+        header = records[0].header
+        point = desk.points.get(header.point)
+        if point is None:
+            return Refused("no-point", f"there is no decision point `{header.point}` any more")
+        lower, upper = point.outcome.bounds
+        if not lower <= reward <= upper:
+            what = f"a reward of `{point.name}` is {lower:g} to {upper:g} ({point.outcome.unit}), and {reward:g} is not"
+            return Refused("out-of-bounds", what, cure="say it in the unit of the point")
+        if life.outcome is None and decision not in self._reported:
+            desk.add(Kind.OUTCOME, header.point, header.subject, decision, Outcome("done", words, {"by": by}, reward))
+            self._reported[decision] = reward
+            if len(self._reported) > REPORTED:
+                self._reported.popitem(last=False)
+        elif (life.outcome.reward if life.outcome else self._reported[decision]) != reward:
             what = f"of decision `{decision}` something else was said before"
-            return Refused("said-before", what, cure="what is on record stays")
-        if life.outcome is None:
-            header, outcome = records[0].header, Outcome("done", words, {"by": by}, reward)
-            self._desk.add(Kind.OUTCOME, header.point, header.subject, decision, outcome)
+            return Refused("said-before", what, cure="the first word stays")
         return None
 
     def asked(self, case: Case) -> Asked:

@@ -185,10 +185,12 @@ class Desk:
         """
         return self._answering.by_person(decision, action, args, by, words, now), self._taken()
 
-    def came(self, outcomes: Iterable[tuple[str, float, str]], by: str) -> tuple[list[Refused | None], list[Entry]]:
-        """What came of decisions without an effect, as somebody saw it: decision, reward, words. Of each: None, or why
-        it is not taken."""
-        return [self._answering.came(*outcome, by) for outcome in outcomes], self._taken()
+    def report_outcomes(
+        self, outcomes: Iterable[tuple[str, float, str]], by: str
+    ) -> tuple[list[Refused | None], list[Entry]]:
+        """What came of decisions without an effect, as somebody saw it: decision, reward (in the unit of its point,
+        within its bounds), words. The first word on a decision stays. Of each: None, or why it is not taken."""
+        return [self._answering.report_outcome(*outcome, by) for outcome in outcomes], self._taken()
 
     # -- the policy --------------------------------------------------------------------------------------------------
 

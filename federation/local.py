@@ -91,9 +91,11 @@ class LocalFederation:
         self.settle()
         return reply
 
-    def came(self, manager: str, outcomes: Iterable[tuple[str, float, str]], by: str) -> list[Refused | None]:
-        """See `Desk.came`."""
-        found, entries = self.desks[manager].came(outcomes, by)
+    def report_outcomes(
+        self, manager: str, outcomes: Iterable[tuple[str, float, str]], by: str
+    ) -> list[Refused | None]:
+        """See `Desk.report_outcomes`."""
+        found, entries = self.desks[manager].report_outcomes(outcomes, by)
         self._commit(manager, entries)
         self.settle()
         return found

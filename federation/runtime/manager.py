@@ -277,11 +277,11 @@ class ManagerService(Service):
 
         return encode(await self.do(work))
 
-    async def came(self, outcomes: list[tuple[str, float, str]], by: str) -> list[Refused | None]:
-        """See `Desk.came`."""
+    async def report_outcomes(self, outcomes: list[tuple[str, float, str]], by: str) -> list[Refused | None]:
+        """See `Desk.report_outcomes`."""
 
         def work(now: int) -> tuple[list[Entry], Any]:
-            found, entries = self.desk.came(outcomes, by)
+            found, entries = self.desk.report_outcomes(outcomes, by)
             return entries, found
 
         found: list[Refused | None] = await self.do(work, len(outcomes))

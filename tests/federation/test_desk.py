@@ -189,3 +189,18 @@ def test_what_a_guard_forbade_when_it_was_asked_cannot_be_chosen_later(lab: Labo
     lab.lab.wind = 5.0
     with pytest.raises(Refused, match="not offered"):
         lab.federation.answer("lab", case.id, "vent")
+
+
+def test_the_first_word_on_what_came_of_a_decision_stays_though_it_is_not_on_record_yet(lab: Laboratory) -> None:
+    desk, held = lab.federation.desks["lab"], lab.measured(10).id
+    first, entries = desk.report_outcomes([(held, 0.7, "calm")], "ada")
+    again, repeated = desk.report_outcomes([(held, 0.7, "calm"), (held, 0.2, "it glowed")], "bob")
+    assert (first, len(entries), again[0], repeated) == ([None], 1, None, [])
+    assert again[1] is not None
+    assert again[1].code == "said-before"
+
+
+def test_what_came_of_a_decision_with_an_effect_is_for_its_executor_to_say(lab: Laboratory) -> None:
+    (refused,) = lab.federation.report_outcomes("lab", [(lab.measured(95).id, 1.0, "")], "ada")
+    assert refused is not None
+    assert refused.code == "has-effect"

@@ -95,7 +95,7 @@ def test_of_a_decision_without_an_effect_counts_what_somebody_says_came_of_it(
     held = [one for one in works.scored(decisions) if one.tier == "policy"]
     assert len(held) > 20
     if said:
-        refused = works.federation.came("plant", [(decision, 1.0, "it held") for decision in decisions], "ada")
+        refused = works.federation.report_outcomes("plant", [(one, 1.0, "it held") for one in decisions], "ada")
         assert refused.count(None) >= len(held)
     works.clock.advance(7200)
     seen = observed(works)

@@ -2,11 +2,13 @@
 say."""
 
 import asyncio
+from collections import Counter
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
+from federation.errors import Refused
 from managers.uim.access import Person, Scope, needs
 from managers.uim.api import context
 from managers.uim.api.body import Body
@@ -17,16 +19,18 @@ router = APIRouter(prefix="/v1/decisions", tags=["decisions"])
 Reporter = Annotated[Person, needs(Scope.EVENTS)]
 
 
-class Came(Body):
-    """reward: in the unit of the decision point. words: what was seen."""
+class ReportedOutcome(Body):
+    """reward: in the unit of the decision point, within its bounds. words: what was seen."""
 
     decision: str = Field(min_length=1, max_length=64)
     reward: float = Field(allow_inf_nan=False)
     words: str = Field("", max_length=2000)
 
 
-class Reported(Body):
-    outcomes: list[Came] = Field(min_length=1, max_length=100)
+class ReportedOutcomes(Body):
+    """Each decision once."""
+
+    outcomes: list[ReportedOutcome] = Field(min_length=1, max_length=100)
 
 
 class Result(BaseModel):
@@ -69,14 +73,18 @@ def explain(request: Request, id: str) -> Explanation:
 
 
 @router.post("/outcomes", summary="Say what came of decisions that have no effect")
-async def outcomes(request: Request, body: Reported, person: Reporter) -> Results:
+async def outcomes(request: Request, body: ReportedOutcomes, person: Reporter) -> Results:
+    twice = [decision for decision, times in Counter(one.decision for one in body.outcomes).items() if times > 1]
+    if twice:
+        what = f"decision `{twice[0]}` is named more than once"
+        raise Refused("named-twice", what, place="body.outcomes", cure="say once what came of it")
     here = context.of(request)
     points = await asyncio.to_thread(here.reader.points_of, [one.decision for one in body.outcomes])
     found = {one.decision: Result(decision=one.decision, **_UNKNOWN) for one in body.outcomes}
     for manager in dict.fromkeys(point.partition(".")[0] for point in points.values()):
         mine = [one for one in body.outcomes if points.get(one.decision, "").partition(".")[0] == manager]
         said = [(one.decision, one.reward, one.words) for one in mine]
-        for one, refused in zip(mine, await here.link.call(manager, "came", said, person.name), strict=True):
+        for one, refused in zip(mine, await here.link.call(manager, "report_outcomes", said, person.name), strict=True):
             problem = {} if refused is None else {"code": refused.code, "message": refused.message}
             found[one.decision] = Result(decision=one.decision, **problem)
     return Results(results=[found[one.decision] for one in body.outcomes])

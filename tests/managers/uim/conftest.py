@@ -134,8 +134,8 @@ class LocalLink:
         decision, action, args, by, words = given
         return encode(self.federation.answer(child, decision, action, by, words, **args))
 
-    def on_came(self, child: str, outcomes: list[tuple[str, float, str]], by: str) -> list[Refused | None]:
-        return self.federation.came(child, outcomes, by)
+    def on_report_outcomes(self, child: str, outcomes: list[tuple[str, float, str]], by: str) -> list[Refused | None]:
+        return self.federation.report_outcomes(child, outcomes, by)
 
     def on_health(self, child: str) -> dict[str, Any]:
         return {"pid": 7, "node": "here", "cpu_s": 1.5, "rss": 80_000_000, "events": 3}

@@ -89,6 +89,30 @@ def test_whoever_sees_what_came_of_a_decision_without_an_effect_says_so_once(cli
     assert (found["outcome"], found["steps"][-1]["detail"]) == ("done", "it stayed calm")
 
 
+@pytest.mark.parametrize("reward", [-0.1, 1.1, 1e300])
+def test_a_reward_that_the_point_cannot_have_is_refused_with_what_it_can_be(
+    client: httpx.Client, reward: float
+) -> None:
+    held = _post(client, "1", data={"load": 5})
+    body = {"outcomes": [{"decision": held, "reward": reward}]}
+    (result,) = client.post("/v1/decisions/outcomes", json=body).json()["results"]
+    assert (result["code"], "`demo.load` is 0 to 1 (done)" in result["message"]) == ("out-of-bounds", True)
+    assert client.get(f"/v1/decisions/{held}").json()["outcome"] == ""
+
+
+@pytest.mark.parametrize("second", [0.7, 0.2])
+def test_a_decision_that_is_named_twice_in_a_request_is_refused_and_nothing_of_it_is_taken(
+    client: httpx.Client, second: float
+) -> None:
+    held, other = _post(client, "1", data={"load": 5}), _post(client, "2", data={"load": 6})
+    said = [(other, 0.5), (held, 0.7), (held, second)]
+    body = {"outcomes": [{"decision": decision, "reward": reward} for decision, reward in said]}
+    refused = client.post("/v1/decisions/outcomes", json=body)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "named-twice")
+    assert held in refused.json()["error"]["message"]
+    assert [client.get(f"/v1/decisions/{one}").json()["outcome"] for one in (held, other)] == ["", ""]
+
+
 @pytest.mark.parametrize("body", [{}, {"outcomes": []}, {"outcomes": [{"decision": "a", "reward": "much"}]}])
 def test_an_outcome_that_says_nothing_is_refused(client: httpx.Client, body: dict[str, Any]) -> None:
     assert client.post("/v1/decisions/outcomes", json=body).status_code == 422
