@@ -13,13 +13,14 @@ import ray
 import tiki
 from federation.clock import SECOND
 from federation.effects import Executor, FreezeFlag, Order
-from federation.errors import EliasError, Refused
+from federation.errors import EliasError, Refused, Temporary
 from federation.gate import SUPERVISION, Gate, Wish, freeze_entry, order_of
 from federation.manager import Emission, Manager
 from federation.points import Mode
 from federation.records import Entry, Event, Freeze, Kind, Outcome, encode
 from federation.records import Mode as ModeBody
 from federation.runtime.bundles import Bundles
+from federation.runtime.delivery import deliver
 from federation.runtime.manager import ManagerService
 from federation.runtime.service import NAMESPACE, actor_name
 from federation.settings import Settings
@@ -203,23 +204,25 @@ class GateService(ManagerService):
         return msgspec.msgpack.encode(await self._executor.perform(msgspec.msgpack.decode(raw, type=Order)))
 
     async def _outcome(self, wish: Wish) -> Outcome:
-        """Ask the executor until it answers; after the expiry it can only tell what it did before. A node may be gone
-        for good. A manager is made anew, and knows what it did, be it a training that lasts two days."""
+        """What the executor says; after the expiry it can only tell what it did before. A node may be gone for good. A
+        manager is made anew, and knows what it did, be it a training that lasts two days."""
         # In the name of this gate, whoever released it: one that was restarted sends what the one before it did not.
         order = msgspec.structs.replace(order_of(wish), epoch=self.epoch, incarnation=self.incarnation)
-        raw = msgspec.msgpack.encode(order)
-        while True:
-            actor = self._actor_of(wish.effect.node)
-            if actor is not None:
-                try:
-                    return msgspec.msgpack.decode(
-                        await ray.get_actor(actor, NAMESPACE).perform.remote(raw), type=Outcome
-                    )
-                except (ray.exceptions.RayError, ValueError) as error:
-                    self.log.warning("%s does not answer: %s", actor, type(error).__name__)
-            if not _is_manager(wish.effect.node) and self.clock.now() > order.expires + round(GRACE * SECOND):
-                return Outcome("unknown", f"{wish.effect.node} was not reached in time")
-            await asyncio.sleep(0.5)
+        raw, node = msgspec.msgpack.encode(order), wish.effect.node
+
+        async def send() -> Outcome:
+            actor = self._actor_of(node)
+            if actor is None:
+                raise Temporary(f"no agent of {node} has reported yet")
+            try:
+                said: bytes = await ray.get_actor(actor, NAMESPACE).perform.remote(raw)
+                return msgspec.msgpack.decode(said, type=Outcome)
+            except (ray.exceptions.RayError, ValueError) as error:
+                raise Temporary(f"{actor} does not answer ({type(error).__name__})") from None
+
+        until = None if _is_manager(node) else order.expires + round(GRACE * SECOND)
+        outcome = await deliver(send, until, self.clock, self.log)
+        return outcome or Outcome("unknown", f"{node} was not reached in time")
 
     def _actor_of(self, node: str) -> str | None:
         """`@ucm` is the outbound delivery of that manager; anything else a node's agent."""
