@@ -6,7 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from federation import privatefile
 from federation.clock import SECOND, Clock
@@ -26,6 +26,7 @@ TRIES = 5
 
 _ADMISSION, _PLACEMENT = "urm.admission", "ufm.placement"
 _ENDS = ("done", "failed", "refused", "expired")
+_STOPPED = "STOPPED"  # of a job in Ray: on order, and not by itself or by the system
 
 Submit = Callable[[Event], Awaitable[list[Reply] | Rejected]]
 
@@ -132,46 +133,92 @@ class Train:
         said = await self._submit(submission(order, self._folder(order), number))
         if isinstance(said, Rejected):
             return Outcome("failed", f"the job was refused: {said.message}", reward=0.0)
-        outcome, killed = await self._end(order, job_of(order.decision, number))
-        return await self._done(order, number + 1) if killed and number < TRIES else outcome
+        end = await self._end(order, job_of(order.decision, number))
+        return await self._done(order, number + 1) if end.killed and number < TRIES else end.outcome
 
-    async def _end(self, order: Order, job: str) -> tuple[Outcome, bool]:
-        """What comes of a job, and whether somebody else ended it."""
-        until = self._clock.now() + round((order.payload["seconds"] + WAITS) * SECOND)
+    async def _end(self, order: Order, job: str) -> "End":
+        """Of a job, or of the run that follows where it was stopped."""
+        runs, followed, until = Runs(job), "", 0
         cursor = await asyncio.to_thread(self._begun, order)
-        while self._clock.now() < until:
+        while True:
             for record in await asyncio.to_thread(self._news, cursor):
                 cursor = record.header.seq
-                ended = _ended(record) if record.header.subject == job else None
-                if ended is not None:
-                    return ended
+                runs.fold(record)
+            end = runs.end()
+            if end is not None:
+                return end
+            if runs.current != followed:
+                followed, until = runs.current, self._clock.now() + round((order.payload["seconds"] + WAITS) * SECOND)
+            if self._clock.now() >= until:
+                break
             await self._sleep(LOOK)
-        said = f"job {job} did not end in time; the decisions about it on the page say what held it"
-        return Outcome("failed", said, reward=0.0), False
+        said = f"{runs} did not end in time; the decisions about it on the page say what held it"
+        return End(Outcome("failed", said, reward=0.0))
 
     def _news(self, after: int) -> list[Record]:
-        kinds, points = [Kind.ANSWERED, Kind.OUTCOME], [_ADMISSION, _PLACEMENT]
+        kinds, points = [Kind.ANSWERED, Kind.EFFECT, Kind.OUTCOME], [_ADMISSION, _PLACEMENT]
         return list(self._store.read(after=after, kinds=kinds, points=points))
 
 
-def _ended(record: Record) -> tuple[Outcome, bool] | None:
-    """What a record of the job says of its end, and whether somebody else ended it; None: nothing, as where it is
-    placed anew."""
-    job = record.header.subject
-    if record.header.kind == Kind.OUTCOME and record.header.point == _PLACEMENT:
-        outcome: Outcome = decode(Kind.OUTCOME, record.body)
-        if outcome.status in _ENDS:
-            how = outcome.detail.strip() or outcome.status
-            ended = Outcome(outcome.status, f"job {job}: {how}", {"job": job}, float(outcome.status == "done"))
-            return ended, _killed(outcome)
-    elif record.header.kind == Kind.ANSWERED and record.header.point == _ADMISSION:
-        answered: Answered = decode(Kind.ANSWERED, record.body)
-        if answered.action == "hold":
-            return Outcome("failed", f"job {job} was not admitted: {answered.reason}", {"job": job}, 0.0), False
-    return None
+class End(NamedTuple):
+    """Of a job. killed: by a signal, or gone with the cluster that it ran on; what fails by itself would fail again.
+    stopped: on order."""
+
+    outcome: Outcome
+    killed: bool = False
+    stopped: bool = False
 
 
-def _killed(outcome: Outcome) -> bool:
-    """By a signal, or gone with the cluster that it ran on. What fails by itself would fail again."""
-    code = outcome.data.get("exit_code")
-    return outcome.status == "failed" and (code is None or code < 0 or code > 128)
+class Runs:
+    """A job, and what it is submitted again as where it was stopped to relieve its node; URM calls that `JOB-r2` and so
+    on (docs/resources.md). Folds their records, whichever run they are of."""
+
+    def __init__(self, job: str) -> None:
+        self._job, self._number = job, 1
+        self._placed: set[str] = set()  # the placements with an effect: of any other anybody may say what came of it
+        self._ends: dict[str, End] = {}
+
+    def __str__(self) -> str:
+        return f"job {self._job}" + (f", stopped and to go on as {self.current}," if self._number > 1 else "")
+
+    @property
+    def current(self) -> str:
+        """The run that nobody is known to have stopped."""
+        return self._job if self._number == 1 else f"{self._job}-r{self._number}"
+
+    def fold(self, record: Record) -> None:
+        header = record.header
+        if header.subject != self._job and not header.subject.startswith(f"{self._job}-r"):
+            return
+        end = None
+        if header.point == _ADMISSION and header.kind == Kind.ANSWERED:
+            end = _not_admitted(header.subject, decode(header.kind, record.body))
+        elif header.point == _PLACEMENT and header.kind == Kind.EFFECT:
+            self._placed.add(header.decision)
+        elif header.point == _PLACEMENT and header.kind == Kind.OUTCOME and header.decision in self._placed:
+            end = _ended(header.subject, decode(header.kind, record.body))
+        if end is not None:
+            self._ends.setdefault(header.subject, end)
+
+    def end(self) -> End | None:
+        """Of the current run; None: it goes on, or is still to be submitted."""
+        while (found := self._ends.get(self.current)) is not None and found.stopped:
+            self._number += 1
+        return found
+
+
+def _not_admitted(job: str, answered: Answered) -> End | None:
+    if answered.action != "hold":
+        return None
+    return End(Outcome("failed", f"job {job} was not admitted: {answered.reason}", {"job": job}, 0.0))
+
+
+def _ended(job: str, outcome: Outcome) -> End | None:
+    """None: nobody knows, and it is placed anew."""
+    if outcome.status not in _ENDS:
+        return None
+    how, code = outcome.detail.strip() or outcome.status, outcome.data.get("exit_code")
+    said = Outcome(outcome.status, f"job {job}: {how}", {"job": job}, float(outcome.status == "done"))
+    stopped = outcome.data.get("status") == _STOPPED
+    killed = outcome.status == "failed" and not stopped and (code is None or code < 0 or code > 128)
+    return End(said, killed, stopped)

@@ -15,10 +15,11 @@ from federation.effects import Order
 from federation.errors import Bug
 from federation.ledger.appender import Appender, Batch
 from federation.ledger.store import Store
-from federation.records import Answered, Asked, Entry, Event, Kind, Outcome, encode
+from federation.records import Answered, Asked, Effect, Entry, Event, Kind, Outcome, encode
 from federation.replies import Rejected, Reply
 from federation.settings import Settings, load
 from managers.ulm.trainer import TRIES, Train, cards, job_of
+from managers.urm.jobs import next_run
 
 DECISION = "d" * 32
 JOB = job_of(DECISION)
@@ -71,14 +72,23 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     made.store.close()
 
 
-def ended(status: str, detail: str = "", job: str = JOB, code: int | None = 1) -> list[Entry]:
-    outcome = Outcome(status, detail, {} if code is None else {"exit_code": code})
-    return [Entry(Kind.OUTCOME, "ufm.placement", job, "p" * 32, encode(outcome))]
+def ended(how: str, detail: str = "", job: str = JOB, /, **data: Any) -> list[Entry]:
+    """data: what its node tells of the process."""
+    decision = hashlib.sha256(f"{job} placed".encode()).hexdigest()[:32]
+    effect = Effect("released", "place", {"node": "n1"}, "job.start", "n1", "act", 60.0)
+    return [
+        Entry(Kind.EFFECT, "ufm.placement", job, decision, encode(effect)),
+        Entry(Kind.OUTCOME, "ufm.placement", job, decision, encode(Outcome(how, detail, data))),
+    ]
 
 
-def admission(action: str) -> list[Entry]:
+def stopped(job: str = JOB) -> list[Entry]:
+    return ended("failed", "STOPPED", job, status="STOPPED", exit_code=None)
+
+
+def admission(action: str, job: str = JOB) -> list[Entry]:
     answered = Answered(None, action, {}, "rule", "full", "no room", "")
-    return [Entry(Kind.ANSWERED, "urm.admission", JOB, f"{action:a<32}", encode(answered))]
+    return [Entry(Kind.ANSWERED, "urm.admission", job, f"{action:a<32}", encode(answered))]
 
 
 def done(cluster: Cluster) -> Outcome:
@@ -117,7 +127,7 @@ def test_the_job_finds_the_settings_of_this_installation_that_nobody_else_may_re
     ("then", "status", "said"),
     [
         ([admission("admit"), ended("done")], "done", "done"),
-        ([ended("done", job="another"), ended("failed", "exit 3")], "failed", "exit 3"),
+        ([ended("done", "", "another"), ended("failed", "exit 3", exit_code=3)], "failed", "exit 3"),
         ([ended("unknown", "its node is silent"), ended("done")], "done", "done"),
         ([admission("wait"), admission("hold")], "failed", "not admitted: no room"),
     ],
@@ -132,9 +142,64 @@ def test_what_comes_of_the_training_is_what_comes_of_its_job(
     assert said in outcome.detail
 
 
-@pytest.mark.parametrize("code", [-9, 137, None], ids=["SIGKILL", "of a child", "ELIAS was started anew"])
-def test_a_training_that_is_killed_goes_on_as_another_job_in_its_folder(cluster: Cluster, code: int | None) -> None:
-    cluster.then = [ended("failed", "killed", code=code), ended("done", job=f"{JOB}-2")]
+def test_what_somebody_says_came_of_a_placement_without_an_effect_is_no_end(cluster: Cluster) -> None:
+    held = Entry(Kind.OUTCOME, "ufm.placement", JOB, "h" * 32, encode(Outcome("done", "it was calm", {"by": "ada"}, 1)))
+    cluster.then = [[held], ended("failed", "exit 3", exit_code=3)]
+    outcome = done(cluster)
+    assert (outcome.status, outcome.reward) == ("failed", 0.0)
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        [stopped(), admission("admit", next_run(JOB)), ended("done", "", next_run(JOB))],
+        [stopped(), stopped(next_run(JOB)), ended("done", "", next_run(next_run(JOB)))],
+        [[*admission("admit", next_run(JOB)), *stopped()], ended("done", "", next_run(JOB))],
+        [ended("done", "", next_run(JOB)), stopped()],
+    ],
+    ids=["once", "twice", "submitted again before it was gone", "done before that was told"],
+)
+def test_a_training_that_is_stopped_to_relieve_its_node_is_followed_and_not_begun_beside_it(
+    cluster: Cluster, then: list[list[Entry]]
+) -> None:
+    cluster.then = then
+    outcome = done(cluster)
+    assert (outcome.status, outcome.reward) == ("done", 1.0)
+    assert [event.subject for event in cluster.submitted] == [JOB]
+
+
+@pytest.mark.parametrize(
+    ("then", "said"),
+    [
+        ([stopped(), admission("hold", next_run(JOB))], f"{next_run(JOB)} was not admitted: no room"),
+        ([[*admission("hold", next_run(JOB)), *stopped()]], f"{next_run(JOB)} was not admitted: no room"),
+        ([stopped()], f"stopped and to go on as {next_run(JOB)}, did not end in time"),
+    ],
+    ids=["not admitted", "not admitted before it was gone", "never submitted"],
+)
+def test_a_training_that_is_stopped_and_does_not_run_again_failed(
+    cluster: Cluster, then: list[list[Entry]], said: str
+) -> None:
+    cluster.then = then
+    outcome = done(cluster)
+    assert (outcome.status, said in outcome.detail) == ("failed", True)
+    assert [event.subject for event in cluster.submitted] == [JOB]
+
+
+def test_what_is_killed_after_it_was_stopped_goes_on(cluster: Cluster) -> None:
+    killed = ended("failed", "killed", next_run(JOB), exit_code=-9)
+    cluster.then = [stopped(), killed, ended("done", "", f"{JOB}-2")]
+    assert done(cluster).status == "done"
+    assert [event.subject for event in cluster.submitted] == [JOB, f"{JOB}-2"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [{"exit_code": -9}, {"exit_code": 137}, {}],
+    ids=["SIGKILL", "of a child", "ELIAS was started anew"],
+)
+def test_a_training_that_is_killed_goes_on_as_another_job_in_its_folder(cluster: Cluster, data: dict[str, Any]) -> None:
+    cluster.then = [ended("failed", "killed", **data), ended("done", "", f"{JOB}-2")]
     assert done(cluster).status == "done"
     first, second = cluster.submitted
     assert (first.subject, second.subject) == (JOB, f"{JOB}-2")
@@ -143,7 +208,7 @@ def test_a_training_that_is_killed_goes_on_as_another_job_in_its_folder(cluster:
 
 def test_what_is_killed_every_time_is_given_up(cluster: Cluster) -> None:
     jobs = [job_of(DECISION, number) for number in range(1, TRIES + 1)]
-    cluster.then = [ended("failed", "out of memory", job, code=-9) for job in jobs]
+    cluster.then = [ended("failed", "out of memory", job, exit_code=-9) for job in jobs]
     outcome = done(cluster)
     assert (outcome.status, "out of memory" in outcome.detail) == ("failed", True)
     assert [event.subject for event in cluster.submitted] == jobs
@@ -160,7 +225,7 @@ def test_a_job_that_never_ends_is_given_up(cluster: Cluster) -> None:
 
 
 def test_after_a_restart_the_same_job_is_followed_and_no_second_one_begun(cluster: Cluster) -> None:
-    cluster.then = [ended("failed", code=-9), ended("done", job=f"{JOB}-2")]
+    cluster.then = [ended("failed", exit_code=-9), ended("done", "", f"{JOB}-2")]
     done(cluster)
     assert asyncio.run(cluster.train.probe(ORDER)).status == "done"
     assert {event.subject for event in cluster.submitted} == {JOB, f"{JOB}-2"}
