@@ -52,7 +52,7 @@ class DecisionPoint:
     nothing. greets: the first look at a subject is put on record, whatever it finds. critical: a mistake cannot be
     undone, so the policy and an advisor have to agree; where they do not, or one of them is missing, a person decides.
     interferes: its decisions change what comes of one another, as where jobs compete for nodes, so policies are
-    compared by node group or time block and never decision by decision.
+    compared by blocks of time and never decision by decision.
     """
 
     schema: Point
