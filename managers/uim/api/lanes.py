@@ -103,7 +103,7 @@ class Lanes:
         for index, event in enumerate(events):
             if isinstance(event, Rejected):
                 continue
-            if event.source in self._own:
+            if "/".join(event.source.split("/", 2)[:2]) in self._own:
                 results[index] = _reserved(event.source)
                 continue
             managers = self._by_type.get(event.type)

@@ -2,6 +2,7 @@ import asyncio
 from typing import Any
 
 import msgspec
+import pytest
 
 from federation.errors import Bug
 from federation.records import Event
@@ -53,8 +54,9 @@ async def test_an_event_that_breaks_its_manager_is_found_and_the_rest_is_answere
     assert _ids(results) == ["a", "b", "500", "c", "d"]
 
 
-async def test_nobody_may_speak_in_the_name_of_a_part_of_elias() -> None:
+@pytest.mark.parametrize("source", ["elias", "elias/ufm", "elias/ufm/ada"])
+async def test_nobody_may_speak_in_the_name_of_a_part_of_elias(source: str) -> None:
     lanes = Lanes(SlowManager(), POINTS)
-    (result,) = await lanes.decide([Event("1", "elias/ufm", POINTS[0].name)])
+    (result,) = await lanes.decide([Event("1", source, POINTS[0].name)])
     assert isinstance(result, Rejected)
     assert (result.status, result.code) == (422, "reserved-source")
