@@ -1,11 +1,17 @@
 """Calibration by answers: which of them are a fair sample, and which the policy has not seen."""
 
+import shutil
+from pathlib import Path
+
 import msgspec
 
+from federation.policy import calibration
+from federation.policy.tier import SHIPPED
+from managers.roster import POINTS
 from training.dataset import store
 from training.dataset.example import Logged
 from training.dataset.simulated import logged
-from training.policy.answered import fair, halves
+from training.policy.answered import calibrated, fair, halves
 from training.scenarios.generate import scenario
 
 POINT = "urm.resource_pressure"
@@ -33,6 +39,18 @@ def test_of_unsure_questions_as_many_stay_as_of_sure_ones_were_drawn() -> None:
 
 def test_where_nothing_was_drawn_unsure_questions_alone_tell_nothing() -> None:
     assert fair([*decided(100, "policy", ""), *decided(100, "operator", "unsure")]) == []
+
+
+def test_the_calibration_says_that_it_rests_on_answers(tmp_path: Path) -> None:
+    folder = tmp_path / "policy"
+    shutil.copytree(SHIPPED, folder)
+    (folder / "calibration.json").unlink()
+    data = store.DataSet("b" * 64, store.Recipe(points={POINT: 2}), decided(80, "operator", "all"), [], [])
+    points = [point for point in POINTS if point.name == POINT]
+    made = calibrated(folder, [data], points)
+    kept = calibration.load(folder / "calibration.json", made.policy)
+    assert (kept, kept.source, kept.data) == (made, "answered", data.digest)
+    assert calibration.load(SHIPPED / "calibration.json", made.policy).source == "simulated"
 
 
 def test_nothing_that_the_policy_learned_from_is_calibrated_on() -> None:

@@ -65,6 +65,17 @@ def test_policies_answer_the_same_questions_and_are_kept_and_compared(folder: Pa
     assert [row.split("\t")[-1] for row in rows if "\tcoverage\t" in row] == ["worse"]
 
 
+@pytest.mark.parametrize(("source", "warned"), [("simulated", True), ("answered", False)])
+def test_only_a_policy_that_was_calibrated_in_another_simulated_world_is_to_be_calibrated_again(
+    folder: Path, source: str, warned: bool
+) -> None:
+    shutil.copytree(SHIPPED, folder / "copied")
+    path = folder / "copied" / "calibration.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"data": "a" * 64, "source": source}))
+    told = run("evaluate", "copied", "--points", "ucm.storm", "--count", "200")
+    assert ("the generator has changed" in told.stderr) == warned
+
+
 def test_policy_evaluate_names_every_figure_of_every_point(folder: Path) -> None:
     arguments = ("--points", "ucm.storm", "--count", "200", "--train", "0")
     told = said("policy", "evaluate", *arguments)
