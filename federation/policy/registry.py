@@ -5,6 +5,8 @@ its number there and names the champion that it was made under, so of two that w
 first counts and the other changes nothing, on every node alike: there is one champion, whatever was killed when.
 """
 
+from collections.abc import Iterable
+from contextlib import suppress
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -117,6 +119,16 @@ def promotion(
     )
     after(line, made)
     return made
+
+
+def standing(promotions: Iterable[tuple[str, Promotion]]) -> dict[str, Line]:
+    """Where each point stands, by name. promotions: each with its point, in the order of the log; one that does not
+    follow from those before it changed nothing."""
+    found: dict[str, Line] = {}
+    for point, made in promotions:
+        with suppress(Refused):
+            found[point] = after(found.get(point, Line()), made)
+    return found
 
 
 def after(line: Line, made: Promotion) -> Line:

@@ -3,7 +3,6 @@ it has to be, or left out with the reason."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,8 +11,8 @@ from federation.policy import artefacts, calibration, card
 from federation.policy.calibration import Calibration
 from federation.policy.embedded import Embedded
 from federation.policy.evidence import Records
-from federation.policy.promotions import Promotion, Registered
-from federation.policy.registry import Line, after
+from federation.policy.promotions import Registered
+from federation.policy.registry import Line, standing
 from federation.policy.tabular import Tabular
 from federation.policy.tier import SHIPPED, TABLES
 from federation.records import Kind, decode
@@ -113,12 +112,8 @@ def field(settings: Settings, store: Records | None, folders: Iterable[Path], *,
 
 def lines(store: Records | None) -> dict[str, Line]:
     """Champion and trial by point, as every manager folds them."""
-    found: dict[str, Line] = {}
-    for record in store.read(kinds=[Kind.PROMOTION]) if store is not None else ():
-        made: Promotion = decode(Kind.PROMOTION, record.body)
-        with suppress(Refused):  # made against an older state: it changed nothing
-            found[record.header.point] = after(found.get(record.header.point, Line()), made)
-    return found
+    records = store.read(kinds=[Kind.PROMOTION]) if store is not None else ()
+    return standing((one.header.point, decode(Kind.PROMOTION, one.body)) for one in records)
 
 
 def _registered(store: Records | None) -> list[str]:

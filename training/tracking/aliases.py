@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from federation.errors import Refused
 from federation.policy.promotions import Promotion, Registered
-from federation.policy.registry import Line, after
+from federation.policy.registry import Line, standing
 from federation.policy.tier import CHALLENGER, CHAMPION
 from federation.records import Kind, Record, decode
 
@@ -26,21 +25,15 @@ class Changes(NamedTuple):
 
 def folded(records: Iterable[Record]) -> Registry:
     """records: of policies and promotions, in the order of the log."""
-    found = Registry({}, {})
+    policies: dict[str, Registered] = {}
+    promotions: list[tuple[str, Promotion]] = []
     for record in records:
         body = decode(record.header.kind, record.body)
         if record.header.kind == Kind.POLICY:
-            found.policies[body.policy] = body
+            policies[body.policy] = body
         else:
-            _promoted(found.lines, record.header.point, body)
-    return found
-
-
-def _promoted(lines: dict[str, Line], point: str, made: Promotion) -> None:
-    try:
-        lines[point] = after(lines.get(point, Line()), made)
-    except Refused:
-        return  # it did not follow from those before it, and changed nothing
+            promotions.append((record.header.point, body))
+    return Registry(policies, standing(promotions))
 
 
 def aliases(lines: Mapping[str, Line]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from federation.errors import Refused
 from federation.policy.promotions import Promotion
-from federation.policy.registry import SHARES, Line, Stage, Step, after, next_step, promotion
+from federation.policy.registry import SHARES, Line, Stage, Step, after, next_step, promotion, standing
 
 VERSIONS = ("", "a" * 64, "b" * 64, "c" * 64)
 
@@ -52,6 +52,13 @@ def test_whatever_is_written_the_champion_changes_only_by_a_step_that_names_it(r
         if now.trial is not None:
             assert now.trial.challenger != now.champion
             assert now.trial.stage in (Stage.SHADOW, Stage.CANARY)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["uam.restart", "ufm.dispatch"]), written), max_size=40))
+def test_each_point_stands_where_its_own_promotions_brought_it(records: list[tuple[str, Promotion]]) -> None:
+    found = standing(records)
+    for point in ("uam.restart", "ufm.dispatch"):
+        assert found.get(point, Line()) == fold([made for of, made in records if of == point])[-1]
 
 
 @given(st.lists(written, max_size=20), st.integers(0, 20))
