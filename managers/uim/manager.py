@@ -110,7 +110,7 @@ class Uim(Manager):
                 del self.state.doing[entry.decision]
         elif entry.kind == Kind.OUTCOME:
             action = self.state.doing.pop(entry.decision, "")
-            if body.status == "done":
+            if action and body.status == "done":  # of what is not being done anybody may say what came of it
                 others = [a for a in self.state.blocked if a != entry.subject]
                 self.state.blocked = [*others, entry.subject] if action == "block" else others
 

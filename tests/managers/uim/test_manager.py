@@ -92,3 +92,15 @@ def test_addresses_without_number_do_not_fill_the_memory(door: Door) -> None:
     for number in range(1500):
         door.wrong_tokens(1, f"2001:db8::{number:x}")
     assert len(door.uim.failures) <= 1000
+
+
+async def test_who_says_what_came_of_an_answer_that_did_nothing_opens_the_door_to_nobody(door: Door) -> None:
+    door.wrong_tokens(15)
+    (observed,) = door.store.latest(1, kinds=[Kind.ANSWERED], points=["uim.access"])
+    door.mode("act")
+    await door.silence(600)
+    door.wrong_tokens(15)
+    await door.federation.act()
+    assert door.uim.state.blocked == [GUESSER]
+    assert door.federation.report_outcomes("uim", [(observed.header.decision, 1.0, "quiet")], "mallory") == [None]
+    assert door.uim.state.blocked == [GUESSER]
