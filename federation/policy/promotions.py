@@ -11,7 +11,8 @@ from federation.policy.calibration import PointCalibration
 class Estimate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a policy is expected to gain over the champion at a point, from what was decided in the past.
 
-    improvement, low: of the mean reward, in percent of the champion's; `low` is the lower end of the 95 % interval.
+    improvement, low: of the mean reward, in percent of the champion's; where only answers of people could tell, of the
+    share of them that the champion chose too. `low` is the lower end of the 95 % interval.
     speed: how many times as fast it answers; null: not measured. decisions: that it rests on.
     """
 

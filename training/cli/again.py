@@ -90,7 +90,8 @@ def again(
     collect = Step("dataset", ["train", "dataset", "--out", str(data), *worlds, "--json"])
     if dry_run:
         first, fresh = data / "DIGEST", since(out, "THEN")
-        steps = [collect, learn(out, first, start, preset, objective), fresh, *following(out, [first, _later(out)])]
+        last = following(out, [first, _later(out)], start if base == CURRENT else None)
+        steps = [collect, learn(out, first, start, preset, objective), fresh, *last]
         if json_:
             emit([["elias", *step.command] for step in steps])
             return
@@ -106,7 +107,7 @@ def again(
         _done(learn(out, folder, start, preset, objective), config, out)
         came = _done(since(out, _after(made["ledger"]["time"])), config, out)
         held = [folder, *([Path(came["folder"])] if "folder" in came else [])]
-        for step in following(out, held):
+        for step in following(out, held, start if base == CURRENT else None):
             said = _done(step, config, out)
             if step.name == "estimate":
                 _expect(out / LEARNED, said)
@@ -136,30 +137,37 @@ def _after(time: int) -> str:
     return datetime.fromtimestamp(time // SECOND + 1, UTC).isoformat()
 
 
-def following(out: Path, held: Sequence[Path]) -> list[Step]:
-    """The steps after training. held: folders of the data sets, the one that it learned from first."""
+def following(out: Path, held: Sequence[Path], before: Path | None) -> list[Step]:
+    """The steps after training. held: folders of the data sets, the one that it learned from first. before: folder of
+    the policy that it is compared with where the log cannot tell; None: with nothing."""
     made = out / LEARNED
     data = [word for folder in held for word in ("--data", str(folder))]
+    answers = [word for folder in held for word in ("--answers", str(folder))]
+    against = ["--against", str(before), *answers] if before is not None else []
+    estimate = ["policy", "estimate", "--data", str(held[0]), "--policy", str(made), *against, "--json"]
     return [
         Step("calibrate", ["policy", "calibrate", str(made), *data], made / "calibration.json"),
-        Step("estimate", ["policy", "estimate", "--data", str(held[0]), "--policy", str(made), "--json"], spare=True),
+        Step("estimate", estimate, spare=True),
         Step("register", ["policy", "register", str(made), "--json"]),
     ]
 
 
 def expected(said: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """What `elias policy estimate --json` said, as the `estimates.json` of a policy: in percent of what was reached. A
-    point that was refused, or where nothing was reached, is left out: nothing is tried there by itself."""
-    return {
-        point: {
-            "improvement": 100 * one["gain"]["value"] / abs(one["logged"]["value"]),
-            "low": 100 * one["gain"]["low"] / abs(one["logged"]["value"]),
-            "speed": None,
-            "decisions": one["decisions"],
-        }
-        for point, one in said.get("points", {}).items()
-        if "gain" in one and one["logged"]["value"]
-    }
+    """What `elias policy estimate --json` said, as the `estimates.json` of a policy: in percent of what was reached;
+    where the log could not tell, of the share of people's answers that the policy before chose too. A point where
+    neither is known, or nothing was reached, is left out: nothing is tried there by itself."""
+    found = {}
+    for point, one in said.get("points", {}).items():
+        about = one.get("answers", one)
+        if "answers" in one:
+            reached = max(about["before"], 1 / about["decisions"])  # of a policy that was never right, as of one once
+        else:
+            reached = about.get("logged", {}).get("value")
+        if reached:
+            gain = {name: 100 * about["gain"][name] / abs(reached) for name in ("value", "low")}
+            known = {"improvement": gain["value"], "low": gain["low"], "speed": None}
+            found[point] = {**known, "decisions": about["decisions"]}
+    return found
 
 
 def _expect(made: Path, said: Mapping[str, Any]) -> None:

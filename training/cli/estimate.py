@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from federation.points import DecisionPoint
     from federation.policy.embedded import Embedded
     from training.dataset.example import Logged
+    from training.dataset.store import DataSet
+
+
+class _Other(NamedTuple):
+    """Whom the policy is compared with, and by whose answers."""
+
+    engine: "Embedded"
+    answered: "list[DataSet]"
 
 
 def estimate(
@@ -26,6 +34,13 @@ def estimate(
     split: Annotated[
         str, typer.Option(help="test, or all: only for a policy that has learned nothing from this data set.")
     ] = "test",
+    against: Annotated[
+        Path | None, typer.Option(help="Folder of the policy that it is compared with by --answers.")
+    ] = None,
+    answers: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of a data set whose answers by people and advisors count; can be given again."),
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Estimate what a policy would have reached, from what another one decided.
@@ -39,7 +54,9 @@ def estimate(
     EFFECTIVE says how many decisions of its own would tell as much.
 
     A point is refused, with the reason, where the log cannot tell: nothing was explored, too few decisions are like
-    those of this policy, or decisions change what comes of one another.
+    those of this policy, or decisions change what comes of one another. With --against and --answers it is compared
+    there with another policy by what people and advisors answered: RIGHT is the share of their answers that it chooses
+    too, BEFORE that of the other one. Of the data set that it learned from the split `test` counts.
 
     Examples:
 
@@ -48,6 +65,8 @@ def estimate(
         elias policy estimate --data datasets/4f2a --policy policies/new --points uam.restart
 
         elias policy estimate --data datasets/4f2a --policy policies/new --split all --json
+
+        elias policy estimate --data datasets/4f2a --policy policies/new --against policies/old --answers datasets/4f2a
     """
     from federation.policy.embedded import Embedded  # noqa: PLC0415 - loads a model, which no other command needs
     from federation.policy.tier import SHIPPED  # noqa: PLC0415
@@ -55,11 +74,15 @@ def estimate(
     from training.dataset.store import load  # noqa: PLC0415
     from training.ope.target import parts  # noqa: PLC0415
 
+    if (against is None) != (not answers):
+        cure = "give both: --against FOLDER --answers FOLDER"
+        raise Refused("no-comparison", "--against and --answers belong together", place="--against", cure=cure)
     held = load(data)
     asked, learned = parts(held, split)
     known = {point.name: point for point in POINTS}
     names = _names(points, asked, known)
     engine = Embedded(policy or SHIPPED)
+    other = _Other(Embedded(against), [load(folder) for folder in answers or ()]) if against is not None else None
     found: dict[str, Any] = {}
     with progress("points") as shown:
         for done, name in enumerate(names):
@@ -68,12 +91,14 @@ def estimate(
                 found[name] = _point(engine, known[name], asked, learned)
             except Refused as refused:
                 found[name] = {"refused": refused.code, "reason": refused.message, "cure": refused.cure}
-    asyncio.run(engine.close())
+                if other is not None:
+                    found[name] |= _by_answers(engine, known[name], other)
+    asyncio.run(_closed(engine, other))
     if json_:
         emit({"policy": engine.version, "data": held.digest, "split": split, "points": found})
     else:
         _show(found)
-    if all("refused" in one for one in found.values()):
+    if all("refused" in one and "answers" not in one for one in found.values()):
         raise typer.Exit(1)
 
 
@@ -111,11 +136,32 @@ def _point(
     }
 
 
+def _by_answers(engine: "Embedded", point: "DecisionPoint", other: _Other) -> dict[str, Any]:
+    from msgspec import to_builtins  # noqa: PLC0415
+
+    from training.ope.answers import agreement  # noqa: PLC0415 - numpy
+    from training.policy.embedded import batched  # noqa: PLC0415
+
+    learned = str(engine.card.data.get("digest", ""))
+    after, before = (batched(each, point.schema) for each in (engine, other.engine))
+    found = agreement(point.name, other.answered, learned, after, before)
+    return {} if found is None else {"answers": to_builtins(found)}
+
+
+async def _closed(engine: "Embedded", other: _Other | None) -> None:
+    await engine.close()
+    if other is not None:
+        await other.engine.close()
+
+
 def _show(found: dict[str, Any]) -> None:
     rows: list[tuple[str, ...]] = []
     for name, one in found.items():
         if "refused" in one:
-            say(f"{name}: {one['reason']}\n  cure: {one['cure']}")
+            if "answers" in one:
+                rows += _answered(name, one["answers"])
+            else:
+                say(f"{name}: {one['reason']}\n  cure: {one['cure']}")
             continue
         first = (name, str(one["decisions"]), f"{one['effective']:.0f}", one["unit"])
         for kind in ("logged", "ips", "snips", "dr", "switch-dr", "gain"):
@@ -124,3 +170,12 @@ def _show(found: dict[str, Any]) -> None:
             rows.append((*first[:1], kind, *reach, *first[1:]))
             first = ("", "", "", "")
     table(("POINT", "WHAT", "REWARD", "95 % INTERVAL", "DECISIONS", "EFFECTIVE", "UNIT"), rows, "nothing to tell")
+
+
+def _answered(name: str, one: dict[str, Any]) -> list[tuple[str, ...]]:
+    gain, unit = one["gain"], "share of the answers"
+    return [
+        (name, "right", f"{one['right']:.4g}", "", str(one["decisions"]), "", unit),
+        ("", "before", f"{one['before']:.4g}", "", "", "", ""),
+        ("", "gain", f"{gain['value']:.4g}", f"{gain['low']:.4g} to {gain['high']:.4g}", "", "", ""),
+    ]

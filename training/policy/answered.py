@@ -82,7 +82,7 @@ def calibrated(
         fitting, testing = halves(data, str(engine.card.data.get("digest", "")), point.name)
         current = [[one for one in half if one.version == point.schema.version] for half in (fitting, testing)]
         said = [answer([one.question for one in half]) for half in current]
-        first, second = (marked(s, [_right(one) for one in half]) for s, half in zip(said, current, strict=True))
+        first, second = (marked(s, [right(one) for one in half]) for s, half in zip(said, current, strict=True))
         found[point.name] = point.schema.version, first, second
     shown(len(names), len(names))
     asyncio.run(engine.close())
@@ -92,8 +92,8 @@ def calibrated(
     return made
 
 
-def _right(example: Logged) -> list[bool]:
-    """An answer that came to nothing was not right after all (as in federation/policy/evidence.py)."""
+def right(example: Logged) -> list[bool]:
+    """By candidate. An answer that came to nothing was not right after all (as in federation/policy/evidence.py)."""
     failed = example.reward is not None and example.reward <= 0
     return [index == example.choice and not failed for index in range(len(example.question.candidates))]
 

@@ -1,0 +1,58 @@
+"""What a policy gains over another one by what people and advisors answered, for where the log cannot tell.
+
+Off-policy estimates need decisions that a policy took by chance. Of a point that has gone up a tier, because its policy
+keeps its promise no more, there are none: the better the audit, the fewer. But then every question has an answer.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+import numpy as np
+
+from federation.policy.question import Question, Scores
+from training.dataset.example import Logged
+from training.dataset.store import SPLITS, DataSet
+from training.evaluation.bootstrap import Numbers, interval
+from training.ope.estimators import Estimate
+from training.ope.target import best
+from training.policy.answered import fair, right
+
+LEAST = 100
+"""Answers, as few as the effective decisions of an off-policy estimate."""
+
+Answer = Callable[[Sequence[Question]], list[Scores]]
+
+
+class Agreement(msgspec.Struct, frozen=True):
+    """decisions: with an answer of a person or an advisor. right, before: shares of them at which the policy, and the
+    one it is compared with, choose as was answered. gain: of right over before."""
+
+    decisions: int
+    right: float
+    before: float
+    gain: Estimate
+
+
+def agreement(point: str, answered: Iterable[DataSet], learned: str, after: Answer, before: Answer) -> Agreement | None:
+    """None: there are too few answers. learned: digest of the data set that the policy learned from, of which the split
+    `test` alone counts. Only those answers are used that together are a fair sample of the questions of their time."""
+    asked = [example for data in answered for example in _held_out(data, learned, point)]
+    if len(asked) < LEAST:
+        return None
+    questions = [example.question for example in asked]
+    new, old = (_right(each(questions), asked) for each in (after, before))
+    low, high = interval(new - old)
+    return Agreement(len(asked), float(new.mean()), float(old.mean()), Estimate(float((new - old).mean()), low, high))
+
+
+def _held_out(data: DataSet, learned: str, point: str) -> list[Logged]:
+    every = [one for name in SPLITS for one in getattr(data, name) if one.point == point]
+    known = fair(sorted(every, key=lambda one: (one.at, one.decision)))
+    if data.digest != learned:
+        return known
+    held = {one.decision for one in data.test}
+    return [one for one in known if one.decision in held]
+
+
+def _right(said: Sequence[Scores], asked: Sequence[Logged]) -> Numbers:
+    return np.array([float(right(one)[best(scores)]) for scores, one in zip(said, asked, strict=True)])
