@@ -48,10 +48,10 @@ def alias(role: str, point: str) -> str:
     return f"{role}-{point.replace('.', '-')}"
 
 
-def changes(has: Mapping[str, str], wanted: Mapping[str, str]) -> Changes:
-    """has: of MLflow, version of a policy by alias. Aliases that people made there are theirs."""
-    ours = [name for name in has if name.startswith((f"{CHAMPION}-", f"{CHALLENGER}-"))]
+def changes(has: Mapping[str, str], wanted: Mapping[str, str], points: Iterable[str]) -> Changes:
+    """has: of MLflow, version of a policy by alias. points: on record; aliases of none of them are people's."""
+    ours = {alias(role, point) for role in (CHAMPION, CHALLENGER) for point in points}
     return Changes(
         {name: version for name, version in wanted.items() if has.get(name) != version},
-        sorted(name for name in ours if name not in wanted),
+        sorted(name for name in has if name in ours and name not in wanted),
     )

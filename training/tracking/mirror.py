@@ -77,7 +77,7 @@ def _mirrored(store: Records, settings: Settings, mlflow: Mlflow, shown: Callabl
     policies = {number: version for version, number in numbers.items()}
     has = client.get_registered_model(name).aliases
     wanted = {alias: version for alias, version in aliases(found.lines).items() if version in numbers}
-    change = changes({alias: policies.get(str(number), "") for alias, number in has.items()}, wanted)
+    change = changes({alias: policies.get(str(number), "") for alias, number in has.items()}, wanted, found.lines)
     for alias in change.dropped:
         client.delete_registered_model_alias(name, alias)
     for alias, version in change.set.items():
