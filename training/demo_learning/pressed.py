@@ -115,16 +115,18 @@ def good(asked: Asked, usually: Sequence[float]) -> list[int]:
 
 
 def refuge(name: str, random: Random, *, roomy: bool) -> dict[str, object]:
-    """The report of a node that takes what others do not, or of one that is too full for it."""
-    used = random.randint(10, 50) if roomy else random.randint(70, 79)
+    """The report of a node that takes what others do not, or of one that is too full for it. The roomy one is idle,
+    whatever is set aside on it: were it not, the machine that this runs on would often be the least loaded."""
+    taken = random.randint(10, 50) if roomy else random.randint(70, 79)
+    used = 0.0 if roomy else float(taken)
     return {
         "node": name,
-        "memory": float(used),
-        "cpu": float(random.randint(5, used)),
-        "gpu": float(random.randint(5, used)),
-        "disk": 30.0,
+        "memory": used,
+        "cpu": used,
+        "gpu": used,
+        "disk": used,
         "memory_total": MEMORY,
-        "memory_free": MEMORY * (100 - used) // 100,
+        "memory_free": MEMORY * (100 - taken) // 100,
         "cpus": 1,
         "gpus": [{"name": "H200"}] * 8,
     }
