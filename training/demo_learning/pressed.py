@@ -118,13 +118,13 @@ def refuge(name: str, random: Random, *, roomy: bool) -> dict[str, object]:
     """The report of a node that takes what others do not, or of one that is too full for it. The roomy one is idle,
     whatever is set aside on it: were it not, the machine that this runs on would often be the least loaded."""
     taken = random.randint(10, 50) if roomy else random.randint(70, 79)
-    used = 0.0 if roomy else float(taken)
+    used = 0 if roomy else taken
     return {
         "node": name,
-        "memory": used,
-        "cpu": used,
-        "gpu": used,
-        "disk": used,
+        "memory": float(used),
+        "cpu": float(random.randint(0, used)),
+        "gpu": float(random.randint(0, used)),
+        "disk": 0.0,
         "memory_total": MEMORY,
         "memory_free": MEMORY * (100 - taken) // 100,
         "cpus": 1,
