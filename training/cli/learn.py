@@ -170,7 +170,7 @@ def _run(asked: _Asked) -> _Run:
 
     preset, method = presets.load(asked.preset), asked.method
     course = preset.course(method)
-    changed = course if asked.passes is None else course.model_copy(update={"passes": asked.passes})
+    changed = course if asked.passes is None else course.model_copy(update={"passes": asked.passes, "steps": 0})
     changes: dict[str, Any] = {method: changed} | ({} if asked.seed is None else {"seed": asked.seed})
     preset = preset.model_copy(update=changes)
     out = asked.out or Path("policies") / method
@@ -252,7 +252,7 @@ def _foretell(run: _Run, data: "DataSet", *, json_: bool) -> None:
         "examples": count,
         "validated_on": held,
         "steps": estimate.steps(count, preset, run.method),
-        "tokens": round(count * preset.course(run.method).passes * needs.length.mean),
+        "tokens": round(count * preset.course(run.method).times(count) * needs.length.mean),
         "longest_prompt": needs.length.longest,
         "memory_gib": {
             **{name: round(getattr(needs.memory, name) / estimate.GIB, 2) for name in needs.memory.__struct_fields__},

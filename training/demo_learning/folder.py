@@ -11,9 +11,6 @@ UNCAPPED = {
 }
 """Several nodes are closed every second."""
 
-AUDIT = 0.006
-"""Of the policy's own answers, fewer than shipped: what is decided until it is noticed is learned from."""
-
 UNIT = "10s"
 """Of a canary, in place of an hour."""
 
@@ -22,4 +19,4 @@ def prepare(folder: Path, port: int) -> Path:
     """Writes what `elias --config` needs to know; the settings file. Raises Refused where a demonstration was run
     before."""
     overlay = Path(__file__).with_name("overlay.tiki")
-    return laid(folder, port, overlay, {"gate": UNCAPPED, "policy": {"audit": AUDIT, "unit": UNIT}})
+    return laid(folder, port, overlay, {"gate": UNCAPPED, "policy": {"unit": UNIT}})

@@ -69,7 +69,7 @@ def memory(shape: Shape, preset: Preset, name: str, longest: int) -> Memory:
 def steps(count: int, preset: Preset, name: str) -> int:
     """count: decisions to learn from."""
     course = preset.course(name)
-    return -(-count * course.passes // course.batch)
+    return -(-count * course.times(count) // course.batch)
 
 
 def fit(name: str, examples: Sequence[Logged], *, teacher: bool) -> int:

@@ -42,20 +42,26 @@ class Adapter(Strict):
 class Course(Strict):
     """How long and how fast one method goes.
 
-    passes: how often every example is seen, each time with its candidates in another order. batch: prompts a step, of
-    all cards together. rate: of learning, at its highest; it rises over the first `warm_up` (share of the steps) and
-    falls with a cosine. beta: weight of staying near the policy that one begins with (DPO, KTO: the temperature of the
-    implied reward). answers: sampled of each prompt (GRPO alone). exact: instead of sampling, the expected reward over
-    the labels is made larger (GRPO alone).
+    passes: how often every example is seen, each time with its candidates in another order. steps: so many at least,
+    by more passes where examples are few: a few dozen leave a policy half taught, and too many end by themselves once
+    validation gets no better. batch: prompts a step, of all cards together. rate: of learning, at its highest; it rises
+    over the first `warm_up` (share of the steps) and falls with a cosine. beta: weight of staying near the policy that
+    one begins with (DPO, KTO: the temperature of the implied reward). answers: sampled of each prompt (GRPO alone).
+    exact: instead of sampling, the expected reward over the labels is made larger (GRPO alone).
     """
 
     passes: Positive
+    steps: Annotated[int, Field(ge=0)] = 0
     batch: Positive
     rate: Above
     warm_up: Share = 0.1
     beta: Annotated[float, Field(ge=0)] = 0.0
     answers: Annotated[int, Field(ge=2)] = 8
     exact: bool = False
+
+    def times(self, count: int) -> int:
+        """How often each of so many examples is seen."""
+        return max(self.passes, -(-self.steps * self.batch // max(count, 1)))
 
 
 class Preset(Strict):

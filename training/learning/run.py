@@ -116,7 +116,7 @@ def train(
             raise Refused("few-examples", said, cure=cure)
     begin = policies.load(start, preset)
     asks = None if teacher is None else policies.load(teacher, preset)
-    lessons = _lessons(begin, _drawn(known, taught, course.passes, preset.seed), asks, preset.rows)
+    lessons = _lessons(begin, _drawn(known, taught, course.times(len(known)), preset.seed), asks, preset.rows)
     asked = _lessons(begin, [(case, None) for case in told], asks, preset.rows)
 
     def scores() -> Tensor:
