@@ -69,7 +69,7 @@ def measure(preset: Preset, method: str, steps: int) -> dict[str, Any]:
     if shape is None:
         cure = "choose one with `shape`, such as deepseek-coder-6.7b-16gb"
         raise Refused("no-shape", "the preset is for no shape of model", place="--preset", cure=cure)
-    course = preset.course(method).model_copy(update={"passes": 1})
+    course = preset.course(method).model_copy(update={"passes": 1, "steps": 0})
     preset = preset.model_copy(update={method: course})
     world = scenario(POINT)
     count = course.batch * (steps + 1)
