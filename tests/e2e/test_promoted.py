@@ -80,9 +80,9 @@ def aliases(elias: Running) -> list[str]:
 def test_mlflow_follows_there_and_back(elias: Running, version: str) -> None:
     cli(elias, "policy", "promote", version, "--point", POINT, "--champion")
     wanted = f"champion-{POINT.replace('.', '-')}"
-    until(lambda: aliases(elias) == [wanted], patience=280)  # behind everything else, and it imports for seconds
+    until(lambda: aliases(elias) == [wanted])  # behind everything else, and it imports for seconds
     cli(elias, "policy", "rollback", "--point", POINT)
-    until(lambda: aliases(elias) == [], patience=280)
+    until(lambda: aliases(elias) == [])
 
 
 def test_nobody_is_promoted_who_was_not_registered(elias: Running, tmp_path: Path) -> None:

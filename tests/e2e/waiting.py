@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(look: Callable[[], T], patience: float = 180.0) -> T:
+def until(look: Callable[[], T], patience: float = 300.0) -> T:
     """The first true value that `look` gives; fails after `patience` seconds with the last one."""
     deadline = time.monotonic() + patience
     while not (seen := look()):
