@@ -21,15 +21,15 @@ PATIENCE = 1800.0  # seconds that it may take: weights are copied
 
 
 class Standing(NamedTuple):
-    """What MLflow is to show. policies: versions. lines: of each point its name, champion and challenger."""
+    """What MLflow is to show. policies: versions. steps: of each point how many promotions were made there: back where
+    it was is not the same, for a copy that was made in between shows what was then."""
 
     policies: frozenset[str]
-    lines: frozenset[tuple[str, str, str]]
+    steps: frozenset[tuple[str, int]]
 
 
 def standing(state: TrialsState) -> Standing:
-    lines = ((p, line.champion, line.trial.challenger if line.trial else "") for p, line in state.lines.items())
-    return Standing(frozenset(state.policies), frozenset(lines))
+    return Standing(frozenset(state.policies), frozenset((point, line.step) for point, line in state.lines.items()))
 
 
 class Mirroring:

@@ -22,10 +22,11 @@ TRIAL = Trial(1, "b", Stage.SHADOW, 0.0, 1, 1)
     ("changed", "differs"),
     [
         (TrialsState(), True),
-        (TrialsState({POLICY.policy: POLICY}, {"uam.restart": Line(1, 1, "a", (), TRIAL)}), True),
-        (TrialsState({POLICY.policy: POLICY}, {"uam.restart": Line(2, 1, "a")}), False),
+        (TrialsState({POLICY.policy: POLICY}, {"uam.restart": Line(2, 2, "a", (), TRIAL)}), True),
+        (TrialsState({POLICY.policy: POLICY}, {"uam.restart": Line(3, 1, "a")}), True),
+        (TrialsState({POLICY.policy: POLICY}, {"uam.restart": Line(1, 1, "a")}), False),
     ],
-    ids=["no policies", "a trial", "the same policies where they were"],
+    ids=["no policies", "a trial", "there and back", "nothing happened"],
 )
 def test_it_is_behind_where_policies_or_their_parts_differ(changed: TrialsState, differs: bool) -> None:
     before = TrialsState({POLICY.policy: POLICY}, {"uam.restart": Line(1, 1, "a")})
