@@ -1,7 +1,9 @@
 """What all tests stand on."""
 
+import gc
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,7 +18,17 @@ settings.register_profile("unhurried", settings(), deadline=None, suppress_healt
 settings.load_profile("unhurried")
 
 
+@pytest.fixture(autouse=True)
+def usual_collector() -> Iterator[None]:
+    """An actor or a language server sets the garbage collector of its process for itself; this one has other tests."""
+    before, frozen = gc.get_threshold(), gc.get_freeze_count()
+    yield
+    gc.set_threshold(*before)
+    if gc.get_freeze_count() > frozen:
+        gc.unfreeze()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest comes first under `pytest -n`, so that at the end no process works alone."""
     if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: item.path.parent.name not in ("e2e", "training"))
+        items.sort(key=lambda item: item.path.parent.name not in ("e2e", "nodes", "training"))

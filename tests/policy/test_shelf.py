@@ -1,9 +1,8 @@
 """Policies of the store as they are served: loaded when asked, a few at a time, and never a decision lost."""
 
 import asyncio
-import gc
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -22,15 +21,6 @@ from federation.settings import BundleSettings, PolicySettings, Settings
 from tests.policy.shelf import like_shipped
 
 PROMPTS = [Prompt("is it well?\nA yes\nB no\n", 2)]
-
-
-@pytest.fixture(autouse=True)
-def usual_collector() -> Iterator[None]:
-    """A service sets the garbage collector of its process for itself; this process has other tests."""
-    before = gc.get_threshold()
-    yield
-    gc.unfreeze()
-    gc.set_threshold(*before)
 
 
 def settings(folder: Path, **policy: object) -> Settings:

@@ -23,7 +23,7 @@ from tiki.values import ABSENT, UNKNOWN, Known, Truth
 _EFFORT = 20_000_000
 """z3's resource units for one question: about ten seconds."""
 _MEMORY = 1_000
-"""Megabytes for one solver."""
+"""Megabytes that z3 may hold in this process."""
 
 
 _T = TypeVar("_T")
@@ -36,6 +36,47 @@ class Answer:
 
     possible: bool | None
     input: Input | None = None
+
+
+class _Engine:
+    """z3, within its limits: `whole` knows the rules, `light` what the facts can be alone.
+
+    z3 holds the memory of the whole process against each solver's limit, so what is done with has to go at once and
+    not when Python's collector comes by. Hence nothing here refers to whoever uses it.
+    """
+
+    def __init__(self, z3: Any, timeout: float) -> None:
+        self.z3 = z3
+        self.context = z3.Context()
+        self.whole, self.light = z3.SimpleSolver(ctx=self.context), z3.SimpleSolver(ctx=self.context)
+        for solver in (self.whole, self.light):
+            solver.set(random_seed=0, rlimit=_EFFORT, max_memory=_MEMORY)
+        self._deadline = time.thread_time() + timeout
+
+    @property
+    def left(self) -> float:
+        return self._deadline - time.thread_time()
+
+    def bind(self, constraint: Bool) -> None:
+        self.whole.add(constraint)
+        self.light.add(constraint)
+
+    def check(self, solver: Any, assumed: Sequence[Bool]) -> bool | None:
+        left = self.left
+        if left <= 0:
+            return None
+        solver.set(timeout=max(1, int(left * 1000)))
+        found = solver.check(*assumed)
+        return True if found == self.z3.sat else False if found == self.z3.unsat else None
+
+    def apart(self, expressions: Sequence[Bool]) -> tuple[bool | None, Any]:
+        """Whether expressions can be true together, whatever the rules are, and if so a model."""
+        self.light.push()
+        self.light.add(*expressions)
+        found = self.check(self.light, ())
+        model = self.light.model() if found else None
+        self.light.pop()
+        return found, model
 
 
 class Solver:
@@ -51,13 +92,9 @@ class Solver:
         import z3  # noqa: PLC0415 - a third of a second that only analysis pays
 
         self._z3 = z3
-        context = z3.Context()
-        self._solver, self._light = z3.SimpleSolver(ctx=context), z3.SimpleSolver(ctx=context)
-        for solver in (self._solver, self._light):
-            solver.set(random_seed=0, rlimit=_EFFORT, max_memory=_MEMORY)
-        self._deadline = time.thread_time() + timeout
-        self._space = Space(z3, context, self._bind)
-        self._history = History(self._space, self._apart)
+        self._engine = _Engine(z3, timeout)
+        self._space = Space(z3, self._engine.context, self._engine.bind)
+        self._history = History(self._space, self._engine.apart)
         self._literals: dict[Hashable, Bool] = {}
         self._seen: dict[int, tuple[Claim, Bool]] = {}
         self._chains: dict[tuple[int, bool], list[Bool]] = {}
@@ -80,7 +117,7 @@ class Solver:
     @property
     def left(self) -> float:
         """Seconds of computing time; 0 or less: nothing more is asked."""
-        return self._deadline - time.thread_time()
+        return self._engine.left
 
     def find(self, *claims: Claim, prefer: Sequence[Claim] = ()) -> Answer:
         """An input of which all the claims hold, if there is one; one of which the first of `prefer` holds as well,
@@ -118,13 +155,14 @@ class Solver:
 
     def _reason(self, claims: Sequence[Claim]) -> tuple[int, ...] | None:
         literals = [self._literal(claim) for claim in claims]
-        if self._check(self._solver, literals) is not False:
+        whole = self._engine.whole
+        if self._engine.check(whole, literals) is not False:
             return None
-        core = {literal.get_id() for literal in self._solver.unsat_core()}
+        core = {literal.get_id() for literal in whole.unsat_core()}
         left = [position for position, literal in enumerate(literals) if literal.get_id() in core]
         for position in list(left):
             rest = [other for other in left if other != position]
-            if self._check(self._solver, [literals[other] for other in rest]) is False:
+            if self._engine.check(whole, [literals[other] for other in rest]) is False:
                 left = rest
         return tuple(left)
 
@@ -187,30 +225,10 @@ class Solver:
         """Whether the claims can hold together, and if so a model. Claims about formulas alone are put to a solver that
         knows nothing of the rules, whose models are small."""
         if any(map(_about_order, claims)):
-            found = self._check(self._solver, [self._literal(claim) for claim in claims])
-            return found, self._solver.model() if found else None
-        return self._apart([self._express(claim, True) for claim in claims])
-
-    def _apart(self, expressions: Sequence[Bool]) -> tuple[bool | None, Any]:
-        """Whether expressions can be true together, whatever the rules are, and if so a model."""
-        self._light.push()
-        self._light.add(*expressions)
-        found = self._check(self._light, ())
-        model = self._light.model() if found else None
-        self._light.pop()
-        return found, model
-
-    def _check(self, solver: Any, assumed: Sequence[Bool]) -> bool | None:
-        left = self.left
-        if left <= 0:
-            return None
-        solver.set(timeout=max(1, int(left * 1000)))
-        found = solver.check(*assumed)
-        return True if found == self._z3.sat else False if found == self._z3.unsat else None
-
-    def _bind(self, constraint: Bool) -> None:
-        self._solver.add(constraint)
-        self._light.add(constraint)
+            whole = self._engine.whole
+            found = self._engine.check(whole, [self._literal(claim) for claim in claims])
+            return found, whole.model() if found else None
+        return self._engine.apart([self._express(claim, True) for claim in claims])
 
     def _confirmed(self, claims: Sequence[Claim], model: Any) -> Answer:
         """What z3 has found, read, made readable and checked."""
@@ -262,7 +280,7 @@ class Solver:
         literal = self._literals.get(name)
         if literal is None:
             literal = self._literals[name] = self._z3.FreshBool("claim", self._space.context)
-            self._solver.add(self._z3.Implies(literal, self._express(claim, True)))
+            self._engine.whole.add(self._z3.Implies(literal, self._express(claim, True)))
         self._seen[id(claim)] = (claim, literal)
         return literal
 
@@ -301,7 +319,7 @@ class Solver:
             before = self._express(rule_is(plan, len(chain) - 1, False), positive)
             link = self._z3.FreshBool("reaches" if positive else "misses", space.context)
             together = space.all if positive else space.any
-            self._solver.add(self._z3.Implies(link, together((chain[-1], before))))
+            self._engine.whole.add(self._z3.Implies(link, together((chain[-1], before))))
             chain.append(link)
         return chain[index]
 
