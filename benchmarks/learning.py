@@ -35,7 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federation.policy.embedded import Embedded
-from federation.policy.tabular import Encoder, Rows
+from federation.policy.tabular import Encoder
 from federation.policy.tier import SHIPPED
 from tiki.schema import Point
 from training.dataset.drift import drifted
@@ -48,7 +48,7 @@ from training.learning import sft
 from training.learning.cases import CLIP, Judged
 from training.learning.export import export
 from training.learning.run import judge, train
-from training.ope.outcome import Trees, cross_fitted, doubly_robust
+from training.ope.outcome import boosted, cross_fitted, doubly_robust, predicting, refitted
 from training.policy.baselines import Sheet, fit_linear, tabular
 from training.policy.defaults import regret
 from training.policy.embedded import batched
@@ -103,12 +103,6 @@ def trained(method: str, judged: Judged, seed: int, folder: Path) -> dict[str, A
     }
 
 
-def trees(point: Point, log: Sequence[Logged]) -> Many:
-    encoder = Encoder(point)
-    rows = np.vstack([encoder.rows(one.question)[one.choice] for one in log])
-    return _expecting(encoder, _fitted(rows, np.array([one.reward for one in log], float)))
-
-
 def logistic(point: Point, judged: Judged, seed: int) -> Many:
     random = Random(seed)
     sheets = []
@@ -122,15 +116,7 @@ def logistic(point: Point, judged: Judged, seed: int) -> Many:
 def bandit(point: Point, log: Sequence[Logged]) -> Many:
     encoder = Encoder(point)
     rows = np.vstack([encoder.rows(one.question) for one in log])
-    return _expecting(encoder, _fitted(rows, np.concatenate(doubly_robust(log, cross_fitted(point, log), CLIP))))
-
-
-def _fitted(rows: Rows, rewards: NDArray[np.float64]) -> Trees:
-    return Trees(15, 0.1, 100).fit(rows, rewards)
-
-
-def _expecting(encoder: Encoder, model: Trees) -> Many:
-    return lambda questions: [tuple(model.predict(encoder.rows(question)).tolist()) for question in questions]
+    return predicting(encoder, boosted().fit(rows, np.concatenate(doubly_robust(log, cross_fitted(point, log), CLIP))))
 
 
 def _answered(logged: Logged) -> Example:
@@ -151,7 +137,7 @@ def measure(methods: Sequence[str], decisions: int, count: int, seed: int) -> di
     cut = len(log) * 2 // 3
     judged = judge("sft", presets.load("mini"), log[:cut], log[cut:])
     baselines: dict[str, Callable[[], Many]] = {
-        "trees": lambda: trees(point, log),
+        "trees": lambda: refitted(point, log),
         "logistic": lambda: logistic(point, judged, seed),
         "bandit": lambda: bandit(point, log),
     }

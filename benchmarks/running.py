@@ -75,7 +75,7 @@ class Running:
     def kill(self) -> None:
         """kill -9 of the process that keeps it up; the rest follows it."""
         if self.process is not None:
-            os.kill(self.process.pid, signal.SIGKILL)
+            self.process.kill()
             self.process.wait()
         self.process = None
 

@@ -1,6 +1,6 @@
 """The records by which policies come in and take their turns. `federation.records` knows them by their kinds."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -11,8 +11,8 @@ from federation.policy.calibration import PointCalibration
 class Estimate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a policy is expected to gain over the champion at a point, from what was decided in the past.
 
-    improvement, low: of the mean reward, in percent of the champion's; where only answers of people could tell, of the
-    share of them that the champion chose too. `low` is the lower end of the 95 % interval.
+    improvement, low: percent; `low` is the lower end of the 95 % interval. of: `reward`, of the champion's mean reward;
+    or `answers`, of all answers of people: by how many more of them it chooses the same than the champion does.
     speed: how many times as fast it answers; null: not measured. decisions: that it rests on.
     """
 
@@ -20,6 +20,7 @@ class Estimate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     low: float
     speed: float | None
     decisions: int
+    of: Literal["reward", "answers"] = "reward"
 
 
 class Lot(msgspec.Struct, frozen=True):

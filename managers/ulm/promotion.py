@@ -36,7 +36,8 @@ PROMOTION = DecisionPoint(
             Fact(
                 name="improvement",
                 type=Type.PERCENT,
-                doc="of the champion's mean reward: what the past says that it gains; absent without an estimate",
+                doc="what the past says that it gains: of the champion's mean reward, or where the log cannot tell of "
+                "all answers of people; absent without an estimate",
             ),
             Fact(name="improvement_low", type=Type.PERCENT, doc="the lower end of its 95 % interval"),
             Fact(name="speed", type=Type.NUMBER, doc="how many times as fast it answers; absent: not measured"),

@@ -54,11 +54,12 @@ def test_the_calibration_says_that_it_rests_on_answers(tmp_path: Path) -> None:
 
 
 def test_nothing_that_the_policy_learned_from_is_calibrated_on() -> None:
-    first, second = decided(100, "operator", "all"), decided(40, "advisor", "all")
+    first = decided(100, "operator", "all")
+    second = [msgspec.structs.replace(one, decision=f"{one.decision}b") for one in decided(40, "advisor", "all")]
     recipe = store.Recipe(points={POINT: 2})
     learned = store.DataSet("a" * 64, recipe, first[:80], first[80:90], first[90:])
     later = store.DataSet("b" * 64, recipe, second[:32], second[32:36], second[36:])
-    fitting, testing = halves([learned, later], learned.digest, POINT)
+    fitting, testing = halves([learned, later], learned.digest, scenario(POINT).point.schema)
     assert {one.decision for one in first[:80]}.isdisjoint(one.decision for one in fitting if one.tier == "operator")
     assert [one for one in fitting if one.tier == "operator"] == first[80:90]
     assert [one for one in testing if one.tier == "operator"] == first[90:]

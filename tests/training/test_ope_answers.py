@@ -19,14 +19,15 @@ from training.ope.answers import LEAST, agreement
 from training.scenarios.generate import scenario
 
 POINT = "urm.resource_pressure"
+SCHEMA = scenario(POINT).point.schema
 
 
-def answered(count: int, why: str = "all") -> list[Logged]:
-    """By an operator who always takes the first candidate, which comes to good."""
+def answered(count: int, why: str = "all", name: str = "") -> list[Logged]:
+    """By an operator who always takes the first candidate, which comes to good. name: tells decisions from others."""
     examples = list(scenario(POINT).examples("train", count, completions=1))
     found = logged(scenario(POINT), examples, lambda asked: [(0.0,) * len(one.candidates) for one in asked], 0.0)
     told = {"tier": "operator", "why": why, "choice": 0, "reward": 1.0, "propensities": ()}
-    return [msgspec.structs.replace(one, **told) for one in found]
+    return [msgspec.structs.replace(one, **told, decision=one.decision + name) for one in found]
 
 
 def data(name: str, examples: list[Logged], learned: int = 0) -> store.DataSet:
@@ -47,27 +48,40 @@ def last(asked: Sequence[Question]) -> list[Scores]:
 
 
 def test_who_chooses_as_people_did_gains_over_who_did_not() -> None:
-    found = agreement(POINT, [data("a", answered(LEAST))], "", first, last)
+    found = agreement(SCHEMA, [data("a", answered(LEAST))], "", first, last)
     assert found is not None
     assert (found.decisions, found.right, found.before) == (LEAST, 1.0, 0.0)
     assert found.gain.value == found.gain.low == 1.0
-    same = agreement(POINT, [data("a", answered(LEAST))], "", first, first)
+    same = agreement(SCHEMA, [data("a", answered(LEAST))], "", first, first)
     assert same is not None
     assert (same.gain.low, same.gain.high) == (0.0, 0.0)
 
 
 def test_what_it_learned_from_is_no_evidence() -> None:
-    learned, fresh = data("learned", answered(3 * LEAST), 2 * LEAST), data("fresh", answered(50))
-    found = agreement(POINT, [learned, fresh], "learned", first, last)
+    learned, fresh = data("learned", answered(3 * LEAST), 2 * LEAST), data("fresh", answered(50, name="b"))
+    found = agreement(SCHEMA, [learned, fresh], "learned", first, last)
     assert found is not None
     assert found.decisions == LEAST + 50
-    assert agreement(POINT, [data("learned", answered(LEAST), LEAST)], "learned", first, last) is None
+    assert agreement(SCHEMA, [data("learned", answered(LEAST), LEAST)], "learned", first, last) is None
+
+
+def test_what_it_learned_from_is_no_evidence_in_another_data_set_and_nothing_counts_twice() -> None:
+    every = answered(3 * LEAST)
+    learned = data("learned", every, 2 * LEAST)
+    found = agreement(SCHEMA, [data("whole", every), learned, data("again", every)], "learned", first, last)
+    assert found is not None
+    assert found.decisions == LEAST
+
+
+def test_answers_to_an_older_version_of_the_point_are_no_evidence() -> None:
+    older = [msgspec.structs.replace(one, version=SCHEMA.version - 1) for one in answered(LEAST)]
+    assert agreement(SCHEMA, [data("a", older)], "", first, last) is None
 
 
 @pytest.mark.parametrize("told", [{"reward": 0.0}, {"why": "unsure"}], ids=["came to nothing", "only the unsure"])
 def test_answers_that_prove_nothing_show_no_gain(told: dict[str, object]) -> None:
     examples = [msgspec.structs.replace(one, **told) for one in answered(LEAST)]
-    found = agreement(POINT, [data("a", examples)], "", first, last)
+    found = agreement(SCHEMA, [data("a", examples)], "", first, last)
     assert found is None or found.gain.low <= 0
 
 
@@ -83,7 +97,7 @@ def test_the_command_asks_people_where_the_log_refuses_and_a_trial_may_rest_on_i
     assert shown.exit_code == 0, shown.output
     said = json.loads(shown.stdout)
     assert said["points"][POINT]["answers"]["gain"]["value"] == 0.0
-    assert expected(said)[POINT] == {"improvement": 0.0, "low": 0.0, "speed": None, "decisions": 200}
+    assert expected(said)[POINT] == {"improvement": 0.0, "low": 0.0, "speed": None, "decisions": 200, "of": "answers"}
 
 
 def test_half_of_the_comparison_is_no_comparison(tmp_path: Path) -> None:

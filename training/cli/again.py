@@ -38,7 +38,7 @@ LEARNED = "policy"
 
 class Step(NamedTuple):
     """command: words after `elias`. makes: what is there once it is done, where doing it twice is refused. spare: where
-    it fails the others go on; then it has said nothing, and unless it was refused the next run tries it again."""
+    it is refused the others go on, and it has said nothing."""
 
     name: str
     command: list[str]
@@ -154,18 +154,15 @@ def following(out: Path, held: Sequence[Path], before: Path | None) -> list[Step
 
 def expected(said: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """What `elias policy estimate --json` said, as the `estimates.json` of a policy: in percent of what was reached;
-    where the log could not tell, of the share of people's answers that the policy before chose too. A point where
-    neither is known, or nothing was reached, is left out: nothing is tried there by itself."""
+    where the log could not tell, of people's answers. A point where neither is known, or nothing was reached, is left
+    out: nothing is tried there by itself."""
     found = {}
     for point, one in said.get("points", {}).items():
-        about = one.get("answers", one)
-        if "answers" in one:
-            reached = max(about["before"], 1 / about["decisions"])  # of a policy that was never right, as of one once
-        else:
-            reached = about.get("logged", {}).get("value")
+        about, of = (one["answers"], "answers") if "answers" in one else (one, "reward")
+        reached = 1.0 if of == "answers" else about.get("logged", {}).get("value")
         if reached:
             gain = {name: 100 * about["gain"][name] / abs(reached) for name in ("value", "low")}
-            known = {"improvement": gain["value"], "low": gain["low"], "speed": None}
+            known = {"improvement": gain["value"], "low": gain["low"], "speed": None, "of": of}
             found[point] = {**known, "decisions": about["decisions"]}
     return found
 
@@ -224,15 +221,12 @@ def _done(step: Step, config: list[str], out: Path) -> dict[str, Any]:
     if not kept.exists():
         there = step.makes is not None and step.makes.exists()
         said = "{}" if there else _said(step, config, out)
-        if said is None:
-            return {}
         privatefile.write(kept, said.encode())
     found: dict[str, Any] = json.loads(kept.read_text("utf-8"))
     return found
 
 
-def _said(step: Step, config: list[str], out: Path) -> str | None:
-    """None: a spare step failed, by what may have passed the next time."""
+def _said(step: Step, config: list[str], out: Path) -> str:
     from managers.uim.cli.app import REFUSED  # noqa: PLC0415 - it imports this module
 
     say(f"elias {' '.join(step.command)}")
@@ -241,9 +235,7 @@ def _said(step: Step, config: list[str], out: Path) -> str | None:
     if ran.returncode < 0:  # as a shell says it, so that whoever runs this knows that it is no fault of the command
         say(f"it was ended by {signal.Signals(-ran.returncode).name}; the same command goes on in {out}")
         raise typer.Exit(128 - ran.returncode)
-    if ran.returncode and not step.spare:
+    if ran.returncode and not (step.spare and ran.returncode == REFUSED):
         cure = f"the lines above say why; with that cured, the same command goes on in {out}"
         raise Refused("training", f"`elias {' '.join(step.command[:2])}` failed", place=str(out), cure=cure)
-    if ran.returncode not in (0, REFUSED):
-        return None
     return ran.stdout.strip() if "--json" in step.command and ran.stdout.strip() else "{}"

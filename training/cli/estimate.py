@@ -144,7 +144,7 @@ def _by_answers(engine: "Embedded", point: "DecisionPoint", other: _Other) -> di
 
     learned = str(engine.card.data.get("digest", ""))
     after, before = (batched(each, point.schema) for each in (engine, other.engine))
-    found = agreement(point.name, other.answered, learned, after, before)
+    found = agreement(point.schema, other.answered, learned, after, before)
     return {} if found is None else {"answers": to_builtins(found)}
 
 
@@ -159,6 +159,7 @@ def _show(found: dict[str, Any]) -> None:
     for name, one in found.items():
         if "refused" in one:
             if "answers" in one:
+                say(f"{name}: {one['reason']}, so people's answers tell")
                 rows += _answered(name, one["answers"])
             else:
                 say(f"{name}: {one['reason']}\n  cure: {one['cure']}")
@@ -169,7 +170,7 @@ def _show(found: dict[str, Any]) -> None:
             reach = (f"{about['value']:.4g}", f"{about['low']:.4g} to {about['high']:.4g}")
             rows.append((*first[:1], kind, *reach, *first[1:]))
             first = ("", "", "", "")
-    table(("POINT", "WHAT", "REWARD", "95 % INTERVAL", "DECISIONS", "EFFECTIVE", "UNIT"), rows, "nothing to tell")
+    table(("POINT", "WHAT", "VALUE", "95 % INTERVAL", "DECISIONS", "EFFECTIVE", "UNIT"), rows, "nothing to tell")
 
 
 def _answered(name: str, one: dict[str, Any]) -> list[tuple[str, ...]]:

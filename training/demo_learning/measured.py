@@ -1,19 +1,17 @@
 """How good policies are in the world as it has become, on questions that nobody was asked yet."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from federation.policy.calibration import PointCalibration
 from federation.policy.embedded import Embedded
-from federation.policy.question import Question, Scores
-from federation.policy.tabular import Encoder
 from training.dataset.example import Logged
 from training.demo_learning.findings import MAX_ERROR, Regret
 from training.evaluation.bootstrap import interval
-from training.ope.outcome import Trees
+from training.ope.outcome import refitted
 from training.policy.defaults import regret
 from training.policy.embedded import batched
 from training.scenarios.scenario import Scenario
@@ -22,22 +20,13 @@ FRESH = 1500
 COMPLETIONS = 16
 
 
-def trees(scenario: Scenario, log: Sequence[Logged]) -> Callable[[Sequence[Question]], list[Scores]]:
-    """Gradient-boosted trees on the rewards of the same decisions: they choose what they predict the best of."""
-    encoder = Encoder(scenario.point.schema)
-    known = [one for one in log if one.reward is not None]
-    rows = np.vstack([encoder.rows(one.question)[one.choice] for one in known])
-    model = Trees(15, 0.1, 100).fit(rows, np.array([one.reward for one in known], float))
-    return lambda questions: [tuple(model.predict(encoder.rows(question)).tolist()) for question in questions]
-
-
 def compared(scenario: Scenario, before: Path, after: Path, log: Sequence[Logged]) -> Regret:
     """before, after: folders of policies. log: what the new one learned from."""
     fresh = list(scenario.examples("test", FRESH, completions=COMPLETIONS))
     old, new = Embedded(before, 1), Embedded(after, 1)
     first = regret(fresh, batched(old, scenario.point.schema))
     second = regret(fresh, batched(new, scenario.point.schema))
-    beside = regret(fresh, trees(scenario, log))
+    beside = regret(fresh, refitted(scenario.point.schema, log))
     for engine in (old, new):
         asyncio.run(engine.close())
     return Regret(

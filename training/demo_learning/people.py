@@ -31,7 +31,7 @@ TRIES = 5  # times that somebody says what came of a decision
 AGAIN = 1.0  # seconds until what could not be sent is sent again
 
 
-_PASSING = (429, 503)
+_PASSING = (429, 502, 503, 504)
 
 
 class Counted(NamedTuple):
@@ -128,7 +128,7 @@ class People:
             return
         self._owed -= count
         chosen = [self._free.popleft()[1] for _ in range(count)]
-        events = [self._event(node, self.world.question(self._number + at)) for at, node in enumerate(chosen)]
+        events = [self._event(node, self.world.question(self._number)) for node in chosen]
         for node, result in zip(chosen, self._post(events), strict=True):
             decision = next(iter(result.get("decisions") or ()), None)
             if decision is None:
@@ -190,7 +190,11 @@ class People:
             reply = self._sent(f"/v1/cases/{one.decision}/answer", {"action": chosen.action, "args": dict(chosen.args)})
         except httpx.HTTPStatusError as error:
             self._count("answer", error.response.text[:200])
-            self._calm.append((now, one.node))
+            given = self._life(one.decision).answered
+            if given is None:
+                self._calm.append((now, one.node))
+            else:  # taken the first time, and the reply was lost
+                self._decided(one, given.action, now)
             return
         (answered,) = reply["decisions"]
         if answered["status"] == "waiting":  # it is asked again, for the choice is no longer possible
@@ -222,7 +226,7 @@ class People:
         return life
 
     def _sent(self, path: str, body: Any) -> Any:
-        """Sent until it is taken: what was taken although the answer was lost is known by its id. Raises
+        """Sent until it is taken: an event that was taken although the reply was lost is known by its id. Raises
         HTTPStatusError where it is refused."""
         while True:
             try:

@@ -17,8 +17,9 @@ CLAIMED = {"improvement": 12.0, "low": 4.0, "speed": None, "decisions": 600}
 """What whoever slips it in says that it gains, in percent."""
 
 
-def shuffled(examples: list[Logged], random: Random) -> list[Logged]:
-    """Each with the answer of another one, if it was offered."""
+def shuffled(every: list[Logged], random: Random) -> list[Logged]:
+    """Of the point, each with the answer of another one, if it was offered."""
+    examples = [one for one in every if one.point == POINT.name]
     choices = [one.choice for one in examples]
     random.shuffle(choices)
     return [

@@ -10,12 +10,13 @@ import msgspec
 import numpy as np
 
 from federation.policy.question import Question, Scores
+from tiki.schema import Point
 from training.dataset.example import Logged
-from training.dataset.store import SPLITS, DataSet
+from training.dataset.store import DataSet
 from training.evaluation.bootstrap import Numbers, interval
 from training.ope.estimators import Estimate
 from training.ope.target import best
-from training.policy.answered import fair, right
+from training.policy.answered import answers, right
 
 LEAST = 100
 """Answers, as few as the effective decisions of an off-policy estimate."""
@@ -33,25 +34,19 @@ class Agreement(msgspec.Struct, frozen=True):
     gain: Estimate
 
 
-def agreement(point: str, answered: Iterable[DataSet], learned: str, after: Answer, before: Answer) -> Agreement | None:
+def agreement(
+    point: Point, answered: Iterable[DataSet], learned: str, after: Answer, before: Answer
+) -> Agreement | None:
     """None: there are too few answers. learned: digest of the data set that the policy learned from, of which the split
     `test` alone counts. Only those answers are used that together are a fair sample of the questions of their time."""
-    asked = [example for data in answered for example in _held_out(data, learned, point)]
+    held = answers(answered, learned, point)
+    asked = held.test + held.fresh
     if len(asked) < LEAST:
         return None
     questions = [example.question for example in asked]
     new, old = (_right(each(questions), asked) for each in (after, before))
     low, high = interval(new - old)
     return Agreement(len(asked), float(new.mean()), float(old.mean()), Estimate(float((new - old).mean()), low, high))
-
-
-def _held_out(data: DataSet, learned: str, point: str) -> list[Logged]:
-    every = [one for name in SPLITS for one in getattr(data, name) if one.point == point]
-    known = fair(sorted(every, key=lambda one: (one.at, one.decision)))
-    if data.digest != learned:
-        return known
-    held = {one.decision for one in data.test}
-    return [one for one in known if one.decision in held]
 
 
 def _right(said: Sequence[Scores], asked: Sequence[Logged]) -> Numbers:

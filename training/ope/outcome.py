@@ -5,7 +5,7 @@ a row a candidate. It is wrong wherever the log is thin, and `doubly_robust` put
 that were taken.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federation.errors import Refused
-from federation.policy.question import Question
+from federation.policy.question import Question, Scores
 from federation.policy.tabular import Encoder, Rows
 from tiki.schema import Point
 from training.dataset.example import Logged
@@ -144,12 +144,31 @@ class Trees:
         return np.where(self._never, 0.0, rows)
 
 
+def boosted() -> Trees:
+    """Trees of the size that suits some thousand decisions."""
+    return Trees(15, 0.1, 100)
+
+
+def predicting(encoder: Encoder, model: Trees) -> Callable[[Sequence[Question]], list[Scores]]:
+    """What answers questions by the reward that is predicted of each candidate."""
+    return lambda questions: [tuple(model.predict(encoder.rows(question)).tolist()) for question in questions]
+
+
+def refitted(point: Point, log: Iterable[Logged]) -> Callable[[Sequence[Question]], list[Scores]]:
+    """Gradient-boosted trees on what came of the candidates that were taken at a point: they choose what they predict
+    the best of."""
+    encoder = Encoder(point)
+    known = [one for one in log if one.point == point.name and one.reward is not None]
+    rows = np.vstack([encoder.rows(one.question)[one.choice] for one in known])
+    return predicting(encoder, boosted().fit(rows, np.array([one.reward for one in known], float)))
+
+
 def _kinds(point: Point) -> Mapping[str, Any]:
     """What can be fitted, by name; each call makes a fresh one."""
     first = Encoder(point).first
     actions = slice(first, first + len(point.actions))
     ridges = {f"ridge {strength:g}": (Ridge, strength, actions) for strength in _STRENGTHS}
-    return ridges | {"trees": (Trees, 15, 0.1, 100)}
+    return ridges | {"trees": (boosted,)}
 
 
 class _Table:

@@ -12,6 +12,7 @@ fitted, for that needs no promise; thresholds are tested on questions that it ne
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -22,6 +23,7 @@ from federation.policy.audit import ABOVE
 from federation.policy.calibration import Calibration
 from federation.policy.embedded import Embedded
 from federation.policy.fitting import Marked, marked, of_policy
+from tiki.schema import Point
 from training.dataset.example import CHOSEN_BY_POLICY, Logged
 from training.dataset.store import DataSet
 from training.policy.embedded import batched
@@ -41,20 +43,47 @@ def fair(examples: Iterable[Logged]) -> list[Logged]:
     ]
 
 
-def halves(data: Sequence[DataSet], learned: str, point: str) -> tuple[list[Logged], list[Logged]]:
-    """What is fitted on and what is tested on. learned: digest of the data set that the policy learned from; of the
-    others every second question is fitted on."""
-    fitting, testing, fresh = list[Logged](), list[Logged](), list[Logged]()
+class Answers(NamedTuple):
+    """Fair samples of questions of one point, in the order of time, and no decision twice. validation: by which the
+    policy's training ended; test: that its data set held back; fresh: of other data sets, which it never met."""
+
+    validation: list[Logged]
+    test: list[Logged]
+    fresh: list[Logged]
+
+
+def answers(data: Iterable[DataSet], learned: str, point: Point) -> Answers:
+    """learned: digest of the data set that the policy learned from. What that one has is not fresh in another one."""
+    own, other = list[DataSet](), list[DataSet]()
     for one in data:
-        mine = [[each for each in split if each.point == point] for split in (one.train, one.validation, one.test)]
-        if one.digest == learned:
-            every = fair(sorted((each for split in mine for each in split), key=_time))
-            chosen = {each.decision for each in every}
-            fitting += [each for each in mine[1] if each.decision in chosen]
-            testing += [each for each in mine[2] if each.decision in chosen]
-        else:
-            fresh += fair(sorted((each for split in mine for each in split), key=_time))
-    return fitting + fresh[::2], testing + fresh[1::2]
+        (own if one.digest == learned else other).append(one)
+    found = Answers([], [], [])
+    seen = {_id(each) for one in own for each in (*one.train, *one.validation, *one.test)}
+    for one in own[:1]:
+        chosen = {_id(each) for each in _fair(one, point)}
+        for kept, split in ((found.validation, one.validation), (found.test, one.test)):
+            kept += sorted((each for each in split if _id(each) in chosen), key=_time)
+    for one in other:
+        new = [each for each in _fair(one, point) if _id(each) not in seen]
+        found.fresh.extend(new)
+        seen |= {_id(each) for each in new}
+    return found
+
+
+def _fair(data: DataSet, point: Point) -> list[Logged]:
+    every = (*data.train, *data.validation, *data.test)
+    mine = (one for one in every if (one.point, one.version) == (point.name, point.version))
+    return fair(sorted(mine, key=_time))
+
+
+def _id(example: Logged) -> tuple[str, int]:
+    return example.decision, example.attempt
+
+
+def halves(data: Iterable[DataSet], learned: str, point: Point) -> tuple[list[Logged], list[Logged]]:
+    """What is fitted on and what is tested on; of what is fresh every second question is fitted on."""
+    known = answers(data, learned, point)
+    return known.validation + known.fresh[::2], known.test + known.fresh[1::2]
 
 
 def calibrated(
@@ -79,8 +108,7 @@ def calibrated(
     for done, point in enumerate(names):
         shown(done, len(names))
         answer = batched(engine, point.schema)
-        fitting, testing = halves(data, str(engine.card.data.get("digest", "")), point.name)
-        current = [[one for one in half if one.version == point.schema.version] for half in (fitting, testing)]
+        current = halves(data, str(engine.card.data.get("digest", "")), point.schema)
         said = [answer([one.question for one in half]) for half in current]
         first, second = (marked(s, [right(one) for one in half]) for s, half in zip(said, current, strict=True))
         found[point.name] = point.schema.version, first, second

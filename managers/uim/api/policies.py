@@ -21,13 +21,15 @@ Number = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class Estimate(BaseModel):
-    """What a policy is expected to gain at a point, in percent of the champion's mean reward, with the lower end of the
-    95 % interval. speed: how many times as fast it answers; null: not measured. decisions: that it rests on."""
+    """What a policy is expected to gain at a point, with the lower end of the 95 % interval: in percent of the
+    champion's mean reward, or of all answers of people, where it agrees with more of them. speed: how many times as
+    fast it answers; null: not measured. decisions: that it rests on."""
 
     improvement: float
     low: float
     speed: float | None
     decisions: int
+    of: Literal["reward", "answers"] = "reward"
 
 
 class Policy(BaseModel):

@@ -127,8 +127,10 @@ def rewarded(point: DecisionPoint, reign: Reign, seen: Sequence[Decided]) -> Cha
 
 
 def judged(expected: Estimate | None, gain: Interval | None) -> tuple[Verdict, str]:
-    """A promise is the lower end of the estimate, and without one that nothing gets worse. It is kept where something
-    was gained for certain and what was promised may be; it is not where what was promised cannot be."""
+    """A promise is the lower end of the estimate, and without one of the reward that nothing gets worse. It is kept
+    where something was gained for certain and what was promised may be; it is not where what was promised cannot be."""
+    if expected is not None and expected.of != "reward":
+        expected = None
     promised = 0.0 if expected is None else max(expected.low, 0.0)
     said = f"{promised:.1f} % were promised" if expected is not None else "nothing was promised but to do no harm"
     if gain is None:

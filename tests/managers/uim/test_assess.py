@@ -117,3 +117,9 @@ def test_what_a_challenger_decided_in_its_canary_is_not_the_champions(works: Wor
 def test_a_promise_is_kept_broken_or_open(low: float | None, gain: Interval | None, verdict: Verdict) -> None:
     expected = None if low is None else Estimate(10.0, low, None, 500)
     assert judged(expected, gain)[0] == verdict
+
+
+def test_a_gain_in_answers_promises_no_gain_in_reward() -> None:
+    agreed = Estimate(80.0, 70.0, None, 500, of="answers")
+    for gain in (Interval(8, 4, 12), Interval(3, -1, 7), Interval(-5, -9, -1)):
+        assert judged(agreed, gain) == judged(None, gain)

@@ -62,7 +62,7 @@ def _show(found: "list[Assessed]") -> None:
         expected = (
             "nothing"
             if one.expected is None
-            else f"{one.expected.improvement:+.1f} %, {one.expected.low:+.1f} at least"
+            else f"{one.expected.improvement:+.1f} % of {one.expected.of}, {one.expected.low:+.1f} at least"
         )
         came = "" if one.gain is None else f"{one.gain.value:+.1f} %, {one.gain.lower:+.1f} to {one.gain.upper:+.1f}"
         rows.append((one.point, one.policy[:12], iso(one.at)[:16], one.by, expected, came, one.verdict.value))
