@@ -1,6 +1,6 @@
 """The tables of the ledger, the same on SQLite and on PostgreSQL."""
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
+from sqlalchemy import DDL, BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text, event
 
 VERSION = 2
 """Of this schema. A ledger of a newer one is refused, never guessed at."""
@@ -27,14 +27,12 @@ records = Table(
 
 # One index serves both ends: it finds the records of a decision, and it refuses a second asked or answered of the same
 # attempt. For the other kinds its last column is null, and nulls are distinct. A SQLite ledger has a `Sidecar` instead.
-Index(
-    "records_decision",
-    records.c.decision,
-    records.c.kind,
-    text("(CASE WHEN kind IN ('asked', 'answered') THEN attempt END)"),
-    unique=True,
-    postgresql_where=text("decision <> ''"),
-).ddl_if(dialect="postgresql")
+# Written out: an `Index` with a condition loads PostgreSQL's dialect, 70 ms and 4 MB of every process that has SQLite.
+_DECISION = DDL(  # type: ignore[no-untyped-call]
+    "CREATE UNIQUE INDEX records_decision ON records"
+    " (decision, kind, (CASE WHEN kind IN ('asked', 'answered') THEN attempt END)) WHERE decision <> ''"
+)
+event.listen(records, "after_create", _DECISION.execute_if(dialect="postgresql"))
 kind_and_point = Index("records_kind_point", records.c.kind, records.c.point, records.c.seq)
 
 lease = Table(

@@ -61,10 +61,12 @@ class AdvisorService(Service):
         self.panel = await asyncio.to_thread(self._panel, budget)
         for why in self.panel.missing:
             self.log.error("an advisor is skipped: %s", why)
+        self._started.set()
 
     async def advise(self, raw: bytes) -> bytes:
         """The advice (msgpack Advice) on a Question (msgpack), within the deadline; its `problem` says why there is
         none."""
+        await self._started.wait()
         question = _question.decode(raw)
         loop = asyncio.get_running_loop()
         begun = loop.time()
@@ -79,6 +81,7 @@ class AdvisorService(Service):
         return _packed.encode(advice)
 
     async def health(self) -> dict[str, Any]:
+        await self._started.wait()
         now, budget, limits = self.clock.now(), self.panel.budget, self.settings.advisors
         spent = budget.spent(now)
         return {

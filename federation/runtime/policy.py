@@ -39,6 +39,7 @@ class PolicyService(Service):
 
     async def start(self) -> None:
         self._chain = await chain(self.settings.policy, SystemClock())
+        self._started.set()
         await self.listen({"score": self.score})
         self.settle_memory()
 
@@ -46,6 +47,7 @@ class PolicyService(Service):
         """Score prompts (msgpack list of Prompt) with the first of these policies of the store that can be asked, or
         with what the settings name; msgpack list of Said. Temporary: no engine answered in time.
         """
+        await self._started.wait()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Said]] = loop.create_future()
         mine = _prompts.decode(raw), future, loop.time()
@@ -58,6 +60,7 @@ class PolicyService(Service):
         return _packed.encode(await future)
 
     async def health(self) -> dict[str, Any]:
+        await self._started.wait()
         counts = self._chain.counts
         return {
             **self.vitals(),

@@ -141,16 +141,26 @@ def scored(elias: Running) -> Scored | None:
     return next((decode(Kind.SCORED, r.body) for r in records if r.header.kind == Kind.SCORED), None)
 
 
-def answers(elias: Running, champion: str, challenger: str, share: float) -> bool:
-    """Whether a question is answered by the one whose lot it is, of the lots that are drawn now."""
-    said = scored(elias)
-    if said is None or not said.policy:
-        return False
-    assert (said.lot.share if said.lot else 0.0) == share
-    whose = challenger if said.lot and said.lot.arm == "challenger" else champion
-    if whose == "":
-        return said.engine == "embedded" and said.policy != challenger
-    return (said.engine, said.policy) == ("store", whose)
+def answered(elias: Running, champion: str, challenger: str, share: float) -> None:
+    """Returns once a question is answered by the one whose lot it is, of the lots that are drawn now."""
+    heard: Scored | None = None
+
+    def by_whose_lot_it_is() -> bool:
+        nonlocal heard
+        heard = scored(elias)
+        if heard is None or not heard.policy:
+            return False
+        assert (heard.lot.share if heard.lot else 0.0) == share
+        whose = challenger if heard.lot and heard.lot.arm == "challenger" else champion
+        if whose == "":
+            return heard.engine == "embedded" and heard.policy != challenger
+        return (heard.engine, heard.policy) == ("store", whose)
+
+    try:
+        until(by_whose_lot_it_is)
+    except AssertionError as late:
+        managers = elias.get("/v1/managers")
+        raise AssertionError(f"{late}; last heard {heard}; {managers}") from late
 
 
 def test_killed_in_every_step_of_a_promotion_there_is_one_champion(elias: Running, version: str) -> None:
@@ -167,7 +177,7 @@ def test_killed_in_every_step_of_a_promotion_there_is_one_champion(elias: Runnin
         assert [one.number for one in steps(elias)] == list(range(1, number + 1)), victim
         assert folded(steps(elias)) == (champion, stage, share), victim
         until(lambda: listed(elias) == (champion, stage, share))  # noqa: B023 - looked at before the next round
-        until(lambda: answers(elias, champion, version, share))  # noqa: B023
+        answered(elias, champion, version, share)
 
 
 def test_what_holds_of_the_ledger_holds_and_one_word_brings_the_old_one_back(elias: Running, version: str) -> None:
@@ -179,7 +189,7 @@ def test_what_holds_of_the_ledger_holds_and_one_word_brings_the_old_one_back(eli
     ]
     assert (point["champion"], point["trial"]) == ("", None)
     assert folded(steps(elias)) == ("", "", 0.0)
-    until(lambda: answers(elias, "", version, 0.0))
+    answered(elias, "", version, 0.0)
     assert cli(elias, "ledger", "verify").returncode == 0
     assert json.loads(cli(elias, "ledger", "replay", "--json").stdout)["identical"]
 

@@ -27,6 +27,6 @@ def test_whoever_is_killed_while_answering_leaves_the_case_answered_or_open(tmp_
     for id in ids:
         if house.book.case(id) is not None:
             house.answer(id)
-    assert house.book.counts(house.clock.now()).cases == 0
+    assert all(house.book.case(id) is None for id in ids)  # the next one may be open, untold
     assert all([r.header.kind for r in house.store.decision(id)].count("answered") == 1 for id in ids)
     house.store.close()
