@@ -3,6 +3,7 @@ page.
 """
 
 import difflib
+import ipaddress
 import re
 from collections.abc import Iterator
 from datetime import time
@@ -149,6 +150,35 @@ class Supervision(_Section):
     """Length of the window in which restarts are counted."""
 
 
+class RaySettings(_Section):
+    """Ray, on which everything runs: how other machines reach this one, and what of it jobs may use."""
+
+    address: str = "127.0.0.1"
+    """IP address of this machine in the cluster; loopback keeps others out, and `up --head` and `join` find one."""
+    port: int = Field(0, ge=0, le=65535)
+    """Port at which nodes join; 0: 6380 where other machines can reach it, any free one on a loopback address."""
+    dashboard_port: int = Field(0, ge=0, le=65535)
+    """Port of Ray's job interface, on loopback; 0: any free one."""
+    cpus: int | None = Field(None, ge=0)
+    """CPUs that jobs may use; none: those of the machine."""
+    gpus: int | None = Field(None, ge=0)
+    """GPUs that jobs may use; none: those of the machine."""
+    object_store_memory: int = Field(100_000_000, ge=80_000_000)
+    """Bytes of shared memory for large objects."""
+    start_timeout: Duration = Field(60.0, gt=0)
+    """How long a start may take before it is given up."""
+
+    @model_validator(mode="after")
+    def _an_address(self) -> Self:
+        ipaddress.ip_address(self.address)  # its ValueError says what is wrong
+        return self
+
+    @property
+    def loopback(self) -> bool:
+        """Whether this machine alone can reach it."""
+        return ipaddress.ip_address(self.address).is_loopback
+
+
 class Telemetry(_Section):
     """What node agents measure."""
 
@@ -242,6 +272,7 @@ class Settings(_Section):
     ledger: LedgerSettings = LedgerSettings()
     gate: GateSettings = GateSettings()
     supervision: Supervision = Supervision()
+    ray: RaySettings = RaySettings()
     telemetry: Telemetry = Telemetry()
     bundles: BundleSettings = BundleSettings()
     policy: PolicySettings = PolicySettings()

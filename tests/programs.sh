@@ -6,6 +6,7 @@ set -eu
 missing=
 need() { command -v "$1" > /dev/null || missing="$missing $2"; }
 need chromium chromium
+need ip iproute2
 need npm npm
 need prometheus prometheus
 need promtool prometheus

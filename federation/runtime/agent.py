@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,14 @@ import ray
 from federation.clock import SystemClock
 from federation.effects import Doer, Executor, FreezeFlag, Order
 from federation.records import Outcome
+from federation.runtime.cluster import LABELS
 from federation.runtime.roster import Roster, resolve
-from federation.runtime.service import NAMESPACE, Service, actor_name
+from federation.runtime.service import NAMESPACE, Service, actor_name, here
 from federation.settings import Settings
 from federation.telemetry import Probe
+
+LOOK = 0.5  # seconds between two looks for an order to leave
+HEARD = 10.0  # seconds that the last report may take to be heard: a manager that is being restarted takes 3
 
 _order = msgspec.msgpack.Decoder(Order)
 
@@ -30,10 +35,10 @@ class NodeService(Service):
 
     def __init__(self, name: str, settings: Settings, node: str = "") -> None:
         super().__init__(name)
-        self.settings = settings
-        self.folder: Path = settings.state / "nodes" / (node or self.node)
+        self.settings = here(settings)
+        self.folder: Path = self.settings.state / "nodes" / (node or self.node)
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.frozen = FreezeFlag(settings.state)
+        self.frozen = FreezeFlag(self.settings.state)
 
     def take_orders(self, doers: Mapping[str, Doer]) -> None:
         """From now on, of these kinds."""
@@ -59,25 +64,42 @@ class NodeService(Service):
         await self.stop_tasks()
         self.executor.close()
 
-    async def send_reports(self, listeners: Iterable[str], reports: Sequence[Mapping[str, object]]) -> None:
-        """Send reports of nodes to these actors; one that is being restarted hears the next ones."""
-        here = {"actor": actor_name(self.name), "ray_node": ray.get_runtime_context().get_node_id()}
+    async def send_reports(self, listeners: Iterable[str], reports: Sequence[Mapping[str, object]]) -> list[Any]:
+        """Send reports of nodes to these actors; one that is being restarted hears the next ones. Ray's references of
+        what was sent."""
+        sent = list[Any]()
+        sender = {"actor": actor_name(self.name), "ray_node": ray.get_runtime_context().get_node_id()}
         for listener in listeners:
             with contextlib.suppress(ValueError, ray.exceptions.RayError):
                 actor = ray.get_actor(actor_name(listener), NAMESPACE)
                 for report in reports:
-                    actor.report.remote({**report, **here})
+                    sent.append(actor.report.remote({**report, **sender}))
                     await asyncio.sleep(0)
+        return sent
 
 
 class AgentService(NodeService):
-    """`listeners`: the managers (and the gate) that want the reports."""
+    """`listeners`: the managers (and the gate) that want the reports. sign: file in the node's folder that is there
+    while this agent is up, with the names of the jobs that run here. leave: file that somebody writes there so that the
+    node takes no more work, and is reported as gone once it has none.
+    """
 
-    def __init__(self, name: str, settings: Settings, roster: str, listeners: tuple[str, ...]) -> None:
+    def __init__(
+        self, name: str, settings: Settings, roster: str, listeners: tuple[str, ...], sign: str, leave: str
+    ) -> None:
         super().__init__(name, settings)
         self.roster = Roster(roster)
         self.listeners = listeners
+        self.sign, self.order = self.folder / sign, self.folder / leave
+        self.labels = os.environ.get(LABELS, "").split()
         self.reports = 0
+        self._told_leaving = False
+        self.interfaces: dict[str, Any] = {}
+        """What this node alone can reach, by name, for the agents of other nodes."""
+
+    async def ask(self, interface: str, method: str, *args: Any) -> Any:
+        """For the agent of another node: what this one's interface answers."""
+        return await getattr(self.interfaces[interface], method)(*args)
 
     async def start(self) -> None:
         self.doers: dict[str, Doer] = {}
@@ -96,11 +118,20 @@ class AgentService(NodeService):
         await self._report()
 
     async def _report_loop(self) -> None:
-        while True:
-            await self._report()
-            await asyncio.sleep(self.settings.telemetry.interval)
+        while not await self._report():
+            leaving = self.leaving
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.settings.telemetry.interval):
+                    while self.leaving == leaving:
+                        await asyncio.sleep(LOOK)
 
-    async def _report(self) -> None:
+    @property
+    def leaving(self) -> bool:
+        """Whether somebody has ordered it."""
+        return self.order.exists()
+
+    async def _report(self) -> bool:
+        """Whether it was the last one: the node has left."""
         figures = self.probe.figures()
         extra: dict[str, Any] = {}
         for doer in dict.fromkeys(self.doers.values()):
@@ -108,4 +139,28 @@ class AgentService(NodeService):
             if more is not None:
                 extra.update(more())
         self.reports += 1
-        await self.send_reports(self.listeners, [{"node": self.node, **figures, **extra}])
+        leaving, jobs = self.leaving, [str(job["id"]) for job in extra.get("jobs", ())]
+        # What was placed here before it was told has come by the second report that says so.
+        left = leaving and self._told_leaving and "jobs" in extra and not jobs
+        self._told_leaving = leaving
+        report: dict[str, Any] = {"node": self.node, "labels": self.labels, "leaving": leaving, "left": left}
+        report |= {**figures, **extra}
+        if left:
+            await self._say_goodbye(report)
+            self.sign.unlink(missing_ok=True)
+        else:
+            await self.send_reports(self.listeners, [report])
+            self.sign.write_text("".join(f"{job}\n" for job in jobs))
+        return left
+
+    async def _say_goodbye(self, report: Mapping[str, object]) -> None:
+        """Until everybody has heard it, or for as long as one may be away."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(HEARD):
+                while True:
+                    sent = await self.send_reports(self.listeners, [report])
+                    heard = (asyncio.wrap_future(one.future()) for one in sent)
+                    said = await asyncio.gather(*heard, return_exceptions=True)
+                    if len(said) == len(self.listeners) and not any(isinstance(one, BaseException) for one in said):
+                        return
+                    await asyncio.sleep(LOOK)

@@ -7,7 +7,7 @@ notices by the number of the next one and reads the ledger instead.
 import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 import ray
@@ -152,8 +152,8 @@ class AppenderService(Service):
         batches = [batch for batch, _ in taken]
         try:
             results: list[Receipt | EliasError] = await self._in_thread(lambda: self.appender.commit(batches))
-        except Fenced:
-            os._exit(3)  # another appender is in charge; anything done here from now on could only do harm
+        except Fenced as error:
+            self._superseded(error)
         except EliasError as error:
             results = [error] * len(taken)
         committed = []
@@ -197,8 +197,8 @@ class AppenderService(Service):
     async def _tick(self) -> None:
         try:
             receipt = await self._in_thread(self.appender.tick)
-        except Fenced:
-            os._exit(3)
+        except Fenced as error:
+            self._superseded(error)
         except EliasError as error:
             self.log.warning("no tick: %s", error)
             return
@@ -210,10 +210,15 @@ class AppenderService(Service):
             await asyncio.sleep(self.settings.ledger.lease / 3)
             try:
                 await self._in_thread(self.appender.renew)
-            except Fenced:
-                os._exit(3)
+            except Fenced as error:
+                self._superseded(error)
             except EliasError as error:
                 self.log.warning("lease not renewed: %s", error)
+
+    def _superseded(self, error: Fenced) -> NoReturn:
+        """Another appender is in charge; anything done here from now on could only do harm."""
+        self.log.critical("ending this process: %s", error)
+        os._exit(3)
 
     def _wake(self, at: int) -> None:
         at = max(at, self.clock.now() + SECOND // 20)  # 20 ticks a second at most, whatever a writer asks for

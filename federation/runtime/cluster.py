@@ -1,7 +1,6 @@
 """Ray on this machine as a child of ours: started once for a state directory, found again, ended without a trace.
 
-Every process of it carries a mark in its environment or stays in one kernel session, so `down` ends exactly these, also
-after whoever started them was killed, and never another Ray of the machine (which `ray stop` would).
+It is the head of a cluster (`up`), or a node of a cluster whose head is elsewhere (`join`).
 """
 
 import ctypes
@@ -10,28 +9,35 @@ import ipaddress
 import json
 import os
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-import msgspec
 import psutil
-from pydantic import BaseModel, ConfigDict, Field
 
-from federation.errors import Refused, Temporary
+from federation import privatefile
+from federation.errors import Refused
 from federation.runtime import direct
+from federation.runtime.invitation import Invitation
+from federation.runtime.session import MARK, Session, started
+from federation.settings import RaySettings
 
 NAMESPACE = "elias"
-MARK = "ELIAS_SESSION"
+STATE = "ELIAS_STATE"
+NODE = "ELIAS_NODE"
+LABELS = "ELIAS_LABELS"
+"""Environment variables of every process of the cluster on this node: its state folder, name, and labels by spaces."""
+
+PORT = 6380
 _PR_SET_PDEATHSIG = 1
 
 # A node that fell silent is dead after 2 to 3 s instead of 17; a batch of events travels with its call, not through the
@@ -60,81 +66,10 @@ _ENVIRONMENT = {
 }
 
 
-class ClusterSettings(BaseModel):
-    """How Ray is started on the head node."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    node_ip: str = Field(
-        default="127.0.0.1", description="Address of this node; a loopback address keeps other machines out."
-    )
-    port: int = Field(default=0, ge=0, le=65535, description="Port that nodes and drivers join at; 0: any free one.")
-    dashboard_port: int = Field(
-        default=0, ge=0, le=65535, description="Port of the job interface, on loopback; 0: any free one."
-    )
-    num_cpus: int | None = Field(
-        default=None, ge=0, description="CPUs that jobs may use; by default those of the machine."
-    )
-    num_gpus: int | None = Field(
-        default=None, ge=0, description="GPUs that jobs may use; by default those of the machine."
-    )
-    object_store_memory: int = Field(
-        default=100_000_000, ge=80_000_000, description="Bytes of shared memory for large objects."
-    )
-    start_timeout: float = Field(
-        default=60.0, gt=0, description="Seconds until a start that does not serve is given up."
-    )
-
-
-class _Session(msgspec.Struct, frozen=True):
-    """The address file: where the cluster is, how its processes are known. started: of the leader (s since 1970)."""
-
-    address: str
-    dashboard: str
-    pid: int
-    started: float
-    mark: str
-    temp_dir: str
-
-    def serves(self) -> bool:
-        return _started(self.pid) == self.started
-
-    def processes(self) -> list[psutil.Process]:
-        """Every living process of this session, whoever its parent is by now."""
-        # The leader's pid names the session until its last process ends; another process under that pid: none is left.
-        ours = _started(self.pid) in (None, self.started)
-        return [p for p in psutil.process_iter() if self._owns(p, ours)]
-
-    def _owns(self, process: psutil.Process, session: bool) -> bool:
-        try:
-            if process.status() == psutil.STATUS_ZOMBIE:
-                return False
-            if process.environ().get(MARK) == self.mark:
-                return True
-            # Ray's agents overwrite their environment with their title.
-            return session and os.getsid(process.pid) == self.pid and process.name().startswith(("ray", "python"))
-        except (OSError, psutil.Error):
-            return False
-
-    def end(self, patience: float = 2.0) -> None:
-        """Ends every process of this session: asks the leader first, kills what is left after `patience` seconds."""
-        if self.serves():
-            _signal(psutil.Process(self.pid), signal.SIGTERM)
-            psutil.wait_procs([psutil.Process(self.pid)] if psutil.pid_exists(self.pid) else [], timeout=patience)
-        deadline = time.monotonic() + 5 * patience
-        while left := self.processes():
-            if time.monotonic() > deadline:
-                names = ", ".join(f"{p.pid}" for p in left)
-                raise Temporary(f"processes of Ray did not end: {names}")
-            for process in left:
-                _signal(process, signal.SIGKILL)
-            psutil.wait_procs(left, timeout=0.5)
-        shutil.rmtree(self.temp_dir, ignore_errors=True)
-
-
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A Ray cluster that serves. address: for `connect` and other nodes; dashboard: the URL of the job interface."""
+    """A Ray cluster that serves. address: for `connect` and other nodes; dashboard: the URL of the job interface, empty
+    where the head is elsewhere."""
 
     state_dir: Path
     address: str
@@ -148,33 +83,44 @@ class Cluster:
         return self.leader is not None
 
     @classmethod
-    def up(cls, state_dir: Path, settings: ClusterSettings | None = None) -> "Cluster":
+    def up(cls, state_dir: Path, settings: RaySettings | None = None) -> "Cluster":
         """Attaches to the cluster of this state directory, or starts it; two at the same time start it once.
 
         Call it from the main thread of the process that shall own the cluster: Ray ends with that thread. Refused if a
         port is taken or Ray does not start.
         """
+        return cls._started(state_dir, lambda: _head(state_dir, settings or RaySettings()))
+
+    @classmethod
+    def join(
+        cls, state_dir: Path, invitation: Invitation, name: str, labels: Sequence[str], settings: RaySettings
+    ) -> "Cluster":
+        """Makes this machine a node of the cluster that the invitation is for, under this name; otherwise as `up`."""
+        return cls._started(state_dir, lambda: _node(state_dir, invitation, name, labels, settings))
+
+    @classmethod
+    def _started(cls, state_dir: Path, start: "Callable[[], tuple[Session, subprocess.Popen[bytes]]]") -> "Cluster":
         state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _locked(state_dir / "ray.lock"):
             if found := cls.attach(state_dir):
                 return found
-            if left := _read(state_dir):
+            if left := Session.of(state_dir):
                 left.end()
-            session, leader = _start(state_dir, settings or ClusterSettings())
+            session, leader = start()
             return cls._of(state_dir, session, leader)
 
     @classmethod
     def attach(cls, state_dir: Path) -> "Cluster | None":
         """The running cluster of this state directory, if there is one; the address file of a dead one counts not."""
-        session = _read(state_dir)
+        session = Session.of(state_dir)
         return cls._of(state_dir, session) if session and session.serves() else None
 
     @classmethod
-    def _of(cls, state_dir: Path, session: _Session, leader: "subprocess.Popen[bytes] | None" = None) -> "Cluster":
+    def _of(cls, state_dir: Path, session: Session, leader: "subprocess.Popen[bytes] | None" = None) -> "Cluster":
         return cls(state_dir, session.address, session.dashboard, session.pid, leader)
 
     def alive(self) -> bool:
-        session = _read(self.state_dir)
+        session = Session.of(self.state_dir)
         return session is not None and session.pid == self.pid and session.serves()
 
     def connect(self) -> None:
@@ -201,19 +147,21 @@ class Cluster:
 
     def processes(self) -> list[psutil.Process]:
         """Every living process of the cluster on this machine, for measuring."""
-        session = _read(self.state_dir)
+        session = Session.of(self.state_dir)
         return session.processes() if session else []
 
     def down(self) -> None:
         """Ends every process of the cluster on this machine and forgets it. Temporary if one cannot be ended."""
         with _locked(self.state_dir / "ray.lock"):
-            session = _read(self.state_dir)
+            session = Session.of(self.state_dir)
             if session is None or session.pid != self.pid:
                 return
             session.end()
             if self.leader is not None:
                 self.leader.wait()
-            _address_file(self.state_dir).unlink(missing_ok=True)
+            Session.forget(self.state_dir)
+            if not session.head:
+                _token(self.state_dir, head=False).unlink(missing_ok=True)
 
 
 def lean(params: Any, head: bool) -> None:
@@ -236,43 +184,74 @@ def lean(params: Any, head: bool) -> None:
     services.start_ray_process = started  # type: ignore[assignment]
 
 
-def _start(state_dir: Path, settings: ClusterSettings) -> "tuple[_Session, subprocess.Popen[bytes]]":
-    host = _node_ip(settings.node_ip)
-    port = _port(host, settings.port, "ray.port")
+def _head(state_dir: Path, settings: RaySettings) -> "tuple[Session, subprocess.Popen[bytes]]":
+    host = _node_ip(settings.address)
+    port = _port(host, settings.port or (0 if settings.loopback else PORT), "ray.port")
     dashboard = _port("127.0.0.1", settings.dashboard_port, "ray.dashboard_port")
-    # Ray's socket paths must stay under 107 bytes, and a state directory may lie deep.
-    root = tempfile.gettempdir() if len(tempfile.gettempdir()) < 20 else "/tmp"  # noqa: S108  mkdtemp makes it private
-    temp_dir = tempfile.mkdtemp(prefix="elias-", dir=root)
-    logs = (state_dir / "logs").resolve()
-    mark = secrets.token_hex(16)
     _make_token(state_dir)
     options = {
         "port": port,
-        "node-ip-address": host,
         "dashboard-host": "127.0.0.1",
         "dashboard-port": dashboard,
+        "include-dashboard": "true",
+        "system-config": json.dumps(_SYSTEM_CONFIG),
+    }
+    flags = ["--head", "--no-monitor", *_flags(options)]
+    return _serve(state_dir, settings, host, f"{host}:{port}", flags, dashboard=f"http://127.0.0.1:{dashboard}")
+
+
+def _node(
+    state_dir: Path, invitation: Invitation, name: str, labels: Sequence[str], settings: RaySettings
+) -> "tuple[Session, subprocess.Popen[bytes]]":
+    privatefile.write(_token(state_dir, head=False), invitation.token.encode())
+    outward = invitation.outward()
+    host = outward if settings.loopback else settings.address
+    options = {"address": invitation.head, "node-name": name}
+    return _serve(state_dir, settings, host, invitation.head, _flags(options), {NODE: name, LABELS: " ".join(labels)})
+
+
+def _flags(options: Mapping[str, object]) -> list[str]:
+    return [f"--{name}={value}" for name, value in options.items() if value is not None]
+
+
+def _serve(
+    state_dir: Path,
+    settings: RaySettings,
+    host: str,
+    address: str,
+    flags: Sequence[str],
+    more: Mapping[str, str] = MappingProxyType({}),
+    *,
+    dashboard: str = "",
+) -> "tuple[Session, subprocess.Popen[bytes]]":
+    """Ray on this machine, once it serves. host: this node's own address; address: of the cluster's control store."""
+    # Ray's socket paths must stay under 107 bytes, and a state directory may lie deep.
+    root = tempfile.gettempdir() if len(tempfile.gettempdir()) < 20 else "/tmp"  # noqa: S108  mkdtemp makes it private
+    temp_dir = tempfile.mkdtemp(prefix="elias-", dir=root)
+    mark = secrets.token_hex(16)
+    options = {
+        "node-ip-address": host,
         "dashboard-agent-listen-port": 0,
         "min-worker-port": 0,
         "max-worker-port": 0,
-        "include-dashboard": "true",
         "include-log-monitor": "false",
         "object-store-memory": settings.object_store_memory,
         "temp-dir": temp_dir,
-        "num-cpus": settings.num_cpus,
-        "num-gpus": settings.num_gpus,
-        "system-config": json.dumps(_SYSTEM_CONFIG),
+        "num-cpus": settings.cpus,
+        "num-gpus": settings.gpus,
     }
-    flags = [f"--{name}={value}" for name, value in options.items() if value is not None]
     log = Path(temp_dir, "start.log")
     with log.open("wb") as out:
         leader = subprocess.Popen(
-            [sys.executable, "-m", "federation.runtime.cluster", str(os.getpid()), *flags],
+            [sys.executable, "-m", "federation.runtime.cluster", str(os.getpid()), *flags, *_flags(options)],
             env={
                 **os.environ,
                 **_ENVIRONMENT,
-                **_auth(state_dir),
+                **_auth(state_dir, head=bool(dashboard)),
                 MARK: mark,
-                "ELIAS_LOGS": str(logs),
+                STATE: str(state_dir.resolve()),
+                "ELIAS_LOGS": str((state_dir / "logs").resolve()),
+                **more,
                 direct.FOLDER: temp_dir,
             },
             stdin=subprocess.DEVNULL,
@@ -280,18 +259,19 @@ def _start(state_dir: Path, settings: ClusterSettings) -> "tuple[_Session, subpr
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    session = _Session(
-        f"{host}:{port}", f"http://127.0.0.1:{dashboard}", leader.pid, _started(leader.pid) or 0.0, mark, temp_dir
-    )
+    session = Session(address, dashboard, leader.pid, started(leader.pid) or 0.0, mark, temp_dir, bool(dashboard))
     # Written before it serves: whoever comes after a crash of ours must find what to clean.
-    _write(state_dir, session)
+    session.save(state_dir)
     deadline = time.monotonic() + settings.start_timeout
     while not Path(temp_dir, "ray_current_cluster").exists():
         if leader.poll() is not None or time.monotonic() > deadline:
             words = log.read_text(errors="replace").strip().splitlines()[-1:] or ["no word of why"]
             session.end()
             leader.wait()
-            _address_file(state_dir).unlink(missing_ok=True)
+            Session.forget(state_dir)
+            if "InvalidAuthToken" in words[0]:
+                cure = "make a new invitation there, with `elias invite FILE`, and copy it here whole"
+                raise Refused("token", f"the cluster at {address} does not take this token", cure=cure)
             cure = "see that ports and memory are free, then start again"
             raise Refused("ray-start", f"Ray did not start: {words[0]}", place="ray", cure=cure)
         time.sleep(0.02)
@@ -306,7 +286,7 @@ def _lead() -> None:
         return  # it died before the kernel was told
     from ray.scripts.scripts import main  # noqa: PLC0415  the parent of this line does without Ray
 
-    sys.argv = ["ray", "start", "--head", "--block", "--disable-usage-stats", "--no-monitor", *flags]
+    sys.argv = ["ray", "start", "--block", "--disable-usage-stats", *flags]
     main()  # type: ignore[no-untyped-call]
 
 
@@ -328,46 +308,18 @@ def _port(host: str, port: int, place: str) -> int:
 
 
 def _make_token(state_dir: Path) -> None:
-    path = state_dir / "ray.token"
-    if not path.exists():
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_hex(32))
+    """Of the cluster that begins here, unless it has one."""
+    if not _token(state_dir).exists():
+        privatefile.write(_token(state_dir), secrets.token_hex(32).encode())
 
 
-def _auth(state_dir: Path) -> dict[str, str]:
-    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str((state_dir / "ray.token").resolve())}
+def _token(state_dir: Path, *, head: bool = True) -> Path:
+    """Of the cluster that begins here, or of the one that was joined: neither is ever taken for the other."""
+    return state_dir / ("ray.token" if head else "joined.token")
 
 
-def _address_file(state_dir: Path) -> Path:
-    return state_dir / "ray.json"
-
-
-def _read(state_dir: Path) -> _Session | None:
-    try:
-        return msgspec.json.decode(_address_file(state_dir).read_bytes(), type=_Session)
-    except (OSError, msgspec.DecodeError):
-        return None
-
-
-def _write(state_dir: Path, session: _Session) -> None:
-    path = _address_file(state_dir)
-    new = path.with_suffix(".new")
-    new.write_bytes(msgspec.json.encode(session))
-    new.replace(path)
-
-
-def _started(pid: int) -> float | None:
-    """When the process under this pid started; with the pid it names a process for good. None: there is none."""
-    try:
-        process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
-    except psutil.Error:
-        return None
-
-
-def _signal(process: psutil.Process, number: signal.Signals) -> None:
-    with suppress(psutil.NoSuchProcess):
-        process.send_signal(number)
+def _auth(state_dir: Path, *, head: bool = True) -> dict[str, str]:
+    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(_token(state_dir, head=head).resolve())}
 
 
 @contextmanager

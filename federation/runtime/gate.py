@@ -167,8 +167,8 @@ class GateService(ManagerService):
             self._agents[node] = actor
             agent = ray.get_actor(actor, NAMESPACE)
             agent.greet.remote(self.epoch, self.incarnation)
-            if self.frozen:
-                agent.freeze.remote(True, self.frozen.by)
+            if self.frozen or node != self.node:  # another node may have missed the end of a freeze
+                agent.freeze.remote(bool(self.frozen), self.frozen.by)
         self.committed()
 
     def followed_anew(self) -> None:

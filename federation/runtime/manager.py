@@ -65,6 +65,7 @@ class ManagerService(Service):
         self._figures = Figures()
         self._handle: Any = None
         self._line: direct.Line | None = None  # to the appender, if it is on this node
+        self._through_ray = asyncio.Lock()
         self._following = asyncio.Event()
         self._pushes = 0
         self._caught_up = False  # with what was committed before this appender began to push
@@ -339,9 +340,14 @@ class ManagerService(Service):
         self._batch_number += 1
         self._wake = self.desk.wake() if self._following.is_set() else None
         call = (_packed.encode(batch), self._wake or 0)
-        # Batches are numbered, and those under way at a time must not overtake one another: one way for all of them.
+        # Batches are numbered, and those under way at a time must not overtake one another: one way for all of them,
+        # and one after the other through Ray, which begins what is called on an async actor in any order.
         line = self._line
-        answer = await (line.call("append", *call) if line else self._appender("append", *call, patience=0.0))
+        if line:
+            answer = await line.call("append", *call)
+        else:
+            async with self._through_ray:
+                answer = await self._appender("append", *call, patience=0.0)
         last: int = answer[1]
         self._own = max(self._own, last)
         self._commits += 1

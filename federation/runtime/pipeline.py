@@ -215,6 +215,7 @@ class Pipeline:
         if previous is not None and not await previous:
             problem = self._again()
         if isinstance(problem, Fenced):
+            self._host.log.critical("ending this process: %s", problem)
             os._exit(3)  # a newer incarnation is in charge
         if problem is not None:
             self._lost([job for job, _ in done], problem)

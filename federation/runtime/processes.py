@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psutil
@@ -42,6 +42,12 @@ class ActorSpec:
         return ActorSpec(
             name, self.target, {**self.kwargs, "name": name}, {**self.options, "scheduling_strategy": there}
         )
+
+
+def at_home(spec: ActorSpec) -> ActorSpec:
+    """The same, on the node of this process and nowhere else: its ledger and its folders are there."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return replace(spec, options={"scheduling_strategy": here, **spec.options})
 
 
 @dataclass(eq=False, slots=True)

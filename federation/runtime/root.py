@@ -26,7 +26,7 @@ from federation.runtime.service import NAMESPACE, actor_name, log_to_file
 from federation.supervision import Child, Exceeded, Order, Reason, Start, Status, Stop, Supervisor, Tree, members
 
 _MEMORY = b"elias.root.memory"
-_NODES_EVERY = 5.0
+_NODES_EVERY = 1.0
 _log = logging.getLogger("elias.root")
 
 

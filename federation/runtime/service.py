@@ -7,11 +7,14 @@ import logging.handlers
 import os
 import socket
 from collections.abc import Coroutine, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
 
 from federation.runtime import direct
+from federation.runtime.cluster import NODE, STATE
+from federation.settings import Settings
 
 NAMESPACE = "elias"
 
@@ -20,6 +23,12 @@ _T = TypeVar("_T")
 
 def actor_name(child: str) -> str:
     return f"elias.{child}"
+
+
+def here(settings: Settings) -> Settings:
+    """The settings as this node means them: they come from the head, and the state folder is each node's own."""
+    state = os.environ.get(STATE)
+    return settings.model_copy(update={"state": Path(state)}) if state else settings
 
 
 def log_to_file(name: str) -> None:
@@ -47,9 +56,10 @@ class Service:
         self.name = name
         self.log = logging.getLogger(f"elias.{name}")
         log_to_file(name)
-        self.node = os.environ.get("ELIAS_NODE") or socket.gethostname()
+        self.node = os.environ.get(NODE) or socket.gethostname()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = asyncio.Event()
+        self._started = asyncio.Event()  # set by whoever has to be waited for: Ray carries calls before the start
         self._listener: direct.Listener | None = None
         self._process = psutil.Process()
 

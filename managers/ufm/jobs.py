@@ -2,22 +2,26 @@
 
 import asyncio
 import shlex
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-from ray.job_submission import JobStatus, JobSubmissionClient
+from ray.job_submission import JobStatus
 
 from federation.effects import Doer, Order
 from federation.records import Outcome
-from federation.runtime.cluster import Cluster
+from federation.runtime.session import Session
+from managers.ufm.board import Away, Board, DistantBoard, board
 from managers.ufm.cordon import Cordons
 
+PART = 256 << 10  # bytes of output that are read at a time
 POLL = 0.5  # seconds between two looks at a running job
 PIN = 0.001  # of the resource that every Ray node has under its own address
 
 
-def submission_id(job: str) -> str:
-    """The name of a job in Ray."""
-    return f"elias-{job}"
+def submission_id(job: str, decision: str) -> str:
+    """The name of a job in Ray, by the decision that placed it: Ray takes no name twice, and a job may begin anew."""
+    return f"elias-{job}-{decision[:8]}"
 
 
 class Jobs:
@@ -30,7 +34,7 @@ class Jobs:
         self.running: dict[str, str] = {}
         self.complete = False
         """Whether `running` holds whatever runs here; until then nothing is reported of it."""
-        self._client: JobSubmissionClient | None = None
+        self._board: Board | DistantBoard | None = None
 
     def figures(self) -> dict[str, Any]:
         if not self.complete:
@@ -41,8 +45,7 @@ class Jobs:
         """Find what runs here since before this agent."""
         while not self.complete:
             try:
-                client = await self.client()
-                found = await asyncio.to_thread(client.list_jobs)
+                found = await (await self.board()).all()
             except (RuntimeError, OSError):  # Ray's dashboard starts beside us
                 await asyncio.sleep(POLL)
                 continue
@@ -62,27 +65,37 @@ class Jobs:
                 self.running[job] = decision  # its end was not seen
                 await asyncio.sleep(POLL)
 
-    async def client(self) -> JobSubmissionClient:
-        if self._client is None:
-            cluster = Cluster.attach(self.agent.settings.state)
-            if cluster is None:
-                raise RuntimeError("there is no running cluster to submit to")
-            self._client = await asyncio.to_thread(JobSubmissionClient, cluster.dashboard)
-        return self._client
+    async def board(self) -> Board | DistantBoard:
+        if self._board is None:
+            self._board = await board(self.agent)
+        return self._board
 
     async def start(self, order: Order) -> Outcome:
         if self.agent.node in self.cordons:
             return Outcome("refused", "the node is cordoned")
-        client = await self.client()
-        await asyncio.to_thread(
-            client.submit_job,
-            entrypoint=_entrypoint(order.payload),
-            submission_id=submission_id(order.subject),
-            runtime_env={"env_vars": _environment(order)},
-            entrypoint_resources={f"node:{self.agent.address}": PIN},
-            metadata={"elias_job": order.subject, "elias_decision": order.decision, "elias_node": self.agent.node},
-        )
+        if self.agent.leaving:
+            return Outcome("refused", "the node leaves the cluster", {"leaving": True})
+        request = {
+            "entrypoint": _entrypoint(order.payload),
+            "submission_id": submission_id(order.subject, order.decision),
+            "runtime_env": {"env_vars": _environment(order)},
+            "entrypoint_resources": {f"node:{self.agent.address}": PIN},
+            "metadata": {"elias_job": order.subject, "elias_decision": order.decision, "elias_node": self.agent.node},
+        }
+        await self._submit(request)
         return await self.end(order)
+
+    async def _submit(self, request: dict[str, Any]) -> None:
+        asked = await self.board()
+        while True:
+            try:
+                await asked.submit(request)
+                return
+            except Away:
+                await asyncio.sleep(POLL)
+            with suppress(Away):  # it may have been taken all the same
+                if request["submission_id"] in {info.submission_id for info in await asked.all()}:
+                    return
 
     async def end(self, order: Order) -> Outcome:
         """Awaits the end of a job; its outcome."""
@@ -91,18 +104,19 @@ class Jobs:
     async def _end(self, job: str, decision: str) -> Outcome:
         self.running[job] = decision
         try:
-            client = await self.client()
+            asked = await self.board()
             while True:
-                info = await asyncio.to_thread(client.get_job_info, submission_id(job))
-                if info.status.is_terminal():
-                    return _outcome(info)
+                with suppress(Away):  # it runs on meanwhile
+                    info = await asked.info(submission_id(job, decision))
+                    if info.status.is_terminal():
+                        return _outcome(info)
                 await asyncio.sleep(POLL)
         finally:
             self.running.pop(job, None)
 
     async def stop(self, order: Order) -> Outcome:
-        client = await self.client()
-        stopped = await asyncio.to_thread(client.stop_job, submission_id(order.args["job"]))
+        job = str(order.args["job"])
+        stopped = job in self.running and await (await self.board()).stop(submission_id(job, self.running[job]))
         return Outcome(
             "done" if stopped else "failed", "" if stopped else "it had ended before", {"job": order.args["job"]}
         )
@@ -119,9 +133,8 @@ class Start:
         return await self.jobs.start(order)
 
     async def probe(self, order: Order) -> Outcome:
-        client = await self.jobs.client()
-        known = {info.submission_id for info in await asyncio.to_thread(client.list_jobs)}
-        if submission_id(order.subject) not in known:
+        known = {info.submission_id for info in await (await self.jobs.board()).all()}
+        if submission_id(order.subject, order.decision) not in known:
             return Outcome("failed", "interrupted before it was submitted")
         return await self.jobs.end(order)
 
@@ -137,8 +150,35 @@ class Stop:
         return await self.jobs.stop(order)  # stopping a stopped job changes nothing
 
 
+class Output:
+    """What jobs of this node print, as Ray keeps it."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+
+    async def read(self, job: str, decision: str, offset: int) -> tuple[bytes, bool]:
+        """From this byte on, PART bytes at most, and whether there may be more: the job runs. decision: by which it was
+        placed."""
+        runs = self._jobs.running.get(job) == decision
+        session = Session.of(self._jobs.agent.settings.state)
+        if session is None or "/" in job:  # Ray takes no such name
+            return b"", False
+        path = Path(session.temp_dir, "session_latest", "logs", f"job-driver-{submission_id(job, decision)}.log")
+        return await asyncio.to_thread(_part, path, offset), runs
+
+
+def _part(path: Path, offset: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.read(PART)
+    except FileNotFoundError:
+        return b""
+
+
 def doers(agent: Any) -> dict[str, Doer]:
     jobs = Jobs(agent)
+    agent.interfaces["output"] = Output(jobs)
     agent.spawn(jobs.adopt())
     return {"job.start": Start(jobs), "job.stop": Stop(jobs)}
 

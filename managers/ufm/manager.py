@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import inf
 from typing import Any, ClassVar
 
 import msgspec
@@ -25,6 +26,9 @@ WAITING = 10_000  # jobs that wait for room; the next one is told to come again 
 SIGHT = 3.0  # intervals of telemetry after which a node without a report is out of sight
 
 
+JOINED, LEAVING, LEFT = "elias.node.joined", "elias.node.leaving", "elias.node.left"
+
+
 class Job(msgspec.Struct, frozen=True, gc=False):
     """A job as it was submitted. data: command, resources, priority. placement: the decision by which it runs. lost: it
     was started, and whoever ran it cannot tell what became of it."""
@@ -39,6 +43,7 @@ class Job(msgspec.Struct, frozen=True, gc=False):
 class UfmState(msgspec.Struct):
     fleet: FleetState = FleetState()
     drained: dict[str, bool] = {}
+    leaving: dict[str, bool] = {}  # nodes that somebody takes out of the cluster: they end what they have
     silent: dict[str, bool] = {}  # whether a node missed its last check when it was last decided about
     displaced: dict[str, list[Job]] = {}  # by the decision that ended their stay: jobs to be placed again
     admitted: dict[str, Job] = {}
@@ -77,6 +82,7 @@ class Ufm(Manager):
         super().__init__(settings)
         self.typical = typical
         self.health: dict[str, Health] = {}
+        self._left: dict[str, float] = {}  # when nodes that have left measured themselves last (s since 1970)
         self._news: deque[Emission] = deque()
         self._adopt(UfmState())
 
@@ -97,14 +103,18 @@ class Ufm(Manager):
     # -- telemetry and health ----------------------------------------------------------------------------------------
 
     def observe(self, report: Mapping[str, Any], now: int) -> Iterator[Event]:
-        """A node's report is its sign of life; its first one, or one with other totals, is an event for the record."""
+        """A node's report is its sign of life. Its first one, one with other totals, and the word that it leaves or has
+        left are events for the record."""
         node = _node_of(report)
-        known = self.fleet.nodes.get(node.name)
-        if known is None or msgspec.structs.replace(known, schedulable=True) != node:
-            event = Event(
-                f"{node.name} {now}", "elias/agent", "elias.node.joined", node.name, None, msgspec.to_builtins(node)
-            )
+        if report.get("measured", inf) <= self._left.get(node.name, -inf):
+            return  # begun before it said that it has left
+        if (kind := self._news_of(node, report)) is not None:
+            event = Event(f"{node.name} {now}", "elias/agent", kind, node.name, None, msgspec.to_builtins(node))
             self._news.append(Emission(Kind.EVENT, NODE_HEALTH.name, node.name, "", event))
+        if report.get("left"):
+            self.health.pop(node.name, None)
+            self._left[node.name] = float(report.get("measured", -inf))
+            return
         health = self.health.get(node.name)
         if health is None:
             self.health[node.name] = Health(now, now, report=report)
@@ -113,6 +123,17 @@ class Ufm(Manager):
             health.reported, health.report = now, report
         self._news += self._ended_unseen(report)
         yield from ()
+
+    def _news_of(self, node: Node, report: Mapping[str, Any]) -> str | None:
+        known = self.fleet.nodes.get(node.name)
+        if report.get("left"):
+            return LEFT if known is not None else None
+        leaving = bool(report.get("leaving"))
+        if known is None or msgspec.structs.replace(known, schedulable=True) != node:
+            return JOINED
+        if leaving == self.state.leaving.get(node.name, False):
+            return None
+        return LEAVING if leaving else JOINED
 
     def _ended_unseen(self, report: Mapping[str, Any]) -> Iterator[Emission]:
         """Lost jobs that their node, which is heard again, does not run."""
@@ -203,13 +224,15 @@ class Ufm(Manager):
     def _status_of(self, node: str) -> str | None:
         if node not in self.fleet.nodes:
             return None
-        return "drained" if self.state.drained.get(node) else "up"
+        return "drained" if self.state.drained.get(node) or self.state.leaving.get(node) else "up"
 
     def _fitting(self, request: Request) -> int:
         slots = np.arange(len(self.fleet.changed))
         return int(self.fleet.fits(request, slots).sum())
 
     def propose(self, point: DecisionPoint, event: Event, facts: Mapping[str, Any]) -> list[Candidate]:
+        if point is NODE_HEALTH and event.subject not in self.fleet.nodes:
+            return [Candidate("hold")]  # it has left since
         if point is NODE_HEALTH:
             up = sum(node.schedulable for node in self.fleet.nodes.values())
             return [Candidate("drain", {}, {"fleet.up": up}), Candidate("readmit"), Candidate("hold")]
@@ -238,7 +261,8 @@ class Ufm(Manager):
             return self.alerts.target(asked)
         if point is NODE_HEALTH:
             node = asked.event.subject
-            return Target(self._nearest_agent(node), [f"node:{node}", *self.fleet.nodes[node].groups])
+            groups = self.fleet.nodes[node].groups if node in self.fleet.nodes else ()
+            return Target(self._nearest_agent(node), [f"node:{node}", *groups])
         node, data = str(answered.args["node"]), asked.event.data
         job: dict[str, Any] = {key: data[key] for key in ("command", "cwd") if key in data}
         return Target(node, [f"node:{node}", *self.fleet.nodes[node].groups], job)
@@ -287,6 +311,8 @@ class Ufm(Manager):
             return
         if entry.kind == Kind.EVENT:
             self._end(entry.decision, [running])
+        elif entry.kind == Kind.OUTCOME and body.data.get("leaving"):
+            self._end(entry.decision, [running], whatever=True)
         elif entry.kind == Kind.OUTCOME and body.status != "unknown":
             self._release(job)
         elif entry.kind == Kind.OUTCOME:
@@ -300,11 +326,11 @@ class Ufm(Manager):
         if self.state.drained.get(node) and self.state.silent.get(node):
             self._end(job.placement, self._restartable(node))
 
-    def _end(self, decision: str, jobs: list[Job]) -> None:
-        """They run no more; those that can be restarted are to be placed again."""
+    def _end(self, decision: str, jobs: list[Job], *, whatever: bool = False) -> None:
+        """They run no more; those that can be restarted are to be placed again. whatever: none of them has begun."""
         for job in jobs:
             self._release(job.id)
-        again = [job for job in jobs if job.data.get("restartable")]
+        again = [job for job in jobs if whatever or job.data.get("restartable")]
         if again:
             self.state.displaced[decision] = again
 
@@ -327,9 +353,7 @@ class Ufm(Manager):
     def _fold_node(self, entry: Entry, body: Any) -> None:
         name = entry.subject
         if entry.kind == Kind.EVENT:
-            joined = msgspec.convert(body.data, Node)
-            self.fleet.put(msgspec.structs.replace(joined, schedulable=not self.state.drained.get(name, False)))
-            self._room = True
+            self._fold_membership(name, body)
         elif entry.kind == Kind.ASKED and entry.point == NODE_HEALTH.name:
             self.state.silent[name] = body.facts.get("missed", 0) > 0
         elif entry.kind == Kind.OUTCOME and "cordoned" in body.data and name in self.fleet.nodes:
@@ -337,8 +361,21 @@ class Ufm(Manager):
             if drained and entry.point == NODE_HEALTH.name and self.state.silent.get(name):
                 self._end(entry.decision, self._restartable(name))
             self.state.drained[name] = drained
-            self.fleet.put(msgspec.structs.replace(self.fleet.nodes[name], schedulable=not drained))
-            self._room = self._room or not drained
+            fit = not (drained or self.state.leaving.get(name))
+            self.fleet.put(msgspec.structs.replace(self.fleet.nodes[name], schedulable=fit))
+            self._room = self._room or fit
+
+    def _fold_membership(self, name: str, event: Event) -> None:
+        if event.type == LEFT:
+            gone = self.fleet.remove(name)
+            for known in (self.state.leaving, self.state.silent):  # a cordon outlives it: its agent keeps that
+                known.pop(name, None)
+            self._end(event.id, [self.state.running[one.owner] for one in gone if one.owner in self.state.running])
+            return
+        self.state.leaving[name] = event.type == LEAVING
+        fit = not (self.state.drained.get(name) or self.state.leaving[name])
+        self.fleet.put(msgspec.structs.replace(msgspec.convert(event.data, Node), schedulable=fit))
+        self._room = self._room or fit
 
     def _restartable(self, node: str) -> list[Job]:
         """Lost jobs of a node that can be restarted. Silence alone does not say that a node is dead: what its agent
@@ -353,8 +390,9 @@ class Ufm(Manager):
             if job is not None:
                 yield _placement_event(job, "elias/urm")
         elif entry.kind in (Kind.EVENT, Kind.OUTCOME) and entry.point in (NODE_HEALTH.name, PLACEMENT.name):
-            for job in self.state.displaced.get(entry.decision, ()):
-                event = f"{job.id} after {entry.decision}"
+            cause = entry.decision or body.id
+            for job in self.state.displaced.get(cause, ()):
+                event = f"{job.id} after {cause}"
                 yield Event(event, "elias/ufm", PLACEMENT.events[0], job.id, None, job.data)
 
     # -- views -------------------------------------------------------------------------------------------------------
@@ -366,7 +404,7 @@ class Ufm(Manager):
             nodes.append(
                 {
                     "name": name,
-                    "status": "drained" if self.state.drained.get(name) else "up",
+                    "status": "leaving" if self.state.leaving.get(name) else self._status_of(name),
                     "silence": None if health is None else (now - health.reported) / SECOND,
                     "missed": health.missed if health else 0,
                     "report": dict(health.report) if health else {},

@@ -2,10 +2,12 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 ROSTER = "managers.roster"
 START_DEADLINE = 90.0  # seconds; a start takes about 10 on two cores
+DETACHED = 120.0  # seconds for a start in the background
+AGENT = "agent.up"  # in the folder of a node while its agent is up
+LEAVE = "leave"  # beside it: the order to leave
 LISTENERS = ("gate", "ufm", "urm", "ulm", "uam")
 
 Say = Callable[[str], None]
@@ -49,14 +54,21 @@ def up(
         _check_port(settings)
         _check_ledger(settings)
         say("starting Ray")
-        cluster = Cluster.up(settings.state)
+        cluster = Cluster.up(settings.state, settings.ray)
+    if not cluster.dashboard:
+        cure = "`elias leave` first; the page is that of the head"
+        raise Refused("joined", "this machine is a node of another cluster", place=str(settings.state), cure=cure)
     if not cluster.owner:
         return None
-    (settings.state / "elias.pid").write_text(str(os.getpid()))
+    for order in settings.state.glob(f"nodes/*/{LEAVE}"):
+        order.unlink()  # to leave a cluster that this machine was in once
+    sign(settings)
     cluster.connect()
+    from federation.runtime.processes import at_home  # noqa: PLC0415
     from federation.runtime.root import Heartbeat, launch  # noqa: PLC0415 - Ray takes half a second to import
 
     spec, actors = tree(settings, fleet, beside=beside)
+    actors = tuple(actor if actor.per_node else at_home(actor) for actor in actors)
     heartbeat = Heartbeat(every=settings.supervision.heartbeat, hung_after=settings.supervision.hung_after)
     root = launch(spec, actors, heartbeat)
     _await_running(root, say)
@@ -69,7 +81,7 @@ def up(
         finally:
             ray.shutdown()
             cluster.down()
-            (settings.state / "elias.pid").unlink(missing_ok=True)
+            keeper(settings).unlink(missing_ok=True)
 
     return drain
 
@@ -103,7 +115,7 @@ def tree(settings: Settings, fleet: "ActorSpec | None" = None, *, beside: bool =
     agent = ActorSpec(
         "agent",
         "federation.runtime.agent:AgentService",
-        {"settings": settings, "roster": ROSTER, "listeners": LISTENERS},
+        {"settings": settings, "roster": ROSTER, "listeners": LISTENERS, "sign": AGENT, "leave": LEAVE},
         per_node=True,
     )
     watched = tuple(
@@ -139,25 +151,47 @@ def down(settings: Settings, say: Say) -> bool:
 def running(settings: Settings) -> int | None:
     """The process that keeps this federation up, if one does."""
     try:
-        pid = int((settings.state / "elias.pid").read_text())
-        process = psutil.Process(pid)
+        pid, started = keeper(settings).read_text().split()
+        process = psutil.Process(int(pid))
+        return process.pid if process.create_time() == float(started) else None
     except (OSError, ValueError, psutil.Error):
         return None
-    return pid if any("elias" in part for part in process.cmdline()) else None
 
 
-def detach(arguments: list[str], settings: Settings) -> subprocess.Popen[bytes]:
-    """Run `elias up` in a session of its own, its output in the state folder."""
+def sign(settings: Settings) -> None:
+    """This process keeps up what runs for this state folder. By its start, too: after it another process may get its
+    number."""
+    keeper(settings).write_text(f"{os.getpid()} {psutil.Process().create_time()!r}")
+
+
+def keeper(settings: Settings) -> Path:
+    """The file that names it."""
+    return settings.state / "elias.pid"
+
+
+def detached(config: Path | None, arguments: list[str], settings: Settings, ready: Callable[[Settings], bool]) -> None:
+    """Run a command of `elias` in a session of its own, its output in the state folder, and return when it is ready.
+
+    Raises Refused with its last words where it ends, Temporary where it is not ready in time.
+    """
     settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    log = settings.state / "elias.log"
+    log, chosen = settings.state / "elias.log", ["--config", str(config.resolve())] if config else []
     with log.open("ab") as out:
-        return subprocess.Popen(
-            [sys.executable, "-m", "managers.uim.cli", *arguments],
+        process = subprocess.Popen(
+            [sys.executable, "-m", "managers.uim.cli", *chosen, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
             start_new_session=True,
         )
+    deadline = time.monotonic() + DETACHED
+    while not ready(settings):
+        if process.poll():
+            last = log.read_text(errors="replace").strip().splitlines()[-4:]
+            raise Refused("start", "it did not start: " + " / ".join(last), place=str(log), cure="correct that")
+        if time.monotonic() > deadline:
+            raise Temporary(f"it is not ready after {DETACHED:g} s; {log} may say why")
+        time.sleep(0.2)
 
 
 def check_specs(settings: Settings) -> tiki.Bundle:
@@ -243,8 +277,6 @@ def _check_ledger(settings: Settings) -> None:
 
 
 def _check_port(settings: Settings) -> None:
-    import socket  # noqa: PLC0415
-
     address = (settings.listen.host, settings.listen.port)
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

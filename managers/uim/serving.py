@@ -37,7 +37,7 @@ def server(
         store=service.store,
         clock=service.clock,
         token=tokens.make(settings.state),
-        logs=lambda job: logs.follow(settings.state, job),
+        logs=lambda job: logs.follow(context, job),
         book=book,
         refused=refused,
         blocked=blocked,

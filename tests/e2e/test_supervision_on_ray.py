@@ -16,13 +16,14 @@ import pytest
 import ray
 
 from federation.errors import Refused
-from federation.runtime.cluster import Cluster, ClusterSettings
+from federation.runtime.cluster import Cluster
 from federation.runtime.processes import ActorSpec
 from federation.runtime.root import Heartbeat, Member, launch
+from federation.settings import RaySettings
 from federation.supervision import Backoff, Child, Supervisor
 
 PATIENCE = 120.0
-SETTINGS = ClusterSettings(num_cpus=2, num_gpus=0)
+SETTINGS = RaySettings(cpus=2, gpus=0)
 
 
 def eventually(look: Callable[[], Any]) -> Any:
@@ -251,7 +252,7 @@ def test_a_port_in_use_is_refused_with_a_cure(tmp_path: Path) -> None:
         taken.bind(("127.0.0.2", 0))
         taken.listen()
         with pytest.raises(Refused, match="another port") as refused:
-            Cluster.up(tmp_path, ClusterSettings(port=taken.getsockname()[1]))
+            Cluster.up(tmp_path, RaySettings(port=taken.getsockname()[1]))
     assert refused.value.code == "port-in-use"
 
 

@@ -76,6 +76,14 @@ def test_up_again_attaches_to_what_runs(elias: Running) -> None:
     assert [m["pid"] for m in elias.get("/v1/managers")[1]["members"]] == [m["pid"] for m in before["members"]]
 
 
+def test_what_was_started_in_the_background_is_drained_before_it_ends(own_elias: Running) -> None:
+    assert cli(own_elias, "up", "--detach").returncode == 0
+    down = cli(own_elias, "down")
+    assert (down.returncode, "draining (process " in down.stderr) == (0, True), down.stderr
+    assert (own_elias.state / "elias.log").read_text().splitlines()[-1] == "draining"
+    assert cli(own_elias, "down").stderr.strip() == "nothing was running"
+
+
 def test_an_edited_spec_is_in_force_for_the_next_event_and_a_broken_edit_is_not(own_elias: Running) -> None:
     specs = own_elias.folder / "specs"
     shipped = Path(__file__).resolve().parents[2] / "tiki_specs"

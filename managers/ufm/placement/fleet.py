@@ -40,7 +40,7 @@ _COLUMNS: dict[str, tuple[type[np.generic], int]] = {
 
 
 class Node(msgspec.Struct, frozen=True):
-    """What a node has. cpu_milli: thousandths of a core; memory: bytes; labels: `key=value`; groups: for caps."""
+    """What a node has. cpu_milli: thousandths of a core; memory: bytes; labels: that jobs ask for; groups: for caps."""
 
     name: str
     cpu_milli: int
@@ -247,7 +247,8 @@ class Fleet:
             ok &= np.isin(self.model[slots], allowed)
         if request.labels:
             wanted = frozenset(request.labels)
-            ok &= np.fromiter((wanted <= self._labels[s] for s in slots.tolist()), np.bool_, len(slots))
+            known = len(self._labels)  # slots beyond it have never had a node
+            ok &= np.fromiter((s < known and wanted <= self._labels[s] for s in slots.tolist()), np.bool_, len(slots))
         return ok
 
     def fits_on(self, request: Request, name: str) -> bool:

@@ -27,6 +27,7 @@ from managers.uim.cli import (
     job,
     ledger,
     messages,
+    nodes,
     plugins,
     policy,
     replay,
@@ -68,7 +69,7 @@ def options(
 
 
 GROUPS = (
-    *(federation, decide, job, cases, control, apps, messages, ledger, specs, bundle, policy, report, replay),
+    *(federation, nodes, decide, job, cases, control, apps, messages, ledger, specs, bundle, policy, report, replay),
     *(access, setup),
 )
 for group in GROUPS:

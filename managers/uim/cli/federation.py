@@ -1,20 +1,17 @@
 """up, down, status: the federation as a whole."""
 
 import sys
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from federation.errors import EliasError, Refused, Temporary
+from federation.errors import EliasError, Temporary
 from managers.uim.cli.client import Api, Unreachable, loaded, settings_of, url_of
 from managers.uim.cli.output import Json, emit, say, table
 
 if TYPE_CHECKING:
     from federation.settings import Settings
-
-START = 120.0  # seconds for a detached start
 
 
 def add_to(app: typer.Typer) -> None:
@@ -31,6 +28,9 @@ def up(
     tls_: Annotated[
         bool, typer.Option("--tls", help="Serve HTTPS, by a certificate of its own unless `listen.cert` names one.")
     ] = False,
+    head: Annotated[
+        bool, typer.Option("--head", help="Let other machines join; `elias invite` writes down what they need.")
+    ] = False,
 ) -> None:
     """Start ELIAS on this machine, or find it running.
 
@@ -44,15 +44,21 @@ def up(
         elias --config /etc/elias/elias.yaml up --detach
 
         elias up --tls
+
+        elias up --head
     """
-    from managers.uim import launch, tls  # noqa: PLC0415 - what starts Ray
+    from managers.uim import launch, membership, tls  # noqa: PLC0415 - what starts Ray
 
     settings = settings_of(context)
     if launch.running(settings) is None:
         settings = tls.flagged(loaded(context)) if tls_ else loaded(context)
         tls.remember(settings, tls_)
+    if head:
+        settings = membership.reachable(settings)
     if detach:
-        _detached(context, settings, ["--tls"] if tls_ else [])
+        flags = [flag for flag, given in (("--tls", tls_), ("--head", head)) if given]
+        launch.detached(context.obj, ["up", *flags], settings, _ready)
+        _greet(settings, "ELIAS is up", seen=True)
         return
     drain = launch.up(settings, say)
     if drain is None:
@@ -65,24 +71,6 @@ def up(
         say("draining")
     finally:
         drain()
-
-
-def _detached(context: typer.Context, settings: "Settings", flags: list[str]) -> None:
-    from managers.uim import launch  # noqa: PLC0415
-
-    arguments = ["--config", str(context.obj.resolve())] if context.obj else []
-    process = launch.detach([*arguments, "up", *flags], settings)
-    deadline = time.monotonic() + START
-    while not _ready(settings):
-        code = process.poll()
-        if code:
-            log = settings.state / "elias.log"
-            last = log.read_text(errors="replace").strip().splitlines()[-4:]
-            raise Refused("start", "it did not start: " + " / ".join(last), place=str(log), cure="correct that")
-        if time.monotonic() > deadline:
-            raise Temporary(f"it does not serve after {START:g} s; {settings.state / 'elias.log'} may say why")
-        time.sleep(0.2)
-    _greet(settings, "ELIAS is up", seen=True)
 
 
 def _ready(settings: "Settings") -> bool:

@@ -12,9 +12,9 @@ import typer
 from federation.errors import Refused
 from managers.uim.cli.client import Api, settings_of
 from managers.uim.cli.output import Json, emit, say
+from managers.uim.jobstates import ENDED
 
 LOOK = 0.3  # seconds between two looks at a job
-_ENDED = ("done", "failed", "refused", "expired", "unknown")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,6 +29,8 @@ def run(
     memory: Annotated[str, typer.Option("--memory", "-m", help="`8GB` or `8GiB`.")] = "0B",
     cpu: Annotated[float, typer.Option("--cpu", min=0, help="Cores.")] = 1,
     model: Annotated[list[str] | None, typer.Option(help="Only on GPUs of this model; may be given again.")] = None,
+    label: Annotated[list[str] | None, typer.Option(help="Only on nodes with this label; may be given again.")] = None,
+    restartable: Annotated[bool, typer.Option(help="It may begin anew on another node when its own is lost.")] = False,
     priority: Annotated[int, typer.Option(help="Higher goes first.")] = 0,
     name: Annotated[str, typer.Option(help="The id of the job; made up by default.")] = "",
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once it is submitted.")] = False,
@@ -53,6 +55,8 @@ def run(
         "gpus": gpu,
         "priority": priority,
         "models": model or [],
+        "labels": label or [],
+        "restartable": restartable,
         "cwd": os.getcwd(),
     }
     if gpu_share is not None:
@@ -100,7 +104,7 @@ def _followed(api: Api, job: str) -> dict[str, Any]:
     while True:
         now: dict[str, Any] = api.get(f"/v1/jobs/{job}")
         state = now["state"]
-        if state in _ENDED or state == "held":
+        if state in ENDED:
             if now["exit_code"] is not None and not streamed:
                 _stream(api, job)
             return now

@@ -10,6 +10,7 @@ import pytest
 from ray.job_submission import JobStatus
 
 from managers.ufm import jobs
+from managers.ufm.board import Board
 from managers.ufm.jobs import Jobs, submission_id
 
 
@@ -22,12 +23,12 @@ class Ray:
         self.away = False
 
     def list_jobs(self) -> list[Any]:
-        return [self.get_job_info(submission_id(job)) for job in self.nodes]
+        return [self.get_job_info(submission_id(job, f"d {job}")) for job in self.nodes]
 
     def get_job_info(self, submitted: str) -> Any:
         if self.away:
             raise ConnectionError("the dashboard is away")
-        job = submitted.removeprefix("elias-")
+        job = submitted.split("-")[1]
         known = {"elias_job": job, "elias_decision": f"d {job}", "elias_node": self.nodes[job]}
         times = {"start_time": 0, "end_time": 0, "driver_exit_code": 0, "message": ""}
         return SimpleNamespace(metadata=known, status=self.status[job], **times)
@@ -55,7 +56,7 @@ async def test_a_new_agent_tells_of_the_jobs_that_the_one_before_it_started(
     ray.status["eval"] = JobStatus.SUCCEEDED
     ray.away = True
     ours = Jobs(agent)
-    ours._client = ray  # type: ignore[assignment]
+    ours._board = Board(ray)  # type: ignore[arg-type]
     agent.spawn(ours.adopt())
     await asyncio.sleep(0)
     assert told(ours) is None  # nobody knows yet

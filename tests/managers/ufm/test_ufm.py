@@ -54,6 +54,8 @@ class Cluster:
         self.alive = {f"n{i:03}" for i in range(nodes)}
         self.gpus = gpus
         self.jobs: dict[str, list[dict[str, str]]] = {}  # that agents say they run, by node
+        self.labels: dict[str, list[str]] = {}  # of nodes
+        self.words: dict[str, dict[str, bool]] = {}  # that agents say of leaving, by node
         sources = [s for s in tiki.read_directory(shipped_specs()) if s.path.partition("/")[0] in ("ufm", "gate")]
         bundle = tiki.build(sources, schemas(points_of([Ufm])))
         self.federation = LocalFederation([self.ufm], bundle, self.store, self.clock, self.settings, _Living(self))
@@ -88,8 +90,8 @@ class Cluster:
         ]
 
     def _report(self, node: str) -> dict[str, Any]:
-        jobs = self.jobs.get(node, [])
-        return {"node": node, "cpus": 16, "memory_total": 64 * GIB, "gpus": [{"name": "T4"}] * self.gpus, "jobs": jobs}
+        own = {"jobs": self.jobs.get(node, []), "labels": self.labels.get(node, []), **self.words.get(node, {})}
+        return {"node": node, "cpus": 16, "memory_total": 64 * GIB, "gpus": [{"name": "T4"}] * self.gpus, **own}
 
 
 class _Living(dict[str, Executor]):
@@ -169,6 +171,95 @@ async def test_a_job_holds_its_gpus_until_its_outcome(three: Cluster) -> None:
     await three.federation.act()
     assert three.place("next", gpus=1).action == "place"
     assert {o.subject for o in three.runs.orders} >= {"j0", "j1", "j2"}
+
+
+async def test_a_job_runs_only_where_its_labels_are(three: Cluster) -> None:
+    three.labels["n001"] = ["storage", "inference"]
+    await three.pass_time(1)
+    assert three.place("j", labels=["storage"]).args["node"] == "n001"
+    assert three.place("k", labels=["inference", "storage"]).args["node"] == "n001"
+    assert three.place("l", labels=["storage", "training"]).action == "hold"
+
+
+def status(cluster: Cluster) -> dict[str, str]:
+    return {node["name"]: node["status"] for node in cluster.ufm.view(cluster.clock.now())["nodes"]}
+
+
+async def test_a_node_that_leaves_gets_no_more_work_and_is_forgotten_once_it_has_left(three: Cluster) -> None:
+    three.words["n001"] = {"leaving": True}
+    await three.pass_time(1)
+    assert status(three) == {"n000": "up", "n001": "leaving", "n002": "up"}
+    assert {three.place(f"j{i}", gpus=1).args.get("node") for i in range(5)} == {"n000", "n002", None}
+    labels = {"alertname": "NodeDown", "severity": "critical", "instance": "n001:9100"}
+    alert = {"status": "firing", "fingerprint": "0" * 16, "labels": labels, "started": "2026-01-01T00:00:00+00:00"}
+    (replies,) = three.federation.post([Event("alert", "test", "elias.alert", "NodeDown#00000000", None, alert)])
+    assert isinstance(replies, list)  # an alert about it is a question like any other
+    three.words["n001"] = {"leaving": True, "left": True}
+    await three.pass_time(2)
+    assert "n001" not in three.ufm.health  # also where it says so twice
+    three.alive.discard("n001")
+    await three.pass_time(20)
+    assert status(three) == {"n000": "up", "n002": "up"}
+    assert three.answers("drain") == []  # nobody misses it
+
+
+async def test_what_a_node_measured_before_it_left_does_not_bring_it_back(three: Cluster) -> None:
+    three.federation.report("ufm", [three._report("n001") | {"leaving": True, "left": True, "measured": 20.0}])
+    three.federation.tick()
+    three.federation.report("ufm", [three._report("n001") | {"measured": 19.0}])
+    three.federation.tick()
+    assert "n001" not in status(three)
+    three.federation.report("ufm", [three._report("n001") | {"measured": 21.0}])
+    three.federation.tick()
+    assert status(three)["n001"] == "up"
+
+
+async def test_a_drained_node_is_drained_when_it_comes_back_for_its_agent_keeps_the_cordon(three: Cluster) -> None:
+    three.mode("ufm.node_health/drain", "act")
+    three.alive.discard("n001")
+    await three.pass_time(15)
+    assert status(three)["n001"] == "drained"
+    three.alive.add("n001")
+    three.words["n001"] = {"leaving": True, "left": True}
+    three.federation.report("ufm", [three._report("n001")])
+    three.federation.tick()
+    assert "n001" not in status(three)
+    del three.words["n001"]
+    await three.pass_time(1)
+    assert status(three)["n001"] == "drained"
+
+
+async def test_a_job_that_its_node_refused_for_it_leaves_is_placed_elsewhere(three: Cluster) -> None:
+    reply = three.place("j", gpus=1)
+    three.words[reply.args["node"]] = {"leaving": True}
+    await three.pass_time(0)
+    three.federation.report("ufm", [three._report(reply.args["node"])])
+    three.federation.outcome(reply.id, Outcome("refused", "the node leaves the cluster", {"leaving": True}))
+    await three.pass_time(2)
+    placed = {order.args["node"] for order in three.runs.orders if order.subject == "j" and order.decision != reply.id}
+    assert len(placed) == 1
+    assert reply.args["node"] not in placed
+
+
+async def test_a_node_that_stays_after_all_gets_work_again_and_so_does_one_that_comes_back(three: Cluster) -> None:
+    for words in ({"leaving": True}, {"leaving": True, "left": True}):
+        three.words["n001"] = words
+        await three.pass_time(1)
+        del three.words["n001"]
+        await three.pass_time(1)
+        assert (status(three)["n001"], three.ufm.fleet.nodes["n001"].schedulable) == ("up", True)
+
+
+async def test_what_a_node_had_when_it_left_begins_anew_elsewhere_if_it_can(three: Cluster) -> None:
+    placed = {job: three.place(job, gpus=2, restartable=job == "again") for job in ("again", "once")}
+    gone = {str(reply.args["node"]) for reply in placed.values()}
+    three.words |= {node: {"leaving": True, "left": True} for node in gone}
+    three.federation.report("ufm", [three._report(node) for node in sorted(gone)])
+    three.alive -= gone
+    await three.pass_time(2)
+    (stays,) = three.alive
+    assert [(order.subject, order.args["node"]) for order in three.runs.orders] == [("again", stays)]
+    assert three.ufm.state.running == {}
 
 
 async def test_a_job_that_waited_is_placed_when_room_appears(three: Cluster) -> None:

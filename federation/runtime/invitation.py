@@ -1,0 +1,104 @@
+"""What a machine needs to join a cluster: one file, made at the head and carried there by a person."""
+
+import importlib.metadata
+import os
+import platform
+import socket
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from federation import privatefile
+from federation.errors import Refused, Temporary
+from federation.runtime.session import Session
+
+LARGEST = 64 << 10  # bytes of such a file
+REACHED = 5.0  # seconds in which the head has to take a connection
+
+
+class Versions(msgspec.Struct, frozen=True):
+    """Ray refuses another Ray and another minor version of Python, ELIAS another ELIAS: agents speak its own words."""
+
+    elias: str
+    ray: str
+    python: str
+
+    @classmethod
+    def here(cls) -> Self:
+        installed = importlib.metadata.version
+        return cls(installed("elias"), installed("ray"), ".".join(platform.python_version_tuple()[:2]))
+
+
+class Invitation(msgspec.Struct, frozen=True):
+    """head: `host:port` of the control store. token: the secret that every node of the cluster has."""
+
+    head: str
+    token: str
+    versions: Versions
+
+    @classmethod
+    def of(cls, state: Path) -> Self:
+        """To the cluster that runs for this state folder. Raises Refused where there is none that others can join."""
+        session = Session.of(state)
+        if session is None or not session.serves() or not session.head:
+            raise Refused("not-a-head", "no cluster begins on this machine", cure="start one: `elias up --head`")
+        if session.address.startswith("127."):
+            what = f"the cluster is at {session.address}, where this machine alone reaches it"
+            raise Refused("loopback", what, cure="`elias down`, then `elias up --head`")
+        return cls(session.address, (state / "ray.token").read_text().strip(), Versions.here())
+
+    def save(self, path: Path) -> None:
+        """Raises Refused where the file cannot be written."""
+        try:
+            privatefile.write(path, msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise Refused("invitation", why, place=str(path), cure="name a file in a folder that exists") from None
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Raises Refused where the file is none, or one for others than its owner to read."""
+        cure = "make a new one at the head, with `elias invite FILE`, and copy it here whole"
+        try:
+            with path.open("rb") as file:
+                found = msgspec.json.decode(file.read(LARGEST), type=cls)
+                mode = os.fstat(file.fileno()).st_mode
+        except OSError as error:
+            raise Refused("invitation", error.strerror or str(error), place=str(path), cure=cure) from None
+        except msgspec.DecodeError as error:
+            raise Refused("invitation", f"not an invitation: {error}", place=str(path), cure=cure) from None
+        if mode & 0o077:
+            raise Refused("invitation", "others can read this secret", place=str(path), cure=f"chmod 600 {path}")
+        return found
+
+    def at(self, head: str) -> Self:
+        """The same, to a head that this machine knows under another address: a host, or `host:port`."""
+        host, _, port = head.rpartition(":") if ":" in head else (head, "", "")
+        if not host or (port and not port.isdecimal()):
+            cure = "write it like `10.0.0.1` or `10.0.0.1:6380`"
+            raise Refused("address", f"`{head}` is not the address of a head", cure=cure)
+        return msgspec.structs.replace(self, head=f"{host}:{port or self.head.rpartition(':')[2]}")
+
+    def check_versions(self) -> None:
+        """Raises Refused where this installation does not fit the one at the head."""
+        here = Versions.here()
+        unlike = [
+            f"{name} {wanted} at the head, {found} here"
+            for name in Versions.__struct_fields__
+            if (wanted := getattr(self.versions, name)) != (found := getattr(here, name))
+        ]
+        if unlike:
+            cure = "install the versions of the head here, then join again"
+            raise Refused("version-skew", "; ".join(unlike), cure=cure)
+
+    def outward(self) -> str:
+        """The address by which the head knows this machine. Raises Temporary where nothing takes a connection there."""
+        host, _, port = self.head.rpartition(":")
+        try:
+            with socket.create_connection((host, int(port)), REACHED) as line:
+                return str(line.getsockname()[0])
+        except OSError as error:
+            why = f"nothing answers at {self.head}: {error.strerror or error}"
+            cure = "is `elias up --head` running there, and does a firewall let this machine in?"
+            raise Temporary(f"{why}; {cure}") from None

@@ -1,0 +1,123 @@
+"""invite, join, leave, nodes: the machines of the cluster."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from managers.uim.cli.client import Api, loaded, settings_of
+from managers.uim.cli.output import Json, emit, say, table
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(nodes)
+    app.command()(invite)
+    app.command()(join)
+    app.command()(leave)
+
+
+def nodes(context: typer.Context, json_: Json = False) -> None:
+    """The machines of the cluster, with what they have and how they are.
+
+    Examples:
+
+        elias nodes
+
+        elias nodes --json | jq -r '.nodes[] | select(.status != "up") | .name'
+    """
+    found = Api(settings_of(context)).get("/v1/nodes")
+    if json_:
+        emit(found)
+        return
+    columns = ("node", "status", "cores", "memory", "gpus", "labels", "heard", "cpu", "memory in use", "disk in use")
+    table(columns, map(_row, found["nodes"]), "no node has reported yet")
+
+
+def _row(node: dict[str, Any]) -> list[str]:
+    report = node.get("report", {})
+    silence = node.get("silence")
+    return [
+        node["name"],
+        node["status"],
+        f"{report['cpus']}" if "cpus" in report else "",
+        f"{report['memory_total'] / 2**30:.0f} GiB" if "memory_total" in report else "",
+        f"{len(report.get('gpus', ()))}",
+        " ".join(report.get("labels", ())),
+        "never" if silence is None else f"{silence:.0f} s ago",
+        *("" if report.get(key) is None else f"{report[key]:.0f} %" for key in ("cpu", "memory", "disk")),
+    ]
+
+
+def invite(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="Where to write the invitation; it is a secret, mode 0600.")],
+) -> None:
+    """Write down what other machines need to join the cluster that runs here.
+
+    Whoever has the file can join, and a node of the cluster can do what ELIAS does: carry it as you carry a private
+    key, and delete it when the machines have joined.
+
+    Example:
+
+        elias invite cluster.join && scp cluster.join node2:
+    """
+    from federation.runtime.invitation import Invitation  # noqa: PLC0415
+
+    invitation = Invitation.of(settings_of(context).state)
+    invitation.save(file)
+    host = invitation.head.rpartition(":")[0]
+    say(f"on the machine that joins: elias join {host} --token-file {file.name}")
+
+
+def join(
+    context: typer.Context,
+    head: Annotated[str, typer.Argument(help="Address of the head, or `address:port`.")],
+    token_file: Annotated[Path, typer.Option("--token-file", "-t", help="The file that `elias invite` wrote there.")],
+    name: Annotated[str, typer.Option(help="Name of this node; by default its host name.")] = "",
+    label: Annotated[
+        list[str] | None, typer.Option(help="What this node is for, such as `inference`; may be given again.")
+    ] = None,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once it has joined, and leave it so.")] = False,
+) -> None:
+    """Make this machine a node of the cluster whose head is there.
+
+    It stays in the foreground until Ctrl-C or `elias leave`. The state folder of this machine keeps what its agent did.
+
+    Examples:
+
+        elias join 10.0.0.1 --token-file cluster.join
+
+        elias join 10.0.0.1 -t cluster.join --name gpu7 --label inference --label storage --detach
+    """
+    import socket  # noqa: PLC0415
+
+    from federation.runtime.invitation import Invitation  # noqa: PLC0415
+    from managers.uim import launch, membership  # noqa: PLC0415
+
+    settings = loaded(context)
+    name = name or socket.gethostname()
+    invitation = Invitation.load(token_file).at(head)
+    if detach:
+        membership.check(settings, name, label or ())
+        flags = ["--token-file", str(token_file.resolve()), "--name", name]
+        flags += [part for one in label or () for part in ("--label", one)]
+        launch.detached(context.obj, ["join", head, *flags], settings, membership.has_joined)
+        say(f"this machine is node {name}")
+        return
+    membership.stay(settings, invitation, name, tuple(label or ()), say)
+
+
+def leave(context: typer.Context) -> None:
+    """Take this machine out of the cluster that it joined, once its jobs have ended.
+
+    No more jobs come meanwhile. Ctrl-C ends the waiting, and the machine leaves all the same; `elias down` ends its
+    jobs.
+
+    Example:
+
+        elias leave
+    """
+    from managers.uim import membership  # noqa: PLC0415
+
+    left = membership.leave(settings_of(context), say)
+    say("this machine has left the cluster" if left else "this machine was in no cluster")

@@ -1,0 +1,158 @@
+"""A machine joins a cluster, stays in it and leaves it: what `elias join` and `elias leave` do."""
+
+import os
+import re
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterable
+from ipaddress import ip_address
+from pathlib import Path
+
+import psutil
+
+from federation.errors import Refused, Temporary
+from federation.runtime.cluster import Cluster
+from federation.runtime.invitation import Invitation
+from federation.runtime.session import Session
+from federation.settings import Settings
+from managers.uim import launch
+from managers.uim.launch import AGENT, LEAVE, START_DEADLINE, Say
+
+LOOK = 0.5  # seconds between two looks at whether the node is still one
+PAUSE = 2.0  # seconds until a cluster that is gone is tried again
+
+
+def reachable(settings: Settings) -> Settings:
+    """The settings with an address at which other machines reach this one. Raises Refused where none or several are."""
+    if not settings.ray.loopback:
+        return settings
+    up = {name for name, state in psutil.net_if_stats().items() if state.isup}
+    found = [
+        address.address
+        for name, some in psutil.net_if_addrs().items()
+        for address in some
+        if name in up and address.family == socket.AF_INET and not ip_address(address.address).is_loopback
+    ]
+    if len(found) != 1:
+        what = f"which of the addresses of this machine is it: {', '.join(found)}?" if found else "it has no address"
+        cure = "set `ray.address` in elias.yaml"
+        raise Refused("address", f"other machines have to reach this one; {what}", cure=cure)
+    return settings.model_copy(update={"ray": settings.ray.model_copy(update={"address": found[0]})})
+
+
+def stay(settings: Settings, invitation: Invitation, name: str, labels: tuple[str, ...], say: Say) -> None:
+    """Be a node of a cluster until somebody ends this process. Where the cluster ends first, join it again as soon as
+    it is back.
+
+    Raises Refused when this machine does not fit or is in a cluster already, Temporary when the head cannot be reached
+    or sends no agent.
+    """
+    os.umask(0o077)
+    check(settings, name, labels)
+    invitation.check_versions()
+    settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    launch.sign(settings)
+    cluster: Cluster | None = None
+    try:
+        cluster = _joined(settings, invitation, name, labels, say)
+        ending = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: ending.set())
+        say(f"this machine is node {name}; Ctrl-C or `elias leave` ends that")
+        while not (ending.wait(LOOK) or _has_left(settings, name)):
+            if cluster.alive():
+                continue
+            say("the cluster is gone; joining again when it is back")
+            cluster.down()
+            while not ending.wait(PAUSE):
+                try:
+                    cluster = _joined(settings, invitation, name, labels, lambda words: None)
+                except Temporary as error:
+                    say(f"not yet: {error}")
+                else:
+                    say("it is back, and this machine is part of it")
+                    break
+    finally:
+        if cluster is not None:
+            cluster.down()
+        _forget_signs(settings)
+        launch.keeper(settings).unlink(missing_ok=True)
+
+
+def check(settings: Settings, name: str, labels: Iterable[str]) -> None:
+    """Raises Refused where this machine is in a cluster already, or a name or label is none."""
+    session = Session.of(settings.state)
+    if session is not None and session.serves():
+        cure = "`elias down` first" if session.head else "`elias leave` first"
+        raise Refused("joined", "this machine is part of a cluster already", place=str(settings.state), cure=cure)
+    for word, place in ((name, "--name"), *((label, "--label") for label in labels)):
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._=-]{0,62}", word):
+            cure = "take letters, digits and `.`, `_`, `=`, `-`, 63 at most"
+            raise Refused("name", f"`{word}` cannot be a name", place=place, cure=cure)
+
+
+def _has_left(settings: Settings, name: str) -> bool:
+    """Its agent has said goodbye, whether or not somebody waits for that."""
+    agent = settings.state / "nodes" / name / AGENT
+    return agent.with_name(LEAVE).exists() and not agent.exists()
+
+
+def _forget_signs(settings: Settings) -> None:
+    """Of agents that were here, under whatever name."""
+    for sign in (AGENT, LEAVE):
+        for path in settings.state.glob(f"nodes/*/{sign}"):
+            path.unlink(missing_ok=True)
+
+
+def _joined(settings: Settings, invitation: Invitation, name: str, labels: tuple[str, ...], say: Say) -> Cluster:
+    _forget_signs(settings)
+    agent = settings.state / "nodes" / name / AGENT
+    say(f"joining {invitation.head}")
+    cluster = Cluster.join(settings.state, invitation, name, labels, settings.ray)
+    deadline = time.monotonic() + START_DEADLINE
+    while not agent.exists():
+        if time.monotonic() > deadline or not cluster.alive():
+            cluster.down()
+            raise Temporary(f"the head at {invitation.head} sent no agent; is ELIAS up there?")
+        time.sleep(0.05)
+    return cluster
+
+
+def has_joined(settings: Settings) -> bool:
+    """Whether this machine is a node of a cluster, and its agent is up."""
+    session = Session.of(settings.state)
+    return session is not None and session.serves() and any(settings.state.glob(f"nodes/*/{AGENT}"))
+
+
+def leave(settings: Settings, say: Say) -> bool:
+    """Take this machine out of its cluster once its jobs have ended; False when it is in none. Raises Refused where the
+    cluster begins here."""
+    session = Session.of(settings.state)
+    if session is not None and session.serves():
+        if session.head:
+            cure = "`elias down` ends the whole cluster"
+            raise Refused("head", "this machine is the head of its cluster, and cannot leave it", cure=cure)
+        _give_notice(settings, session, say)
+    return launch.down(settings, say) or session is not None
+
+
+def _give_notice(settings: Settings, session: Session, say: Say) -> None:
+    """Returns when the agent has told everybody that this machine has left."""
+    waits = None
+    for agent in settings.state.glob(f"nodes/*/{AGENT}"):
+        agent.with_name(LEAVE).touch()
+        while session.serves() and (jobs := _jobs(agent)) is not None:
+            if jobs and jobs != waits:
+                say(f"waiting for {', '.join(jobs)}; `elias down` ends them")
+                waits = jobs
+            time.sleep(0.1)
+
+
+def _jobs(agent: Path) -> list[str] | None:
+    """Of the node, as its agent told them last; None: it has gone."""
+    try:
+        return agent.read_text().split()
+    except OSError:
+        return None

@@ -1,0 +1,108 @@
+"""Three machines become one cluster, and leave it: with the commands that a person types."""
+
+import stat
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.waiting import until
+from tests.nodes.hosts import Host, network
+
+
+@pytest.fixture(scope="module")
+def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Host]]:
+    """The first one is the head, and has made an invitation; its folder is the second one's and the third one's too,
+    as if somebody had copied it."""
+    with network(tmp_path_factory.mktemp("hosts"), 3) as made:
+        made[0].done("up", "--head", "--detach")
+        made[0].done("invite", str(invitation(made[0])))
+        yield made
+
+
+def invitation(head: Host) -> Path:
+    return head.folder / "cluster.join"
+
+
+def join(host: Host, head: Host, *more: str) -> None:
+    host.done("join", head.address, "-t", str(invitation(head)), "--name", host.name, *more, "--detach")
+
+
+def where(head: Host, job: str, *more: str) -> str:
+    """The address of the host that a job runs on."""
+    return head.done("run", "--name", job, *more, "--", "sh", "-c", "hostname -I").strip()
+
+
+def test_an_invitation_is_for_its_owner_alone(hosts: list[Host]) -> None:
+    assert stat.S_IMODE(invitation(hosts[0]).stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda text: "{", "not an invitation"),
+        (lambda text: text.replace('"ray": "', '"ray": "1.'), "at the head,"),
+        (lambda text: text.replace('"token": "', '"token": "00'), "does not take this token"),
+    ],
+    ids=["no invitation", "another version", "another token"],
+)
+def test_what_does_not_fit_is_refused_and_nothing_is_left_behind(
+    hosts: list[Host], tmp_path: Path, damage: Callable[[str], str], said: str
+) -> None:
+    bad = tmp_path / "bad.join"
+    bad.touch(mode=0o600)
+    bad.write_text(damage(invitation(hosts[0]).read_text()))
+    ran = hosts[1].elias("join", hosts[0].address, "-t", str(bad))
+    assert (ran.returncode, said in ran.stderr, "cure: " in ran.stderr) == (1, True, True), ran.stderr
+    assert hosts[1].elias("leave").stderr.strip() == "this machine was in no cluster"
+
+
+def test_others_may_not_read_the_secret(hosts: list[Host], tmp_path: Path) -> None:
+    loose = tmp_path / "loose.join"
+    loose.write_bytes(invitation(hosts[0]).read_bytes())
+    loose.chmod(0o644)
+    ran = hosts[1].elias("join", hosts[0].address, "-t", str(loose))
+    assert (ran.returncode, f"chmod 600 {loose}" in ran.stderr) == (1, True), ran.stderr
+
+
+def test_nobody_answers_where_no_head_is(hosts: list[Host]) -> None:
+    ran = hosts[1].elias("join", f"{hosts[0].address}:9", "-t", str(invitation(hosts[0])))
+    assert (ran.returncode, "nothing answers at" in ran.stderr) == (3, True), ran.stderr
+
+
+def test_a_cluster_on_loopback_invites_nobody_and_only_a_node_leaves(hosts: list[Host]) -> None:
+    assert "is the head of its cluster" in hosts[0].elias("leave").stderr
+    ran = hosts[1].elias("invite", "nobody.join")
+    assert (ran.returncode, "elias up --head" in ran.stderr) == (1, True), ran.stderr
+
+
+def test_machines_join_and_work_goes_where_it_belongs(hosts: list[Host]) -> None:
+    head, second, third = hosts
+    join(second, head, "--label", "inference")
+    join(third, head, "--label", "storage", "--label", "inference")
+    known = until(lambda: found if len(found := head.nodes()) == 3 else None)
+    assert known["host2"]["report"]["labels"] == ["inference"]
+    assert known["host3"]["report"]["labels"] == ["storage", "inference"]
+    assert where(head, "on-storage", "--label", "storage") == third.address
+    for host in (head, second):
+        again = host.elias("join", head.address, "-t", str(invitation(head)))
+        assert (again.returncode, "part of a cluster already" in again.stderr) == (1, True), again.stderr
+
+
+def test_a_node_that_leaves_finishes_what_it_has_and_is_forgotten(hosts: list[Host]) -> None:
+    head, second, third = hosts
+    gate = head.folder / "end"
+    waits = f"while [ ! -e {gate} ]; do sleep 0.1; done"
+    head.done("run", "--name", "long", "--label", "storage", "--detach", "--", "sh", "-c", waits)
+    until(lambda: "long" in [job["id"] for job in head.nodes()["host3"]["report"].get("jobs", ())])
+    assert second.elias("leave").returncode == 0
+    until(lambda: "host2" not in head.nodes())
+    # The third one waits for its job, takes no other, and then goes.
+    with subprocess.Popen(third.command("leave"), cwd=third.folder) as leaving:
+        until(lambda: head.nodes()["host3"]["status"] == "leaving")
+        assert leaving.poll() is None
+        gate.touch()
+        assert leaving.wait(120) == 0
+    (left,) = until(lambda: found if len(found := head.nodes()) == 1 else None).values()
+    assert left["status"] == "up"
