@@ -21,6 +21,7 @@ QUICK = {
     "analysis": ("--rules", "200"),
     "durable": ("--seconds", "2", "--rounds", "2", "--singles", "300"),
     "recovery": ("--kills", "1"),
+    "takeover": ("--cuts", "2"),
     "idle": ("--settle", "10", "--seconds", "15"),
     "soak": ("--events", "50000"),
     "nab": (),

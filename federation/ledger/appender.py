@@ -76,12 +76,13 @@ class Appender:
     """Every method may raise Fenced (another appender has taken over: end this process), Temporary (nothing was
     acknowledged: call again) and Corrupt."""
 
-    def __init__(self, store: Store, clock: Clock, holder: str, *, lease_ttl: int = 10 * SECOND) -> None:
-        """holder: who this is, for people. lease_ttl: ns."""
+    def __init__(self, store: Store, clock: Clock, holder: str, *, lease_ttl: int = 10 * SECOND, term: int = 0) -> None:
+        """holder: who this is, for people. lease_ttl: ns. term: see `Store.acquire`."""
         self._store = store
         self._clock = clock
         self._holder = holder
         self._ttl = lease_ttl
+        self._term = term
         self._epoch = 0
         self._state: _State | None = None
 
@@ -95,7 +96,7 @@ class Appender:
 
     def open(self, *, force: bool = False) -> int:
         """Takes the lease and records the new epoch. force: see `Store.acquire`."""
-        self._epoch = self._store.acquire(self._holder, self._clock.now(), self._ttl, force=force)
+        self._epoch = self._store.acquire(self._holder, self._clock.now(), self._ttl, force=force, term=self._term)
         self._state = None
         self._write_own(Kind.EPOCH, encode(EpochBody(self._holder)))
         return self._epoch

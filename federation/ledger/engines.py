@@ -1,6 +1,7 @@
 """How the ledger speaks to SQLite and to PostgreSQL: connections whose commits are durable, and the fast way in for
 records."""
 
+import logging
 import os
 import socket
 import struct
@@ -71,6 +72,8 @@ def postgres_engine(url: URL, *, read_only: bool = False) -> Engine:
     """An engine of pg8000 connections. The server ends a session that stands still inside a transaction, so a
     process that was paused there cannot hold the lease row locked."""
     engine = create_engine(url.set(drivername="postgresql+pg8000"), connect_args={"timeout": BUSY_SECONDS})
+    # What a lost connection means is said where it is used; the pool would print how it failed to say goodbye to it.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:

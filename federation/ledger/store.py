@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from federation.errors import Corrupt, Fenced, Refused, Temporary
-from federation.ledger import engines, tables
+from federation.ledger import engines, headship, tables
 from federation.ledger import pairs as paired
 from federation.ledger.engines import Row
 from federation.ledger.faults import mapped
@@ -123,13 +123,17 @@ class Store:
 
     # The lease
 
-    def acquire(self, holder: str, now: int, ttl: int, *, force: bool = False) -> int:
+    def acquire(self, holder: str, now: int, ttl: int, *, force: bool = False, term: int = 0) -> int:
         """The new epoch, for `ttl` ns. Temporary while another holder's lease runs, unless `force`: whoever has ended
-        the old process need not wait. Forcing is safe at any time, for the old epoch is refused from then on."""
+        the old process need not wait. Forcing is safe at any time, for the old epoch is refused from then on.
+
+        term: of the headship, where several machines can be the head; Fenced when it is over."""
         c = tables.lease.c
         free = true() if force else or_(c.holder.in_(["", holder]), c.expires <= now)
         take = update(tables.lease).where(free).values(epoch=c.epoch + 1, holder=holder, expires=now + ttl)
         with mapped(self.place), self.engine.begin() as connection:
+            if term:
+                headship.guard(connection, term, self.place)
             epoch = connection.execute(take.returning(c.epoch)).scalar()
         if epoch is None:
             other = self.lease()

@@ -13,7 +13,7 @@ import ray
 from federation.clock import SystemClock
 from federation.effects import Doer, Executor, FreezeFlag, Order
 from federation.records import Outcome
-from federation.runtime.cluster import LABELS
+from federation.runtime.cluster import HEAD, HEADS, LABELS
 from federation.runtime.roster import Roster, resolve
 from federation.runtime.service import NAMESPACE, Service, actor_name, here
 from federation.settings import Settings
@@ -94,6 +94,7 @@ class AgentService(NodeService):
         self.labels = os.environ.get(LABELS, "").split()
         self.reports = 0
         self._told_leaving = False
+        self._heads = ""
         self.interfaces: dict[str, Any] = {}
         """What this node alone can reach, by name, for the agents of other nodes."""
 
@@ -151,7 +152,13 @@ class AgentService(NodeService):
         else:
             await self.send_reports(self.listeners, [report])
             self.sign.write_text("".join(f"{job}\n" for job in jobs))
+            self._note_heads(await asyncio.to_thread(_heads))
         return left
+
+    def _note_heads(self, heads: str) -> None:
+        if heads and heads != self._heads:
+            (self.settings.state / HEADS).write_text(heads)
+            self._heads = heads
 
     async def _say_goodbye(self, report: Mapping[str, object]) -> None:
         """Until everybody has heard it, or for as long as one may be away."""
@@ -164,3 +171,12 @@ class AgentService(NodeService):
                     if len(said) == len(self.listeners) and not any(isinstance(one, BaseException) for one in said):
                         return
                     await asyncio.sleep(LOOK)
+
+
+def _heads() -> str:
+    """One `address:port` a line; empty where Ray does not say."""
+    with contextlib.suppress(ray.exceptions.RayError):
+        nodes = ray.nodes()  # type: ignore[no-untyped-call]
+        able = [(node["NodeManagerAddress"], node["Labels"].get(HEAD)) for node in nodes if node["Alive"]]
+        return "".join(sorted(f"{address}:{port}\n" for address, port in able if port))
+    return ""

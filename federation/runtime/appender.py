@@ -52,9 +52,10 @@ class _Follower:
 
 
 class AppenderService(Service):
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, term: int = 0) -> None:
+        """term: of the headship, where several machines can be the head of the cluster."""
         super().__init__("appender")
-        self.settings = settings
+        self.settings, self.term = settings, term
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self._queue: list[tuple[Batch, asyncio.Future[Receipt]]] = []
         self._woken = asyncio.Event()
@@ -75,9 +76,12 @@ class AppenderService(Service):
         while not self._opened.is_set():
             try:
                 self.store = await self._in_thread(lambda: Store.open(self.settings.ledger_url))
-                self.appender = Appender(self.store, self.clock, f"pid {os.getpid()}", lease_ttl=lease)
+                holder = f"pid {os.getpid()} on {self.node}"
+                self.appender = Appender(self.store, self.clock, holder, lease_ttl=lease, term=self.term)
                 await self._in_thread(lambda: self.appender.open(force=True))
                 self._opened.set()
+            except Fenced as error:
+                self._superseded(error)
             except Temporary as error:  # a restart would not help, and would use up what the supervisor allows
                 self.log.warning("waiting for the database: %s", error)
                 await asyncio.sleep(DATABASE_AWAY)

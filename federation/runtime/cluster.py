@@ -14,12 +14,12 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import psutil
@@ -38,6 +38,10 @@ LABELS = "ELIAS_LABELS"
 """Environment variables of every process of the cluster on this node: its state folder, name, and labels by spaces."""
 
 PORT = 6380
+HEAD = "elias-head"
+"""Ray's label of a machine that is or can be the head: the port of its control store."""
+HEADS = "heads"
+"""File in the state folder of a node: addresses of the machines with that label, for when the head is lost."""
 _PR_SET_PDEATHSIG = 1
 
 # A node that fell silent is dead after 2 to 3 s instead of 17; a batch of events travels with its call, not through the
@@ -67,6 +71,27 @@ _ENVIRONMENT = {
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """As what a machine is known in the cluster. name: empty for its host name. labels: that jobs ask for. port: of the
+    control store, where this is the head or can become it; 0: neither."""
+
+    name: str = ""
+    labels: tuple[str, ...] = ()
+    port: int = 0
+
+    def environment(self) -> dict[str, str]:
+        return {NODE: self.name or socket.gethostname(), LABELS: " ".join(self.labels)}
+
+    def options(self) -> dict[str, object]:
+        """Of `ray start`."""
+        return {"node-name": self.name or None, "labels": f"{HEAD}={self.port}" if self.port else None}
+
+
+ALONE = Member()
+"""A machine that nobody has named, and nobody joins."""
+
+
+@dataclass(frozen=True, slots=True)
 class Cluster:
     """A Ray cluster that serves. address: for `connect` and other nodes; dashboard: the URL of the job interface, empty
     where the head is elsewhere."""
@@ -83,20 +108,18 @@ class Cluster:
         return self.leader is not None
 
     @classmethod
-    def up(cls, state_dir: Path, settings: RaySettings | None = None) -> "Cluster":
+    def up(cls, state_dir: Path, settings: RaySettings | None = None, member: Member = ALONE) -> "Cluster":
         """Attaches to the cluster of this state directory, or starts it; two at the same time start it once.
 
         Call it from the main thread of the process that shall own the cluster: Ray ends with that thread. Refused if a
         port is taken or Ray does not start.
         """
-        return cls._started(state_dir, lambda: _head(state_dir, settings or RaySettings()))
+        return cls._started(state_dir, lambda: _head(state_dir, settings or RaySettings(), member))
 
     @classmethod
-    def join(
-        cls, state_dir: Path, invitation: Invitation, name: str, labels: Sequence[str], settings: RaySettings
-    ) -> "Cluster":
-        """Makes this machine a node of the cluster that the invitation is for, under this name; otherwise as `up`."""
-        return cls._started(state_dir, lambda: _node(state_dir, invitation, name, labels, settings))
+    def join(cls, state_dir: Path, invitation: Invitation, member: Member, settings: RaySettings) -> "Cluster":
+        """Makes this machine a node of the cluster that the invitation is for; otherwise as `up`."""
+        return cls._started(state_dir, lambda: _node(state_dir, invitation, member, settings))
 
     @classmethod
     def _started(cls, state_dir: Path, start: "Callable[[], tuple[Session, subprocess.Popen[bytes]]]") -> "Cluster":
@@ -139,7 +162,11 @@ class Cluster:
         _raylet.AuthenticationTokenLoader.instance().reset_cache()  # type: ignore[attr-defined]
         # On stdout, where the answer of a command belongs, Ray would print a paragraph for every process that ends.
         ray._private.worker.listen_error_messages = lambda worker, threads_stopped: None
+        handlers = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
         ray.init(self.address, namespace=NAMESPACE, log_to_driver=False, configure_logging=False)
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in handlers:  # Ray's own print a stack before they pass the signal on
+                signal.signal(number, handler)
 
     def environment(self) -> dict[str, str]:
         """What another program needs to join or ask the cluster: where its token is."""
@@ -161,7 +188,7 @@ class Cluster:
                 self.leader.wait()
             Session.forget(self.state_dir)
             if not session.head:
-                _token(self.state_dir, head=False).unlink(missing_ok=True)
+                token_file(self.state_dir, head=False).unlink(missing_ok=True)
 
 
 def lean(params: Any, head: bool) -> None:
@@ -184,9 +211,14 @@ def lean(params: Any, head: bool) -> None:
     services.start_ray_process = started  # type: ignore[assignment]
 
 
-def _head(state_dir: Path, settings: RaySettings) -> "tuple[Session, subprocess.Popen[bytes]]":
+def port_of_head(settings: RaySettings) -> int:
+    """The port of the control store where this machine is the head; 0: any free one, for nobody else reaches it."""
+    return settings.port or (0 if settings.loopback else PORT)
+
+
+def _head(state_dir: Path, settings: RaySettings, member: Member) -> "tuple[Session, subprocess.Popen[bytes]]":
     host = _node_ip(settings.address)
-    port = _port(host, settings.port or (0 if settings.loopback else PORT), "ray.port")
+    port = _port(host, port_of_head(settings), "ray.port")
     dashboard = _port("127.0.0.1", settings.dashboard_port, "ray.dashboard_port")
     _make_token(state_dir)
     options = {
@@ -195,19 +227,21 @@ def _head(state_dir: Path, settings: RaySettings) -> "tuple[Session, subprocess.
         "dashboard-port": dashboard,
         "include-dashboard": "true",
         "system-config": json.dumps(_SYSTEM_CONFIG),
+        **member.options(),
     }
     flags = ["--head", "--no-monitor", *_flags(options)]
-    return _serve(state_dir, settings, host, f"{host}:{port}", flags, dashboard=f"http://127.0.0.1:{dashboard}")
+    page = f"http://127.0.0.1:{dashboard}"
+    return _serve(state_dir, settings, host, f"{host}:{port}", flags, member.environment(), dashboard=page)
 
 
 def _node(
-    state_dir: Path, invitation: Invitation, name: str, labels: Sequence[str], settings: RaySettings
+    state_dir: Path, invitation: Invitation, member: Member, settings: RaySettings
 ) -> "tuple[Session, subprocess.Popen[bytes]]":
-    privatefile.write(_token(state_dir, head=False), invitation.token.encode())
+    privatefile.write(token_file(state_dir, head=False), invitation.token.encode())
     outward = invitation.outward()
     host = outward if settings.loopback else settings.address
-    options = {"address": invitation.head, "node-name": name}
-    return _serve(state_dir, settings, host, invitation.head, _flags(options), {NODE: name, LABELS: " ".join(labels)})
+    options = {"address": invitation.head, **member.options()}
+    return _serve(state_dir, settings, host, invitation.head, _flags(options), member.environment())
 
 
 def _flags(options: Mapping[str, object]) -> list[str]:
@@ -220,7 +254,7 @@ def _serve(
     host: str,
     address: str,
     flags: Sequence[str],
-    more: Mapping[str, str] = MappingProxyType({}),
+    environment: Mapping[str, str],
     *,
     dashboard: str = "",
 ) -> "tuple[Session, subprocess.Popen[bytes]]":
@@ -251,7 +285,7 @@ def _serve(
                 MARK: mark,
                 STATE: str(state_dir.resolve()),
                 "ELIAS_LOGS": str((state_dir / "logs").resolve()),
-                **more,
+                **environment,
                 direct.FOLDER: temp_dir,
             },
             stdin=subprocess.DEVNULL,
@@ -309,17 +343,17 @@ def _port(host: str, port: int, place: str) -> int:
 
 def _make_token(state_dir: Path) -> None:
     """Of the cluster that begins here, unless it has one."""
-    if not _token(state_dir).exists():
-        privatefile.write(_token(state_dir), secrets.token_hex(32).encode())
+    if not token_file(state_dir).exists():
+        privatefile.write(token_file(state_dir), secrets.token_hex(32).encode())
 
 
-def _token(state_dir: Path, *, head: bool = True) -> Path:
+def token_file(state_dir: Path, *, head: bool = True) -> Path:
     """Of the cluster that begins here, or of the one that was joined: neither is ever taken for the other."""
     return state_dir / ("ray.token" if head else "joined.token")
 
 
 def _auth(state_dir: Path, *, head: bool = True) -> dict[str, str]:
-    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(_token(state_dir, head=head).resolve())}
+    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token_file(state_dir, head=head).resolve())}
 
 
 @contextmanager

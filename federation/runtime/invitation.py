@@ -94,11 +94,16 @@ class Invitation(msgspec.Struct, frozen=True):
 
     def outward(self) -> str:
         """The address by which the head knows this machine. Raises Temporary where nothing takes a connection there."""
-        host, _, port = self.head.rpartition(":")
         try:
-            with socket.create_connection((host, int(port)), REACHED) as line:
-                return str(line.getsockname()[0])
+            return reached(self.head, REACHED)
         except OSError as error:
             why = f"nothing answers at {self.head}: {error.strerror or error}"
             cure = "is `elias up --head` running there, and does a firewall let this machine in?"
             raise Temporary(f"{why}; {cure}") from None
+
+
+def reached(address: str, patience: float) -> str:
+    """The address of this machine on the way to `host:port`. Raises OSError where nothing answers within seconds."""
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host, int(port)), patience) as line:
+        return str(line.getsockname()[0])

@@ -6,7 +6,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,7 @@ import psutil
 import tiki
 from federation.errors import EliasError, Refused, Temporary
 from federation.points import schemas
-from federation.runtime.cluster import Cluster
+from federation.runtime.cluster import ALONE, Cluster, Member
 from federation.settings import Settings
 from managers.uim import tls
 
@@ -33,12 +35,41 @@ LISTENERS = ("gate", "ufm", "urm", "ulm", "uam")
 Say = Callable[[str], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What `up` has started."""
+
+    settings: Settings
+    cluster: Cluster
+    root: Any
+
+    def drain(self) -> None:
+        """Finish what was accepted, then end everything."""
+        import ray  # noqa: PLC0415
+
+        try:
+            ray.get(self.root.stop.remote(), timeout=30)
+        finally:
+            self.end()
+
+    def end(self) -> None:
+        """End everything as it stands."""
+        _end(self.settings, self.cluster)
+
+
 def up(
-    settings: Settings, say: Say, fleet: "ActorSpec | None" = None, *, beside: bool = False
-) -> Callable[[], None] | None:
-    """Start everything on this node and return the function that drains it; None when it already runs.
+    settings: Settings,
+    say: Say,
+    fleet: "ActorSpec | None" = None,
+    *,
+    beside: bool = False,
+    member: Member = ALONE,
+    term: int = 0,
+) -> Running | None:
+    """Start everything on this node; None when it already runs.
 
     fleet: an actor that stands for all node agents; none: each Ray node has its own. beside: they have it as well.
+    term: of the headship, where several machines can be the head.
 
     Raises Refused when the specs are not sound, a port is taken or would be served in the clear to other machines;
     Corrupt or Temporary when the ledger cannot be used.
@@ -54,7 +85,7 @@ def up(
         _check_port(settings)
         _check_ledger(settings)
         say("starting Ray")
-        cluster = Cluster.up(settings.state, settings.ray)
+        cluster = Cluster.up(settings.state, settings.ray, member)
     if not cluster.dashboard:
         cure = "`elias leave` first; the page is that of the head"
         raise Refused("joined", "this machine is a node of another cluster", place=str(settings.state), cure=cure)
@@ -63,30 +94,38 @@ def up(
     for order in settings.state.glob(f"nodes/*/{LEAVE}"):
         order.unlink()  # to leave a cluster that this machine was in once
     sign(settings)
-    cluster.connect()
+    try:
+        cluster.connect()
+        root = _launch(settings, fleet, beside=beside, term=term)
+        _await_running(root, say)
+    except BaseException:
+        _end(settings, cluster)
+        raise
+    return Running(settings, cluster, root)
+
+
+def _end(settings: Settings, cluster: Cluster) -> None:
+    import ray  # noqa: PLC0415
+
+    ray.shutdown()
+    cluster.down()
+    keeper(settings).unlink(missing_ok=True)
+
+
+def _launch(settings: Settings, fleet: "ActorSpec | None", *, beside: bool, term: int) -> Any:
+    """The root of the supervision tree; this process is connected."""
     from federation.runtime.processes import at_home  # noqa: PLC0415
     from federation.runtime.root import Heartbeat, launch  # noqa: PLC0415 - Ray takes half a second to import
 
-    spec, actors = tree(settings, fleet, beside=beside)
+    spec, actors = tree(settings, fleet, beside=beside, term=term)
     actors = tuple(actor if actor.per_node else at_home(actor) for actor in actors)
     heartbeat = Heartbeat(every=settings.supervision.heartbeat, hung_after=settings.supervision.hung_after)
-    root = launch(spec, actors, heartbeat)
-    _await_running(root, say)
-
-    def drain() -> None:
-        import ray  # noqa: PLC0415
-
-        try:
-            ray.get(root.stop.remote(), timeout=30)
-        finally:
-            ray.shutdown()
-            cluster.down()
-            keeper(settings).unlink(missing_ok=True)
-
-    return drain
+    return launch(spec, actors, heartbeat)
 
 
-def tree(settings: Settings, fleet: "ActorSpec | None" = None, *, beside: bool = False) -> tuple[Any, tuple[Any, ...]]:
+def tree(
+    settings: Settings, fleet: "ActorSpec | None" = None, *, beside: bool = False, term: int = 0
+) -> tuple[Any, tuple[Any, ...]]:
     """The supervision tree and what its children are made of.
 
     Each child has a supervisor of its own, so one that keeps failing stays down alone and the others go on.
@@ -98,7 +137,7 @@ def tree(settings: Settings, fleet: "ActorSpec | None" = None, *, beside: bool =
     roster = Roster(ROSTER)
     limits = settings.supervision
     specs = [
-        ActorSpec("appender", "federation.runtime.appender:AppenderService", {"settings": settings}),
+        ActorSpec("appender", "federation.runtime.appender:AppenderService", {"settings": settings, "term": term}),
         ActorSpec(
             "gate", "federation.runtime.gate:GateService", {"name": "gate", "settings": settings, "roster": ROSTER}
         ),
@@ -312,10 +351,20 @@ def _await_running(root: Any, say: Say) -> None:
         time.sleep(0.1)
 
 
-def wait_for_signal() -> None:
-    """Returns at SIGINT or SIGTERM."""
-    received: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda n, _: received.append(n))
-    while not received:
-        signal.pause()
+@contextmanager
+def endable() -> Iterator[None]:
+    """Within, the first SIGINT or SIGTERM ends what is under way with KeyboardInterrupt; further ones do not interrupt
+    what it does about that."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def end(_number: int, _frame: object) -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = [(number, signal.signal(number, end)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)

@@ -2,25 +2,24 @@
 
 import os
 import re
-import signal
 import socket
-import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 
 import psutil
 
 from federation.errors import Refused, Temporary
-from federation.runtime.cluster import Cluster
-from federation.runtime.invitation import Invitation
+from federation.runtime.cluster import HEADS, Cluster, Member
+from federation.runtime.invitation import Invitation, reached
 from federation.runtime.session import Session
 from federation.settings import Settings
 from managers.uim import launch
 from managers.uim.launch import AGENT, LEAVE, START_DEADLINE, Say
 
 LOOK = 0.5  # seconds between two looks at whether the node is still one
+ANSWERS = 1.0  # seconds in which a head takes a connection
 PAUSE = 2.0  # seconds until a cluster that is gone is tried again
 
 
@@ -42,38 +41,34 @@ def reachable(settings: Settings) -> Settings:
     return settings.model_copy(update={"ray": settings.ray.model_copy(update={"address": found[0]})})
 
 
-def stay(settings: Settings, invitation: Invitation, name: str, labels: tuple[str, ...], say: Say) -> None:
-    """Be a node of a cluster until somebody ends this process. Where the cluster ends first, join it again as soon as
-    it is back.
+def stay(
+    settings: Settings, invitation: Invitation, member: Member, say: Say, over: Callable[[], bool] = lambda: False
+) -> None:
+    """Be a node of a cluster until it has left, KeyboardInterrupt, or this is over. Where the cluster ends first, join
+    it again as soon as it is back, there or at another machine that can be its head.
 
     Raises Refused when this machine does not fit or is in a cluster already, Temporary when the head cannot be reached
     or sends no agent.
     """
     os.umask(0o077)
-    check(settings, name, labels)
+    check(settings, member)
     invitation.check_versions()
     settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     launch.sign(settings)
     cluster: Cluster | None = None
     try:
-        cluster = _joined(settings, invitation, name, labels, say)
-        ending = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: ending.set())
-        say(f"this machine is node {name}; Ctrl-C or `elias leave` ends that")
-        while not (ending.wait(LOOK) or _has_left(settings, name)):
-            if cluster.alive():
+        cluster = _joined(settings, invitation, member, say)
+        say(f"this machine is node {member.name}; Ctrl-C or `elias leave` ends that")
+        while not (over() or _has_left(settings, member.name)):
+            if cluster is not None and cluster.alive() and not _has_moved(settings, cluster):
+                time.sleep(LOOK)
                 continue
-            say("the cluster is gone; joining again when it is back")
-            cluster.down()
-            while not ending.wait(PAUSE):
-                try:
-                    cluster = _joined(settings, invitation, name, labels, lambda words: None)
-                except Temporary as error:
-                    say(f"not yet: {error}")
-                else:
-                    say("it is back, and this machine is part of it")
-                    break
+            if cluster is not None:
+                say("the head is lost; joining again when there is one")
+                cluster.down()
+            cluster = _joined_again(settings, invitation, member, say)
+            if cluster is None:
+                time.sleep(PAUSE)
     finally:
         if cluster is not None:
             cluster.down()
@@ -81,13 +76,51 @@ def stay(settings: Settings, invitation: Invitation, name: str, labels: tuple[st
         launch.keeper(settings).unlink(missing_ok=True)
 
 
-def check(settings: Settings, name: str, labels: Iterable[str]) -> None:
+def _has_moved(settings: Settings, cluster: Cluster) -> bool:
+    """Whether another machine is the head by now: this one's is not there, and that one's is.
+
+    Ray itself takes a minute and more to see that nothing comes from a head that was cut off, and then ends the jobs
+    of this node. As long as there is no other head it may have that minute.
+    """
+    others = [head for head in _heads(settings) if head != cluster.address]
+    return bool(others) and not _answers(cluster.address) and any(map(_answers, others))
+
+
+def _answers(head: str) -> bool:
+    try:
+        reached(head, ANSWERS)
+    except OSError:
+        return False
+    return True
+
+
+def _joined_again(settings: Settings, invitation: Invitation, member: Member, say: Say) -> Cluster | None:
+    for head in dict.fromkeys((invitation.head, *_heads(settings))):
+        try:
+            cluster = _joined(settings, invitation.at(head), member, lambda words: None)
+        except Temporary as error:
+            say(f"not yet: {error}")
+        else:
+            say(f"this machine is part of it again; its head is {head}")
+            return cluster
+    return None
+
+
+def _heads(settings: Settings) -> list[str]:
+    """Addresses at which the agent that was here last knew a head, or a machine that can become it."""
+    try:
+        return (settings.state / HEADS).read_text().split()
+    except OSError:
+        return []
+
+
+def check(settings: Settings, member: Member) -> None:
     """Raises Refused where this machine is in a cluster already, or a name or label is none."""
     session = Session.of(settings.state)
     if session is not None and session.serves():
         cure = "`elias down` first" if session.head else "`elias leave` first"
         raise Refused("joined", "this machine is part of a cluster already", place=str(settings.state), cure=cure)
-    for word, place in ((name, "--name"), *((label, "--label") for label in labels)):
+    for word, place in ((member.name, "--name"), *((label, "--label") for label in member.labels)):
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._=-]{0,62}", word):
             cure = "take letters, digits and `.`, `_`, `=`, `-`, 63 at most"
             raise Refused("name", f"`{word}` cannot be a name", place=place, cure=cure)
@@ -106,17 +139,20 @@ def _forget_signs(settings: Settings) -> None:
             path.unlink(missing_ok=True)
 
 
-def _joined(settings: Settings, invitation: Invitation, name: str, labels: tuple[str, ...], say: Say) -> Cluster:
+def _joined(settings: Settings, invitation: Invitation, member: Member, say: Say) -> Cluster:
     _forget_signs(settings)
-    agent = settings.state / "nodes" / name / AGENT
+    agent = settings.state / "nodes" / member.name / AGENT
     say(f"joining {invitation.head}")
-    cluster = Cluster.join(settings.state, invitation, name, labels, settings.ray)
+    cluster = Cluster.join(settings.state, invitation, member, settings.ray)
     deadline = time.monotonic() + START_DEADLINE
-    while not agent.exists():
-        if time.monotonic() > deadline or not cluster.alive():
-            cluster.down()
-            raise Temporary(f"the head at {invitation.head} sent no agent; is ELIAS up there?")
-        time.sleep(0.05)
+    try:
+        while not agent.exists():
+            if time.monotonic() > deadline or not cluster.alive():
+                raise Temporary(f"the head at {invitation.head} sent no agent; is ELIAS up there?")
+            time.sleep(0.05)
+    except BaseException:
+        cluster.down()
+        raise
     return cluster
 
 

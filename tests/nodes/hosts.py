@@ -17,12 +17,16 @@ SETTINGS = "telemetry:\n  interval: 1s\nray:\n  start_timeout: 5m\n"
 
 
 class Host:
-    """address: by which the others reach it."""
+    """address: by which the others reach it. outside: of the machine that all are on, for what is no host itself."""
 
-    def __init__(self, folder: Path, name: str, namespace: str, address: str) -> None:
-        self.folder, self.name, self.namespace, self.address = folder, name, namespace, address
+    def __init__(self, folder: Path, name: str, namespace: str, address: str, outside: str) -> None:
+        self.folder, self.name, self.namespace, self.address, self.outside = folder, name, namespace, address, outside
         folder.mkdir()
-        (folder / "elias.yaml").write_text(SETTINGS)
+        self.set()
+
+    def set(self, more: str = "") -> None:
+        """Write its settings: those that all have, and these."""
+        (self.folder / "elias.yaml").write_text(SETTINGS + more)
 
     def command(self, *words: str) -> list[str]:
         return ["ip", "netns", "exec", self.namespace, sys.executable, "-m", "managers.uim.cli", *words]
@@ -49,6 +53,13 @@ class Host:
         _ip("-n", self.namespace, "link", "set", "eth0", "up")
 
 
+def heard(head: Host) -> set[str]:
+    """The nodes of which this host, the head, has heard within five seconds; none where it is not the head."""
+    ran = head.elias("nodes", "--json")
+    nodes = json.loads(ran.stdout)["nodes"] if ran.returncode == 0 else []
+    return {node["name"] for node in nodes if node["silence"] is not None and node["silence"] < 5}
+
+
 @contextmanager
 def network(folder: Path, count: int) -> Iterator[list[Host]]:
     """So many hosts that reach one another, and nothing else. Needs root."""
@@ -56,14 +67,16 @@ def network(folder: Path, count: int) -> Iterator[list[Host]]:
     if os.geteuid() != 0:
         pytest.fail("only root may make networks for the hosts of this test")
     mine = os.getpid() % 250  # beside other runs on this machine
-    bridge, made = f"elbr{mine}", list[Host]()
+    bridge, made, outside = f"elbr{mine}", list[Host](), f"10.77.{mine}.254"
     try:
         _ip("link", "add", bridge, "type", "bridge")
+        _ip("addr", "add", f"{outside}/24", "dev", bridge)
         _ip("link", "set", bridge, "up")
         for number in range(1, count + 1):
             namespace, wire = f"elias{mine}-{number}", f"elv{mine}-{number}"
             _ip("netns", "add", namespace)
-            made.append(Host(folder / f"host{number}", f"host{number}", namespace, f"10.77.{mine}.{number}"))
+            address = f"10.77.{mine}.{number}"
+            made.append(Host(folder / f"host{number}", f"host{number}", namespace, address, outside))
             _ip("link", "add", wire, "type", "veth", "peer", "name", "eth0", "netns", namespace)
             _ip("link", "set", wire, "master", bridge, "up")
             _ip("-n", namespace, "link", "set", "lo", "up")

@@ -107,8 +107,8 @@ def _up(settings: "Settings", world: dict[str, Any]) -> Iterator[None]:
 
     arguments = {"settings": settings, "listeners": launch.LISTENERS, **world}
     fleet = ActorSpec("fleet", "training.world.service:FleetService", arguments)
-    drain = launch.up(settings, say, fleet)
-    assert drain is not None  # the folder is new
+    running = launch.up(settings, say, fleet)
+    assert running is not None  # the folder is new
     try:
         api = Api(settings)
         for action in reversible(Roster(launch.ROSTER).points):
@@ -118,7 +118,7 @@ def _up(settings: "Settings", world: dict[str, Any]) -> Iterator[None]:
         declared(settings.state.parent)
         yield
     finally:
-        drain()
+        running.drain()
 
 
 def _await_nodes(api: Api, nodes: int) -> None:

@@ -103,15 +103,15 @@ def _up(settings: "Settings", seed: int) -> Iterator[None]:
 
     arguments = {"settings": settings, "listeners": launch.LISTENERS, "seed": seed, "count": NODES}
     fleet = ActorSpec("fleet", "training.demo_learning.nodes:NodesService", arguments)
-    drain = launch.up(settings, say, fleet, beside=True)
-    assert drain is not None  # the folder is new
+    running = launch.up(settings, say, fleet, beside=True)
+    assert running is not None  # the folder is new
     try:
         api = Api(settings, as_owner=True)
         for action in ACTS:
             api.put("/v1/modes", {"action": action, "mode": "act"})
         yield
     finally:
-        drain()
+        running.drain()
 
 
 def _end(found: "Found", *, json_: bool) -> int:

@@ -120,7 +120,7 @@ class Api:
             return {"Authorization": f"Bearer {tokens.read(state)}"}
         except Refused as error:
             if error.code == "no-token":
-                raise Unreachable(f"ELIAS was never started for {state}") from None
+                raise self._away(f"ELIAS was never started for {state}") from None
             raise
 
     def _trust(self) -> "ssl.SSLContext | bool":
@@ -140,7 +140,16 @@ class Api:
 
     def _unreachable(self, error: Exception) -> Unreachable:
         why = str(error) or type(error).__name__
-        return Unreachable(f"nothing answers at {self.url} ({why})")
+        return self._away(f"nothing answers at {self.url} ({why})")
+
+    def _away(self, what: str) -> Unreachable:
+        """Nothing serves here, and that is as it should be on a node of a cluster."""
+        from federation.runtime.session import Session  # noqa: PLC0415
+
+        session = Session.of(self._settings.state)
+        if self._signed is None and session is not None and not session.head and session.serves():
+            what = f"this machine is a node of a cluster; ask its head, at {session.address}"
+        return Unreachable(what)
 
 
 def error_of(status: int, body: Any) -> EliasError:

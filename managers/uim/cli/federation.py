@@ -1,13 +1,17 @@
 """up, down, status: the federation as a whole."""
 
+import contextlib
+import socket
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from federation.errors import EliasError, Temporary
 from managers.uim.cli.client import Api, Unreachable, loaded, settings_of, url_of
+from managers.uim.cli.nodes import Labels
 from managers.uim.cli.output import Json, emit, say, table
 
 if TYPE_CHECKING:
@@ -31,11 +35,20 @@ def up(
     head: Annotated[
         bool, typer.Option("--head", help="Let other machines join; `elias invite` writes down what they need.")
     ] = False,
+    token_file: Annotated[
+        Path | None,
+        typer.Option("--token-file", "-t", help="The file of `elias invite` there, to take turns with another head."),
+    ] = None,
+    name: Annotated[str, typer.Option(help="Name of this node; by default its host name.")] = "",
+    label: Labels = None,
 ) -> None:
     """Start ELIAS on this machine, or find it running.
 
     It stays in the foreground until Ctrl-C, which drains it. A second `elias up` finds the first and ends. Until there
     is an account it prints a link that signs one browser in, once and within a quarter of an hour.
+
+    Where the ledger is in PostgreSQL, several machines may be up with `--head`: one is the head of the cluster, and the
+    others stand by.
 
     Examples:
 
@@ -46,34 +59,40 @@ def up(
         elias up --tls
 
         elias up --head
+
+        elias up --head --token-file cluster.join
     """
-    from managers.uim import launch, membership, tls  # noqa: PLC0415 - what starts Ray
+    from federation.runtime.cluster import Member, port_of_head  # noqa: PLC0415
+    from federation.runtime.invitation import Invitation  # noqa: PLC0415
+    from managers.uim import launch, membership, succession, tls  # noqa: PLC0415 - what starts Ray
 
     settings = settings_of(context)
     if launch.running(settings) is None:
         settings = tls.flagged(loaded(context)) if tls_ else loaded(context)
         tls.remember(settings, tls_)
+        if token_file is not None:
+            succession.take_token(settings, Invitation.load(token_file))
     if head:
         settings = membership.reachable(settings)
+    member = Member(name or socket.gethostname(), tuple(label or ()), port_of_head(settings.ray) if head else 0)
     if detach:
         flags = [flag for flag, given in (("--tls", tls_), ("--head", head)) if given]
+        flags += ["--name", member.name, *(part for one in member.labels for part in ("--label", one))]
         launch.detached(context.obj, ["up", *flags], settings, _ready)
-        _greet(settings, "ELIAS is up", seen=True)
+        if membership.has_joined(settings):
+            say(f"this machine stands by, as node {member.name}")
+        else:
+            _greet(settings, "ELIAS is up", seen=True)
         return
-    drain = launch.up(settings, say)
-    if drain is None:
-        _greet(settings, "ELIAS runs already", seen=sys.stdout.isatty())
-        return
-    try:
-        _greet(settings, "ELIAS is up", seen=sys.stdout.isatty())
-        say("Ctrl-C drains and ends it")
-        launch.wait_for_signal()
-        say("draining")
-    finally:
-        drain()
+    with launch.endable(), contextlib.suppress(KeyboardInterrupt):
+        succession.serve(settings, member, say, lambda words: _greet(settings, words, seen=sys.stdout.isatty()))
 
 
 def _ready(settings: "Settings") -> bool:
+    from managers.uim import membership  # noqa: PLC0415 - what starts Ray
+
+    if membership.has_joined(settings):
+        return True
     try:
         Api(settings).get("/readyz")
     except Temporary:

@@ -1,5 +1,7 @@
 """invite, join, leave, nodes: the machines of the cluster."""
 
+import contextlib
+import socket
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,6 +9,10 @@ import typer
 
 from managers.uim.cli.client import Api, loaded, settings_of
 from managers.uim.cli.output import Json, emit, say, table
+
+Labels = Annotated[
+    list[str] | None, typer.Option("--label", help="What this node is for, such as `inference`; may be given again.")
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -74,9 +80,7 @@ def join(
     head: Annotated[str, typer.Argument(help="Address of the head, or `address:port`.")],
     token_file: Annotated[Path, typer.Option("--token-file", "-t", help="The file that `elias invite` wrote there.")],
     name: Annotated[str, typer.Option(help="Name of this node; by default its host name.")] = "",
-    label: Annotated[
-        list[str] | None, typer.Option(help="What this node is for, such as `inference`; may be given again.")
-    ] = None,
+    label: Labels = None,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once it has joined, and leave it so.")] = False,
 ) -> None:
     """Make this machine a node of the cluster whose head is there.
@@ -89,22 +93,22 @@ def join(
 
         elias join 10.0.0.1 -t cluster.join --name gpu7 --label inference --label storage --detach
     """
-    import socket  # noqa: PLC0415
-
+    from federation.runtime.cluster import Member  # noqa: PLC0415
     from federation.runtime.invitation import Invitation  # noqa: PLC0415
     from managers.uim import launch, membership  # noqa: PLC0415
 
     settings = loaded(context)
-    name = name or socket.gethostname()
+    member = Member(name or socket.gethostname(), tuple(label or ()))
     invitation = Invitation.load(token_file).at(head)
     if detach:
-        membership.check(settings, name, label or ())
-        flags = ["--token-file", str(token_file.resolve()), "--name", name]
-        flags += [part for one in label or () for part in ("--label", one)]
+        membership.check(settings, member)
+        flags = ["--token-file", str(token_file.resolve()), "--name", member.name]
+        flags += [part for one in member.labels for part in ("--label", one)]
         launch.detached(context.obj, ["join", head, *flags], settings, membership.has_joined)
-        say(f"this machine is node {name}")
+        say(f"this machine is node {member.name}")
         return
-    membership.stay(settings, invitation, name, tuple(label or ()), say)
+    with launch.endable(), contextlib.suppress(KeyboardInterrupt):
+        membership.stay(settings, invitation, member, say)
 
 
 def leave(context: typer.Context) -> None:

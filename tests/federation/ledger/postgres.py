@@ -21,21 +21,26 @@ _numbers = itertools.count()
 class Postgres:
     """A server of our own on a free port, run by an unprivileged user (initdb refuses root)."""
 
-    def __init__(self, binaries: Path, folder: Path) -> None:
+    def __init__(self, binaries: Path, folder: Path, address: str = "127.0.0.1") -> None:
+        """address: at which it listens; whoever reaches it there is let in."""
         self.binaries = binaries
         self.folder = folder
+        self.address = address
         self.user = "postgres" if os.geteuid() == 0 else None
         self.port = free_port()
         if self.user is not None:
             shutil.chown(folder, self.user)
         self._run("initdb", "--no-sync", "--auth=trust", "--username=elias", "--encoding=UTF8", "--locale=C")
+        if address != "127.0.0.1":
+            with (folder / "data" / "pg_hba.conf").open("a") as file:
+                file.write("host all all samenet trust\n")
 
     @classmethod
     @contextmanager
-    def running(cls) -> Iterator[Self]:
+    def running(cls, address: str = "127.0.0.1") -> Iterator[Self]:
         """A started server in a temporary folder; both are gone afterwards."""
         folder = Path(tempfile.mkdtemp(prefix="elias-postgres-"))
-        server = cls(programs.postgres(), folder)
+        server = cls(programs.postgres(), folder, address)
         server.start()
         try:
             yield server
@@ -44,7 +49,7 @@ class Postgres:
             shutil.rmtree(folder)
 
     def start(self) -> None:
-        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+        options = f"-p {self.port} -k {self.folder} -c listen_addresses={self.address} -c fsync=off"
         self._run("pg_ctl", "--wait", "--silent", f"--log={self.folder}/log", f"--options={options}", "start")
 
     def stop(self) -> None:
@@ -52,7 +57,7 @@ class Postgres:
 
     def execute(self, statement: str) -> None:
         """As the superuser, outside of any transaction."""
-        connection = pg8000.dbapi.connect("elias", host="127.0.0.1", port=self.port, database="postgres")
+        connection = pg8000.dbapi.connect("elias", host=self.address, port=self.port, database="postgres")
         connection.autocommit = True
         connection.cursor().execute(statement)
         connection.close()
@@ -60,7 +65,7 @@ class Postgres:
     def new_url(self) -> str:
         name = f"ledger{next(_numbers)}"
         self.execute(f"CREATE DATABASE {name}")
-        return f"postgresql://elias@127.0.0.1:{self.port}/{name}"
+        return f"postgresql://elias@{self.address}:{self.port}/{name}"
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self.binaries / program), f"--pgdata={self.folder}/data", *arguments]

@@ -1,0 +1,169 @@
+"""What `elias up` does from its start to its end: be the head of a cluster, or stand by for it.
+
+Where the ledger is in PostgreSQL, several machines may run `elias up --head` on it. One is the head; the others are its
+nodes until its lease runs out, and then one of them becomes the head, from the ledger. A head that was cut off and
+comes back finds its term over, and stands by itself. Where the ledger is in SQLite this machine alone can be the head.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from federation import privatefile
+from federation.errors import EliasError, Refused, Temporary
+from federation.ledger.headship import Headship, Incumbent
+from federation.runtime.cluster import Cluster, Member, port_of_head, token_file
+from federation.runtime.invitation import Invitation, Versions
+from federation.settings import Settings
+from managers.uim import launch, membership
+from managers.uim.launch import Say
+
+LOOK = 0.5  # seconds between two looks at whether this machine is still what it was
+PAUSE = 2.0  # seconds until what did not succeed is tried again
+SOUND = 60.0  # seconds that a cluster has to have run for its end to be worth a new start
+
+
+def serve(settings: Settings, member: Member, say: Say, greet: Callable[[str], None]) -> None:
+    """Until KeyboardInterrupt, which ends what runs here in order.
+
+    greet: is told, once this machine serves as the head, with what to begin its words. Raises Refused and Temporary as
+    `launch.up` does, and Refused where another machine is the head and this one cannot stand by.
+    """
+    if Cluster.attach(settings.state) is not None:
+        launch.up(settings, say)
+        greet("ELIAS runs already")
+        return
+    headship = Headship.open(settings.ledger_url, settings.state, settings.ledger.lease)
+    try:
+        if headship is None:
+            while _lead(settings, member, 0, threading.Event(), say, greet):
+                pass
+        else:
+            _take_turns(settings, member, headship, say, greet)
+    finally:
+        if headship is not None:
+            headship.close()
+
+
+def _take_turns(settings: Settings, member: Member, headship: Headship, say: Say, greet: Callable[[str], None]) -> None:
+    address = f"{settings.ray.address}:{port_of_head(settings.ray)}"
+    going = True
+    while going:
+        term = headship.take(member.name, address)
+        if term is None:
+            _stand_by(settings, member, headship, say)
+            continue
+        with _renewed(headship, term, settings.ledger.lease / 3, say) as lost:
+            going = _lead(settings, member, term, lost, say, greet)
+
+
+def _lead(
+    settings: Settings,
+    member: Member,
+    term: int,
+    lost: threading.Event,
+    say: Say,
+    greet: Callable[[str], None],
+) -> bool:
+    """Be the head until that ends; True: there is reason to try again."""
+    running = launch.up(settings, say, member=member, term=term)
+    if running is None:
+        greet("ELIAS runs already")
+        return False
+    begun = time.monotonic()
+    try:
+        greet("ELIAS is up")
+        say("Ctrl-C drains and ends it")
+        while running.cluster.alive() and not lost.is_set():
+            time.sleep(LOOK)
+    except BaseException:
+        say("draining")
+        running.drain()
+        raise
+    running.end()
+    if lost.is_set():
+        say("another machine has become the head; this one stands by")
+    elif time.monotonic() - begun < SOUND:
+        raise Temporary(f"Ray ended soon after its start; {settings.state / 'logs'} may say why")
+    else:
+        say("Ray has ended; starting it again")
+    return True
+
+
+def _stand_by(settings: Settings, member: Member, headship: Headship, say: Say) -> None:
+    """Be a node of the cluster whose head another machine is, until it is so no more."""
+    head = headship.incumbent()
+
+    def over() -> bool:
+        try:
+            now = headship.incumbent()
+        except EliasError as error:
+            say(f"who is the head is not known now: {error}")
+            return False
+        return not now.held or now.term != head.term
+
+    say(f"{head.name} is the head, at {head.address}; this machine stands by")
+    try:
+        membership.stay(settings, _invitation(settings, head), member, say, over)
+    except Temporary as error:
+        say(f"not yet: {error}")
+        time.sleep(PAUSE)
+
+
+def _invitation(settings: Settings, head: Incumbent) -> Invitation:
+    if head.address.startswith("127.") or settings.ray.loopback:
+        what = f"{head.name} keeps this ledger, and machines that take turns have to reach one another"
+        raise Refused("another-head", what, cure="`elias up --head` on both")
+    token = token_file(settings.state)
+    if not token.exists():
+        what = f"{head.name} is the head, and this machine has no token of its cluster"
+        cure = "`elias invite FILE` there, copy the file here, `elias up --head --token-file FILE`"
+        raise Refused("no-token", what, cure=cure)
+    return Invitation(head.address, token.read_text().strip(), Versions.here())
+
+
+def take_token(settings: Settings, invitation: Invitation) -> None:
+    """From now on this machine is of the cluster that the invitation is for, also when it becomes the head."""
+    invitation.check_versions()
+    settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    privatefile.write(token_file(settings.state), invitation.token.encode())
+
+
+@contextmanager
+def _renewed(headship: Headship, term: int, every: float, say: Say) -> Iterator[threading.Event]:
+    """Renew the lease of a term every so many seconds, and give it back at the end. The event: the term is over.
+
+    A database that does not answer ends no term. Who has it is fenced there, and without it nobody appends or acts: to
+    end a head for that would end the jobs of the cluster as well.
+    """
+    lost, enough = threading.Event(), threading.Event()
+
+    def renew() -> None:
+        away = False
+        while not enough.wait(every):
+            try:
+                if not headship.renew(term):
+                    lost.set()
+                    return
+            except EliasError as error:
+                if not away:
+                    say(f"the lease of the head is not renewed: {error}")
+                away = True
+            else:
+                if away:
+                    say("the lease of the head is renewed again")
+                away = False
+
+    thread = threading.Thread(target=renew, name="headship", daemon=True)
+    thread.start()
+    try:
+        yield lost
+    finally:
+        enough.set()
+        thread.join()
+        if not lost.is_set():
+            try:
+                headship.release(term)
+            except EliasError as error:
+                say(f"another machine has to wait for the end of the lease: {error}")

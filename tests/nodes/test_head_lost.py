@@ -1,0 +1,83 @@
+"""The head of a cluster is cut off, another machine takes over from the ledger, and the old one comes back: with the
+commands that a person types, on a real PostgreSQL that no host has."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from federation.ledger.store import Store
+from federation.records import Kind
+from tests.e2e.waiting import until
+from tests.federation.ledger.postgres import Postgres
+from tests.nodes.hosts import Host, heard, network
+
+
+class Site(NamedTuple):
+    """The first host is the head, the second stands by, the third is a node. ledger: its URL."""
+
+    hosts: list[Host]
+    ledger: str
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("hosts")
+    with network(folder, 3) as (first, second, third), Postgres.running(first.outside) as postgres:
+        ledger, token = postgres.new_url(), str(folder / "cluster.join")
+        for host in (first, second):
+            host.set(f"ledger:\n  url: {ledger}\n")
+        first.done("up", "--head", "--name", first.name, "--detach")
+        first.done("invite", token)
+        refused = second.elias("up", "--head", "--name", second.name)
+        assert (refused.returncode, "elias invite FILE" in refused.stderr) == (1, True), refused.stderr
+        second.done("up", "--head", "--name", second.name, "--token-file", token, "--detach")
+        third.done("join", first.address, "--token-file", token, "--name", third.name, "--detach")
+        try:
+            yield Site([first, second, third], ledger)
+        finally:
+            for host in (third, second, first):
+                host.elias("down")
+
+
+def decides(host: Host, job: str) -> bool:
+    """Whether a job that is submitted there is decided about."""
+    return host.elias("run", "--name", job, "--detach", "--", "true").returncode == 0
+
+
+def test_another_machine_takes_over_and_the_old_head_stands_by(site: Site) -> None:
+    first, second, _ = site.hosts
+    until(lambda: heard(first) == {"host1", "host2", "host3"})
+    assert "is a node of a cluster" in second.elias("status").stderr
+    assert decides(first, "before")
+    first.cut()
+    until(lambda: decides(second, "after"))
+    until(lambda: {"host2", "host3"} <= heard(second))
+    # The old head is up all the same, without the database: what it is told it cannot decide.
+    assert not decides(first, "apart")
+    first.heal()
+    until(lambda: heard(second) == {"host1", "host2", "host3"})
+    assert "is a node of a cluster" in first.elias("status").stderr
+    assert not decides(first, "stood-down")
+    second.done("ledger", "verify")
+
+
+def test_nobody_has_written_beside_another(site: Site) -> None:
+    store = Store.open(site.ledger, read_only=True)
+    try:
+        headers = [record.header for record in store.read(after=0, upto=store.head().size)]
+    finally:
+        store.close()
+    assert [header.seq for header in headers] == list(range(1, len(headers) + 1))
+    assert all(one.epoch <= other.epoch for one, other in pairwise(headers))
+    assert {header.subject for header in headers if header.kind == Kind.ASKED} >= {"before", "after"}
+    assert not {"apart", "stood-down"} & {header.subject for header in headers}
+
+
+def test_who_stands_by_takes_over_at_once_when_the_head_goes_in_order(site: Site, tmp_path: Path) -> None:
+    first, second, _ = site.hosts
+    second.done("down")
+    until(lambda: decides(first, "handed-over"))
+    until(lambda: "host3" in heard(first))
