@@ -159,6 +159,8 @@ class RaySettings(_Section):
     """Port at which nodes join; 0: 6380 where other machines can reach it, any free one on a loopback address."""
     dashboard_port: int = Field(0, ge=0, le=65535)
     """Port of Ray's job interface, on loopback; 0: any free one."""
+    tls: bool = False
+    """Nodes encrypt what they say to one another, by certificates; `elias up --head --tls` does so too."""
     cpus: int | None = Field(None, ge=0)
     """CPUs that jobs may use; none: those of the machine."""
     gpus: int | None = Field(None, ge=0)

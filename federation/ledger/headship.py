@@ -54,9 +54,9 @@ class Headship:
 
     @classmethod
     def open(cls, url: str, state: Path, ttl: float) -> Self | None:
-        """None: the ledger is in SQLite, in a folder of one machine, which alone can be the head."""
+        """None: the ledger is not `shared`, so this machine alone can be the head."""
         address = make_url(url)
-        if address.get_backend_name() != "postgresql":
+        if not shared(url):
             return None
         place = address.render_as_string(hide_password=True)
         made = cls(engines.postgres_engine(address), place, _holder(state), ttl)
@@ -90,6 +90,11 @@ class Headship:
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+def shared(url: str) -> bool:
+    """Whether several machines can reach this ledger; one in SQLite is in a folder of one machine."""
+    return make_url(url).get_backend_name() == "postgresql"
 
 
 def guard(connection: Connection, term: int, place: str) -> None:

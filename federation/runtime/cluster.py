@@ -24,9 +24,8 @@ from typing import Any
 
 import psutil
 
-from federation import privatefile
 from federation.errors import Refused
-from federation.runtime import direct
+from federation.runtime import credentials, direct
 from federation.runtime.invitation import Invitation
 from federation.runtime.session import MARK, Session, started
 from federation.settings import RaySettings
@@ -43,6 +42,7 @@ HEAD = "elias-head"
 HEADS = "heads"
 """File in the state folder of a node: addresses of the machines with that label, for when the head is lost."""
 _PR_SET_PDEATHSIG = 1
+_REFUSED = "the head refuses this machine"
 
 # A node that fell silent is dead after 2 to 3 s instead of 17; a batch of events travels with its call, not through the
 # object store.
@@ -148,7 +148,7 @@ class Cluster:
 
     def connect(self) -> None:
         """Makes this process a driver of the cluster, in namespace `elias`. Nothing if it is one already."""
-        os.environ.update(_auth(self.state_dir))
+        os.environ.update(credentials.environment(self.state_dir))
         import ray  # noqa: PLC0415  half a second that `attach` and `down` need not pay
         from ray import _raylet  # noqa: PLC0415
 
@@ -169,8 +169,8 @@ class Cluster:
                 signal.signal(number, handler)
 
     def environment(self) -> dict[str, str]:
-        """What another program needs to join or ask the cluster: where its token is."""
-        return _auth(self.state_dir)
+        """What another program needs to join or ask the cluster: where its token is, and its certificates."""
+        return credentials.environment(self.state_dir)
 
     def processes(self) -> list[psutil.Process]:
         """Every living process of the cluster on this machine, for measuring."""
@@ -188,7 +188,7 @@ class Cluster:
                 self.leader.wait()
             Session.forget(self.state_dir)
             if not session.head:
-                token_file(self.state_dir, head=False).unlink(missing_ok=True)
+                credentials.forget(self.state_dir)
 
 
 def lean(params: Any, head: bool) -> None:
@@ -220,7 +220,7 @@ def _head(state_dir: Path, settings: RaySettings, member: Member) -> "tuple[Sess
     host = _node_ip(settings.address)
     port = _port(host, port_of_head(settings), "ray.port")
     dashboard = _port("127.0.0.1", settings.dashboard_port, "ray.dashboard_port")
-    _make_token(state_dir)
+    credentials.begin(state_dir, host, tls=settings.tls)
     options = {
         "port": port,
         "dashboard-host": "127.0.0.1",
@@ -237,9 +237,14 @@ def _head(state_dir: Path, settings: RaySettings, member: Member) -> "tuple[Sess
 def _node(
     state_dir: Path, invitation: Invitation, member: Member, settings: RaySettings
 ) -> "tuple[Session, subprocess.Popen[bytes]]":
-    privatefile.write(token_file(state_dir, head=False), invitation.token.encode())
     outward = invitation.outward()
     host = outward if settings.loopback else settings.address
+    credentials.join(state_dir, host, invitation.token, invitation.authority)
+    try:
+        invitation.check_certificate(credentials.tls_folder(state_dir, head=False))
+    except BaseException:
+        credentials.forget(state_dir)
+        raise
     options = {"address": invitation.head, **member.options()}
     return _serve(state_dir, settings, host, invitation.head, _flags(options), member.environment())
 
@@ -281,7 +286,7 @@ def _serve(
             env={
                 **os.environ,
                 **_ENVIRONMENT,
-                **_auth(state_dir, head=bool(dashboard)),
+                **credentials.environment(state_dir, head=bool(dashboard)),
                 MARK: mark,
                 STATE: str(state_dir.resolve()),
                 "ELIAS_LOGS": str((state_dir / "logs").resolve()),
@@ -303,7 +308,7 @@ def _serve(
             session.end()
             leader.wait()
             Session.forget(state_dir)
-            if "InvalidAuthToken" in words[0]:
+            if words[0] == _REFUSED:
                 cure = "make a new invitation there, with `elias invite FILE`, and copy it here whole"
                 raise Refused("token", f"the cluster at {address} does not take this token", cure=cure)
             cure = "see that ports and memory are free, then start again"
@@ -320,8 +325,22 @@ def _lead() -> None:
         return  # it died before the kernel was told
     from ray.scripts.scripts import main  # noqa: PLC0415  the parent of this line does without Ray
 
+    for head in (flag.removeprefix("--address=") for flag in flags if flag.startswith("--address=")):
+        _introduce(head)
     sys.argv = ["ray", "start", "--block", "--disable-usage-stats", *flags]
     main()  # type: ignore[no-untyped-call]
+
+
+def _introduce(head: str) -> None:
+    """Ends this process where the cluster does not take our token. Ray itself would find that out once its processes
+    are up, and try for minutes."""
+    from ray import _raylet  # noqa: PLC0415
+    from ray.exceptions import AuthenticationError  # noqa: PLC0415
+
+    try:
+        _raylet.GcsClient(address=head)  # type: ignore[attr-defined]
+    except AuthenticationError:
+        sys.exit(_REFUSED)
 
 
 def _node_ip(address: str) -> str:
@@ -339,21 +358,6 @@ def _port(host: str, port: int, place: str) -> int:
             raise Refused("port-in-use", f"{host}:{port}: {error.strerror}", place=place, cure=cure) from error
         bound: int = probe.getsockname()[1]
         return bound
-
-
-def _make_token(state_dir: Path) -> None:
-    """Of the cluster that begins here, unless it has one."""
-    if not token_file(state_dir).exists():
-        privatefile.write(token_file(state_dir), secrets.token_hex(32).encode())
-
-
-def token_file(state_dir: Path, *, head: bool = True) -> Path:
-    """Of the cluster that begins here, or of the one that was joined: neither is ever taken for the other."""
-    return state_dir / ("ray.token" if head else "joined.token")
-
-
-def _auth(state_dir: Path, *, head: bool = True) -> dict[str, str]:
-    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token_file(state_dir, head=head).resolve())}
 
 
 @contextmanager

@@ -11,6 +11,8 @@ import msgspec
 
 from federation import privatefile
 from federation.errors import Refused, Temporary
+from federation.runtime import certificates, credentials
+from federation.runtime.certificates import Authority
 from federation.runtime.session import Session
 
 LARGEST = 64 << 10  # bytes of such a file
@@ -31,11 +33,13 @@ class Versions(msgspec.Struct, frozen=True):
 
 
 class Invitation(msgspec.Struct, frozen=True):
-    """head: `host:port` of the control store. token: the secret that every node of the cluster has."""
+    """head: `host:port` of the control store. token: the secret that every node has. authority: signs the certificates
+    of nodes, where they speak TLS."""
 
     head: str
     token: str
     versions: Versions
+    authority: Authority | None = None
 
     @classmethod
     def of(cls, state: Path) -> Self:
@@ -46,7 +50,21 @@ class Invitation(msgspec.Struct, frozen=True):
         if session.address.startswith("127."):
             what = f"the cluster is at {session.address}, where this machine alone reaches it"
             raise Refused("loopback", what, cure="`elias down`, then `elias up --head`")
-        return cls(session.address, (state / "ray.token").read_text().strip(), Versions.here())
+        return cls.to(session.address, state)
+
+    @classmethod
+    def to(cls, head: str, state: Path) -> Self:
+        """To the cluster whose credentials this state folder has, at the head that it has now."""
+        token = credentials.token_file(state).read_text().strip()
+        return cls(head, token, Versions.here(), Authority.of(credentials.tls_folder(state)))
+
+    def keep(self, state: Path) -> None:
+        """This machine is of that cluster from now on, also as its head."""
+        self.check_versions()
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        privatefile.write(credentials.token_file(state), self.token.encode())
+        if self.authority is not None:
+            self.authority.keep(credentials.tls_folder(state))
 
     def save(self, path: Path) -> None:
         """Raises Refused where the file cannot be written."""
@@ -97,9 +115,19 @@ class Invitation(msgspec.Struct, frozen=True):
         try:
             return reached(self.head, REACHED)
         except OSError as error:
-            why = f"nothing answers at {self.head}: {error.strerror or error}"
-            cure = "is `elias up --head` running there, and does a firewall let this machine in?"
-            raise Temporary(f"{why}; {cure}") from None
+            raise self._silent(error) from None
+
+    def check_certificate(self, folder: Path) -> None:
+        """See that the head and this machine, whose certificates are in this folder, know one another. Raises Refused,
+        and Temporary as `outward`."""
+        try:
+            certificates.check(self.head, folder if self.authority else None)
+        except OSError as error:
+            raise self._silent(error) from None
+
+    def _silent(self, error: OSError) -> Temporary:
+        why = f"nothing answers at {self.head}: {error.strerror or error}"
+        return Temporary(f"{why}; is `elias up --head` running there, and does a firewall let this machine in?")
 
 
 def reached(address: str, patience: float) -> str:

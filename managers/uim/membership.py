@@ -23,8 +23,10 @@ ANSWERS = 1.0  # seconds in which a head takes a connection
 PAUSE = 2.0  # seconds until a cluster that is gone is tried again
 
 
-def reachable(settings: Settings) -> Settings:
-    """The settings with an address at which other machines reach this one. Raises Refused where none or several are."""
+def reachable(settings: Settings, *, tls: bool) -> Settings:
+    """The settings with an address at which other machines reach this one, by TLS if they or the flag say so. Raises
+    Refused where none or several are."""
+    settings = settings.model_copy(update={"ray": settings.ray.model_copy(update={"tls": tls or settings.ray.tls})})
     if not settings.ray.loopback:
         return settings
     up = {name for name, state in psutil.net_if_stats().items() if state.isup}
@@ -115,11 +117,16 @@ def _heads(settings: Settings) -> list[str]:
 
 
 def check(settings: Settings, member: Member) -> None:
-    """Raises Refused where this machine is in a cluster already, or a name or label is none."""
+    """Raises Refused where this machine is in a cluster already, and as `check_words`."""
     session = Session.of(settings.state)
     if session is not None and session.serves():
         cure = "`elias down` first" if session.head else "`elias leave` first"
         raise Refused("joined", "this machine is part of a cluster already", place=str(settings.state), cure=cure)
+    check_words(member)
+
+
+def check_words(member: Member) -> None:
+    """Raises Refused where a name or label is none."""
     for word, place in ((member.name, "--name"), *((label, "--label") for label in member.labels)):
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._=-]{0,62}", word):
             cure = "take letters, digits and `.`, `_`, `=`, `-`, 63 at most"

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from federation import privatefile
 from federation.errors import EliasError, Refused, Temporary
-from federation.ledger.headship import Headship, Incumbent
-from federation.runtime.cluster import Cluster, Member, port_of_head, token_file
-from federation.runtime.invitation import Invitation, Versions
+from federation.ledger.headship import Headship, Incumbent, shared
+from federation.runtime.cluster import Cluster, Member, port_of_head
+from federation.runtime.credentials import token_file
+from federation.runtime.invitation import Invitation
 from federation.settings import Settings
 from managers.uim import launch, membership
 from managers.uim.launch import Say
@@ -44,6 +44,16 @@ def serve(settings: Settings, member: Member, say: Say, greet: Callable[[str], N
     finally:
         if headship is not None:
             headship.close()
+
+
+def enrol(settings: Settings, invitation: Invitation) -> None:
+    """From now on this machine is of the cluster that the invitation is for, and can be its head. Raises Refused where
+    it cannot."""
+    if not shared(settings.ledger_url):
+        what = "machines that take turns as the head share a ledger, and this one is in SQLite"
+        cure = "set `ledger.url` to PostgreSQL on all of them; or `elias join` makes this machine a node"
+        raise Refused("own-ledger", what, place="ledger.url", cure=cure)
+    invitation.keep(settings.state)
 
 
 def _take_turns(settings: Settings, member: Member, headship: Headship, say: Say, greet: Callable[[str], None]) -> None:
@@ -115,19 +125,11 @@ def _invitation(settings: Settings, head: Incumbent) -> Invitation:
     if head.address.startswith("127.") or settings.ray.loopback:
         what = f"{head.name} keeps this ledger, and machines that take turns have to reach one another"
         raise Refused("another-head", what, cure="`elias up --head` on both")
-    token = token_file(settings.state)
-    if not token.exists():
+    if not token_file(settings.state).exists():
         what = f"{head.name} is the head, and this machine has no token of its cluster"
         cure = "`elias invite FILE` there, copy the file here, `elias up --head --token-file FILE`"
         raise Refused("no-token", what, cure=cure)
-    return Invitation(head.address, token.read_text().strip(), Versions.here())
-
-
-def take_token(settings: Settings, invitation: Invitation) -> None:
-    """From now on this machine is of the cluster that the invitation is for, also when it becomes the head."""
-    invitation.check_versions()
-    settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    privatefile.write(token_file(settings.state), invitation.token.encode())
+    return Invitation.to(head.address, settings.state)
 
 
 @contextmanager

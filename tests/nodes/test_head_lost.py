@@ -6,10 +6,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import pytest
 
 from federation.ledger.store import Store
 from federation.records import Kind
+from federation.runtime.certificates import Authority
+from federation.runtime.invitation import Invitation
 from tests.e2e.waiting import until
 from tests.federation.ledger.postgres import Postgres
 from tests.nodes.hosts import Host, heard, network
@@ -22,6 +25,21 @@ class Site(NamedTuple):
     ledger: str
 
 
+UNFIT = {
+    "no token of its cluster": ["up", "--head"],
+    "asks for a certificate": ["join", "{head}", "--token-file", "{folder}/without.join"],
+    "is not of this invitation's cluster": ["join", "{head}", "--token-file", "{folder}/strange.join"],
+}
+"""What a machine is told that does not fit, and what it tries."""
+
+
+def unfit(token: Path) -> None:
+    """Invitations to the same head: without certificates, and with those of another cluster."""
+    good = Invitation.load(token)
+    msgspec.structs.replace(good, authority=None).save(token.with_name("without.join"))
+    msgspec.structs.replace(good, authority=Authority.made()).save(token.with_name("strange.join"))
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("hosts")
@@ -29,11 +47,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         ledger, token = postgres.new_url(), str(folder / "cluster.join")
         for host in (first, second):
             host.set(f"ledger:\n  url: {ledger}\n")
-        first.done("up", "--head", "--name", first.name, "--detach")
+        first.done("up", "--head", "--tls", "--name", first.name, "--detach")
         first.done("invite", token)
-        refused = second.elias("up", "--head", "--name", second.name)
-        assert (refused.returncode, "elias invite FILE" in refused.stderr) == (1, True), refused.stderr
-        second.done("up", "--head", "--name", second.name, "--token-file", token, "--detach")
+        unfit(Path(token))
+        for said, words in UNFIT.items():
+            ran = second.elias(*(word.format(head=first.address, folder=folder, token=token) for word in words))
+            assert (ran.returncode, said in ran.stderr) == (1, True), ran.stderr
+        second.done("up", "--head", "--tls", "--name", second.name, "--token-file", token, "--detach")
         third.done("join", first.address, "--token-file", token, "--name", third.name, "--detach")
         try:
             yield Site([first, second, third], ledger)
@@ -50,7 +70,7 @@ def decides(host: Host, job: str) -> bool:
 def test_another_machine_takes_over_and_the_old_head_stands_by(site: Site) -> None:
     first, second, _ = site.hosts
     until(lambda: heard(first) == {"host1", "host2", "host3"})
-    assert "is a node of a cluster" in second.elias("status").stderr
+    assert "which its head serves" in second.elias("status").stderr
     assert decides(first, "before")
     first.cut()
     until(lambda: decides(second, "after"))
@@ -59,7 +79,7 @@ def test_another_machine_takes_over_and_the_old_head_stands_by(site: Site) -> No
     assert not decides(first, "apart")
     first.heal()
     until(lambda: heard(second) == {"host1", "host2", "host3"})
-    assert "is a node of a cluster" in first.elias("status").stderr
+    assert "which its head serves" in first.elias("status").stderr
     assert not decides(first, "stood-down")
     second.done("ledger", "verify")
 

@@ -95,7 +95,7 @@ def main() -> None:
         complain(error.message, error.place, error.cure)
         sys.exit(REFUSED)
     except Unreachable as error:
-        complain(str(error), cure="start it with `elias up`; `--config` names another installation")
+        complain(str(error), cure=error.cure)
         sys.exit(UNREACHABLE)
     except Temporary as error:
         complain(str(error), cure="try again in a moment; `elias status` shows what is up")

@@ -22,6 +22,12 @@ TIMEOUT = 30.0  # seconds; the API itself gives up after 10
 class Unreachable(Temporary):
     """Nothing serves at the address of this installation."""
 
+    def __init__(
+        self, what: str, cure: str = "start it with `elias up`; `--config` names another installation"
+    ) -> None:
+        super().__init__(what)
+        self.cure = cure
+
 
 def settings_of(context: typer.Context) -> "Settings":
     """The settings, with what the flags of the last `elias up` made of them."""
@@ -148,7 +154,8 @@ class Api:
 
         session = Session.of(self._settings.state)
         if self._signed is None and session is not None and not session.head and session.serves():
-            what = f"this machine is a node of a cluster; ask its head, at {session.address}"
+            host = session.address.rpartition(":")[0]
+            return Unreachable("this machine is a node of a cluster, which its head serves", f"ask there, at {host}")
         return Unreachable(what)
 
 

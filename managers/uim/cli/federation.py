@@ -30,7 +30,8 @@ def up(
         bool, typer.Option("--detach", "-d", help="Return once it serves, and leave it running.")
     ] = False,
     tls_: Annotated[
-        bool, typer.Option("--tls", help="Serve HTTPS, by a certificate of its own unless `listen.cert` names one.")
+        bool,
+        typer.Option("--tls", help="Serve HTTPS, and with `--head` nodes speak TLS. Certificates are made."),
     ] = False,
     head: Annotated[
         bool, typer.Option("--head", help="Let other machines join; `elias invite` writes down what they need.")
@@ -71,10 +72,11 @@ def up(
         settings = tls.flagged(loaded(context)) if tls_ else loaded(context)
         tls.remember(settings, tls_)
         if token_file is not None:
-            succession.take_token(settings, Invitation.load(token_file))
+            succession.enrol(settings, Invitation.load(token_file))
     if head:
-        settings = membership.reachable(settings)
+        settings = membership.reachable(settings, tls=tls_)
     member = Member(name or socket.gethostname(), tuple(label or ()), port_of_head(settings.ray) if head else 0)
+    membership.check_words(member)
     if detach:
         flags = [flag for flag, given in (("--tls", tls_), ("--head", head)) if given]
         flags += ["--name", member.name, *(part for one in member.labels for part in ("--label", one))]
