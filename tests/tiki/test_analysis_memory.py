@@ -28,7 +28,7 @@ def no_collector() -> Iterator[None]:
 
 
 def contexts() -> int:
-    return sum(isinstance(one, z3.Context) for one in gc.get_objects())
+    return sum(type(one) is z3.Context for one in gc.get_objects())
 
 
 @pytest.mark.usefixtures("no_collector")

@@ -235,13 +235,13 @@ class House:
 
     def client(self, **options: Any) -> httpx.Client:
         headers = {"Authorization": f"Bearer {self.token}"} | options.pop("headers", {})
-        return httpx.Client(base_url=self.url, headers=headers, **options)
+        return httpx.Client(base_url=self.url, headers=headers, **({"timeout": 60} | options))
 
     @contextmanager
     def browser(self, name: str = "", password: str = "") -> Iterator[httpx.Client]:
         """A browser that is signed in: by name, or without one as the owner of the state folder."""
         given = {"name": name, "password": password} if name else {"token": self.token}
-        with httpx.Client(base_url=self.url, headers={"accept": "text/html", "origin": self.url}) as made:
+        with httpx.Client(base_url=self.url, headers={"accept": "text/html", "origin": self.url}, timeout=60) as made:
             assert made.post("/login", data=given).status_code == 303
             yield made
 

@@ -93,7 +93,7 @@ def basic(user: str, password: str) -> dict[str, str]:
 
 
 def test_the_token_may_come_as_a_password(watched: House) -> None:
-    with httpx.Client(base_url=watched.url) as client:
+    with httpx.Client(base_url=watched.url, timeout=60) as client:
         sent = client.post("/v1/alertmanager", json=payload(ALERT), headers=basic("elias", watched.token))
         assert sent.status_code == 200
         assert client.get("/v1/cases", headers=basic("elias", watched.token)).status_code == 401
@@ -112,7 +112,7 @@ def test_the_token_may_come_as_a_password(watched: House) -> None:
     ],
 )
 def test_nobody_else_may_tell_of_alerts(watched: House, header: dict[str, str]) -> None:
-    with httpx.Client(base_url=watched.url) as client:
+    with httpx.Client(base_url=watched.url, timeout=60) as client:
         assert client.post("/v1/alertmanager", json=payload(ALERT), headers=header).status_code == 401
 
 

@@ -18,7 +18,7 @@ def ada(house: House) -> Iterator[httpx.Client]:
     entrance = house.context.access
     entrance.accounts.add("ada", Role.OPERATOR, PASSWORD)
     secret, _ = entrance.tokens.make("ada", "tests", frozenset({Scope.READ, Scope.CASES}), 30)
-    with httpx.Client(base_url=house.url, headers={"authorization": f"Bearer {secret}"}) as made:
+    with httpx.Client(base_url=house.url, headers={"authorization": f"Bearer {secret}"}, timeout=60) as made:
         yield made
 
 

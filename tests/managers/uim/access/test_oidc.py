@@ -133,7 +133,7 @@ def house(provider: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def browser(house: House) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=house.url, headers={"accept": "text/html", "origin": house.url}) as made:
+    with httpx.Client(base_url=house.url, headers={"accept": "text/html", "origin": house.url}, timeout=60) as made:
         yield made
 
 
@@ -222,7 +222,7 @@ def test_an_id_token_that_is_not_just_right_lets_nobody_in(
 
 def test_a_callback_that_this_browser_did_not_begin_is_refused(house: House, browser: httpx.Client) -> None:
     begun = agree(browser)
-    with httpx.Client(base_url=house.url) as other:  # whom somebody wants to sign in as themselves
+    with httpx.Client(base_url=house.url, timeout=60) as other:  # whom somebody wants to sign in as themselves
         assert "not begun in this browser" in other.get(begun).text
         assert other.get("/v1/me").status_code == 401
 

@@ -24,7 +24,7 @@ def ada(house: House) -> House:
 @pytest.fixture
 def page(house: House) -> Iterator[httpx.Client]:
     """A browser that has not signed in."""
-    with httpx.Client(base_url=house.url, headers={"accept": "text/html", "origin": house.url}) as made:
+    with httpx.Client(base_url=house.url, headers={"accept": "text/html", "origin": house.url}, timeout=60) as made:
         yield made
 
 
@@ -266,7 +266,7 @@ def test_a_link_signs_one_browser_in_and_then_no_other(house: House, page: httpx
     link = path.partition("=")[2]
     assert page.post("/login", data={"link": link}).headers["location"] == "/"
     assert page.get("/v1/me").json()["role"] == "admin"
-    with httpx.Client(base_url=house.url, headers={"origin": house.url}) as other:
+    with httpx.Client(base_url=house.url, headers={"origin": house.url}, timeout=60) as other:
         assert "used before" in other.post("/login", data={"link": link}).text
 
 
