@@ -382,8 +382,7 @@ class Desk:
         """Make a record and fold it."""
         entry = Entry(kind, point, subject, decision, encode(body), getattr(body, "attempt", 0))
         self._entries.append(entry)
-        if kind == Kind.ANSWERED:
-            self.figures.answered[point, body.tier] += 1  # type: ignore[attr-defined]
+        self.figures.recorded(kind, point, body)
         self._fold(entry, body)
 
     def drain(self, now: int) -> None:

@@ -5,8 +5,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from federation.records import Kind
+
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 SHARES = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99, 1.0)
+RECORDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
 
 class Histogram:
@@ -26,17 +29,36 @@ class Histogram:
 
 
 class Figures:
-    """Of a manager. answered: by (point, tier). confidence: of the policy in its choice, by point."""
+    """Of a manager. answered: by (point, tier, action, mode). effects: their steps that it recorded, by (point, action,
+    mode, verdict, what held them back). outcomes: of effects, by (point, action, status). confidence: of the policy in
+    its choice, by point.
+    """
 
     def __init__(self) -> None:
-        self.answered: Counter[tuple[str, str]] = Counter()
+        self.answered: Counter[tuple[str, str, str, str]] = Counter()
+        self.effects: Counter[tuple[str, str, str, str, str]] = Counter()
+        self.outcomes: Counter[tuple[str, str, str]] = Counter()
         self.confidence: dict[str, Histogram] = {}
+
+    def recorded(self, kind: Kind, point: str, body: Any) -> None:
+        """A record was made whose body is this."""
+        if kind == Kind.ANSWERED:
+            self.answered[point, body.tier, body.action, body.mode] += 1
+        elif kind == Kind.EFFECT:
+            held_by = body.reason.partition(":")[0] if body.verdict == "withheld" else ""
+            self.effects[point, body.action, body.mode, body.verdict, held_by] += 1
 
     def sure(self, point: str, confidence: float) -> None:
         self.confidence.setdefault(point, Histogram(SHARES)).observe(confidence)
 
     def plain(self) -> dict[str, Any]:
+        tiers = Counter[tuple[str, str]]()
+        for (point, tier, *_), count in self.answered.items():
+            tiers[point, tier] += count
         return {
-            "answered": [[point, tier, count] for (point, tier), count in self.answered.items()],
+            "answered": [[*key, count] for key, count in tiers.items()],
+            "chosen": [[*key, count] for key, count in self.answered.items()],
+            "effects": [[*key, count] for key, count in self.effects.items()],
+            "outcomes": [[*key, count] for key, count in self.outcomes.items()],
             "confidence": {point: histogram.plain() for point, histogram in self.confidence.items()},
         }

@@ -5,6 +5,7 @@ must confirm. Acting is left to executors on the nodes (`federation.effects`); t
 released.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -301,12 +302,36 @@ def judge(settings: GateSettings, state: GateState, wish: Wish, now: int) -> tup
 def _full(cap: Cap, releases: list[Release], action: str, effect: Effect, now: int) -> bool:
     if cap.action not in (action, "*") or (cap.action == "*" and not effect.disruptive):
         return False
-    since = now - round(cap.within * SECOND)
-    counted = [r for r in releases if r.at > since and (r.action == cap.action or (cap.action == "*" and r.disruptive))]
+    counts = counted(cap, releases, now)
     if cap.per == "fleet":
-        return len(counted) >= cap.at_most
+        return counts[""] >= cap.at_most
     mine = [g for g in effect.groups if g.partition(":")[0] == cap.per]
-    return any(sum(g in r.groups for r in counted) >= cap.at_most for g in mine)
+    return any(counts[g] >= cap.at_most for g in mine)
+
+
+def counted(cap: Cap, releases: list[Release], now: int) -> Counter[str]:
+    """Releases that count against this cap, in each group of its kind; under "" in the whole fleet."""
+    since = now - round(cap.within * SECOND)
+    mine = [r for r in releases if r.at > since and (r.action == cap.action or (cap.action == "*" and r.disruptive))]
+    groups = Counter(group for release in mine for group in set(release.groups))
+    return groups + Counter({"": len(mine)})
+
+
+def standing(settings: GateSettings, state: GateState, now: int) -> dict[str, Any]:
+    """For whoever watches. open: effects that are not settled, by their newest verdict. caps: of each the action, what
+    it counts together, its window, the releases that count now (of groups: in the fullest), and how many it allows."""
+    wishes = (*state.wanted.values(), *state.waiting.values(), *state.released.values())
+    verdicts = Counter(wish.effect.verdict for wish in wishes)
+    caps = []
+    for cap in settings.caps:
+        counts = counted(cap, state.releases, now)
+        groups = (count for group, count in counts.items() if group.partition(":")[0] == cap.per)
+        used = counts[""] if cap.per == "fleet" else max(groups, default=0)
+        caps.append([cap.action, cap.per, f"{cap.within:g}s", used, cap.at_most])
+    return {"open": {verdict: verdicts[verdict] for verdict in _OPEN}, "caps": caps}
+
+
+_OPEN = ("wanted", "approval", "withheld", "released")
 
 
 def _braked(settings: GateSettings, state: GateState, wish: Wish, action: str, now: int) -> bool:

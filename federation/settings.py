@@ -181,13 +181,23 @@ class RaySettings(_Section):
         return ipaddress.ip_address(self.address).is_loopback
 
 
+class Traces(_Section):
+    """Traces of decisions for OpenTelemetry, made of the ledger's records (`pip install 'elias[traces]'`)."""
+
+    endpoint: str = Field("", pattern=r"^(https?://\S+)?$")
+    """OTLP over HTTP, such as `http://127.0.0.1:4318/v1/traces`; empty: no traces."""
+    share: float = Field(1.0, ge=0, le=1)
+    """Of the decisions whose sender names no trace, those that are told; who names one says so for its own."""
+
+
 class Telemetry(_Section):
-    """What node agents measure."""
+    """What node agents measure, and who is told of decisions."""
 
     interval: Duration = 5.0
     """Between two reports of a node agent: psutil and NVML cost some 3 ms a report."""
     series: int = Field(720, ge=2)
     """Samples kept of each series: an hour at 5 s."""
+    traces: Traces = Traces()
 
 
 class BundleSettings(_Section):
@@ -258,6 +268,25 @@ class MlflowSettings(_Section):
     """Of the experiment and of the registered model; installations that share a server have different ones."""
 
 
+class SlurmSettings(_Section):
+    """A Slurm cluster that runs already: its nodes are watched, and drained and resumed where the gate lets it."""
+
+    enabled: bool = False
+    """Watch it, by Slurm's commands on the head."""
+    every: Duration = Field(20.0, ge=1)
+    """Between two looks; each is one `scontrol show nodes` and one `squeue`, which slurmctld answers."""
+    timeout: Duration = Field(10.0, gt=0)
+    """How long one command may take; after that Slurm counts as out of reach until the next look."""
+    commands: Path | None = None
+    """Folder of `scontrol` and `squeue`; none: found by `PATH`. Relative to the settings file."""
+    conf: Path | None = None
+    """Slurm's configuration (`SLURM_CONF`); none: where Slurm looks for it. Relative to the settings file."""
+    update: tuple[str, ...] = ()
+    """Words of the command that may change nodes, such as `[sudo, -n, /usr/bin/scontrol]`; empty: ELIAS only reads."""
+    partitions: tuple[str, ...] = ()
+    """Only nodes of these partitions; empty: of all."""
+
+
 class Settings(_Section):
     state: Path = Path(".elias")
     """Ledger, token, sockets and logs; relative to the settings file. Mode 0700."""
@@ -283,6 +312,7 @@ class Settings(_Section):
     targets: dict[str, AnyTarget] = Field({})
     """Outbound targets by name: nothing else is sent to."""
     alertmanager: Alertmanager = Alertmanager()
+    slurm: SlurmSettings = SlurmSettings()
     escalation: Escalation = Escalation()
 
     @model_validator(mode="after")
@@ -331,6 +361,7 @@ def _absolute(settings: Settings, base: Path) -> Settings:
 
     policy = settings.policy
     files = {"folder": policy.folder, "calibration": policy.calibration, "key_file": policy.key_file}
+    slurm = {"commands": there(settings.slurm.commands), "conf": there(settings.slurm.conf)}
     pair = {"cert": there(settings.listen.cert), "key": there(settings.listen.key)}
     update = {
         "listen": settings.listen.model_copy(update=pair),
@@ -342,6 +373,7 @@ def _absolute(settings: Settings, base: Path) -> Settings:
         "apps": there(apps),
         "targets": {name: located(target, base) for name, target in settings.targets.items()},
         "alertmanager": located(settings.alertmanager, base),
+        "slurm": settings.slurm.model_copy(update=slurm),
     }
     return settings.model_copy(update=update)
 

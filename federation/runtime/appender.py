@@ -14,6 +14,7 @@ import ray
 
 from federation.clock import SECOND, SystemClock
 from federation.errors import EliasError, Fenced, Temporary
+from federation.figures import RECORDS, SECONDS, Histogram
 from federation.ledger.appender import Appender, Batch, Receipt
 from federation.ledger.store import Store
 from federation.records import Header, Record, of_case
@@ -65,6 +66,7 @@ class AppenderService(Service):
         self._alarm = asyncio.Event()
         self._commits = 0
         self._records = 0
+        self._group, self._seconds = Histogram(RECORDS), Histogram(SECONDS)  # of one commit
 
     async def start(self) -> None:
         """Take the epoch. By force: the supervisor has ended whoever held it, and the database refuses the old epoch
@@ -135,6 +137,9 @@ class AppenderService(Service):
             "records": head.size,
             "commits": self._commits,
             "waiting": len(self._queue),
+            "appended": self._records,
+            "group": self._group.plain(),
+            "seconds": self._seconds.plain(),
         }
 
     async def drain(self) -> None:
@@ -154,6 +159,7 @@ class AppenderService(Service):
 
     async def _commit(self, taken: list[tuple[Batch, asyncio.Future[Receipt]]]) -> None:
         batches = [batch for batch, _ in taken]
+        begun = self.clock.now()
         try:
             results: list[Receipt | EliasError] = await self._in_thread(lambda: self.appender.commit(batches))
         except Fenced as error:
@@ -169,6 +175,8 @@ class AppenderService(Service):
                 future.set_exception(result)
         self._commits += 1
         self._records += sum(len(b.entries) for b, _ in committed)
+        self._group.observe(sum(len(b.entries) for b, _ in committed))
+        self._seconds.observe((self.clock.now() - begun) / SECOND)
         self._carry(committed)
 
     def _carry(self, committed: list[tuple[Batch, Receipt]]) -> None:

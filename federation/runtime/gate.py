@@ -14,7 +14,7 @@ import tiki
 from federation.clock import SECOND
 from federation.effects import Executor, FreezeFlag, Order
 from federation.errors import EliasError, Refused, Temporary
-from federation.gate import SUPERVISION, Gate, Wish, freeze_entry, order_of
+from federation.gate import SUPERVISION, Gate, Wish, freeze_entry, order_of, standing
 from federation.manager import Emission, Manager
 from federation.points import Mode
 from federation.records import Entry, Event, Freeze, Kind, Outcome, encode
@@ -58,6 +58,11 @@ class GateService(ManagerService):
         self.spawn(self.bundles.watch())
         self.spawn(self._watch_freeze())
         self.committed()
+
+    async def health(self) -> dict[str, Any]:
+        told = await super().health()
+        now = self.clock.now()
+        return {**told, "frozen": bool(self.frozen), "standing": standing(self.settings.gate, self.gate.state, now)}
 
     # -- bundles -----------------------------------------------------------------------------------------------------
 
@@ -192,6 +197,7 @@ class GateService(ManagerService):
 
         try:
             await self.do(work)
+            self._figures.outcomes[wish.point, wish.effect.action, outcome.status] += 1
         except EliasError as error:
             self.log.warning(
                 "the outcome of %s is not on record yet, its executor will be asked again: %s", wish.decision, error

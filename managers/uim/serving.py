@@ -9,7 +9,7 @@ import uvicorn
 from federation.records import Access
 from federation.runtime.link import RayLink
 from federation.runtime.manager import ManagerService
-from managers.uim import logs, tls, tokens
+from managers.uim import logs, tls, tokens, tracing
 from managers.uim.api import app
 from managers.uim.api.context import Context
 from managers.uim.cases.book import Book
@@ -43,10 +43,12 @@ def server(
         blocked=blocked,
         audit=audit,
     )
+    traces = tracing.of(context)
+    application = app.create(context)
     return Server(
         context,
         uvicorn.Config(
-            app.create(context),
+            traces.around(application) if traces else application,
             http="httptools",
             ws="none",
             lifespan="off",
@@ -58,22 +60,26 @@ def server(
             ssl_certfile=pair.cert if pair else None,
             ssl_keyfile=pair.key if pair else None,
         ),
+        traces,
     )
 
 
 class Server(uvicorn.Server):
-    """Samples the load of the nodes while it serves, and ends the streams before it waits for requests to end."""
+    """Samples the load of the nodes and sends traces while it serves, and ends the streams before it waits for requests
+    to end."""
 
-    def __init__(self, context: Context, config: uvicorn.Config) -> None:
+    def __init__(self, context: Context, config: uvicorn.Config, traces: tracing.Tracing | None = None) -> None:
         super().__init__(config)
         self._context = context
+        self._beside = (context.trends.follow, traces.follow) if traces else (context.trends.follow,)
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        sampling = asyncio.get_running_loop().create_task(self._context.trends.follow())
+        beside = [asyncio.get_running_loop().create_task(follow()) for follow in self._beside]
         try:
             await super().serve(sockets)
         finally:
-            sampling.cancel()
+            for task in beside:
+                task.cancel()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._context.feed.close()

@@ -1,4 +1,6 @@
-"""A real Prometheus and a real Alertmanager for tests, with the configurations that ship, and something to watch."""
+"""A real Prometheus and a real Alertmanager for tests, with the configurations that ship, something to watch, and who
+takes traces.
+"""
 
 import contextlib
 import http.client
@@ -13,6 +15,8 @@ from typing import Any, TypeVar
 from urllib.request import urlopen
 
 import yaml
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.ports import free_port
 from tests.programs import program
@@ -141,3 +145,54 @@ class World:
             server.shutdown()
             server.server_close()
             thread.join()
+
+
+class Collector:
+    """Takes traces as OpenTelemetry's collectors do: OTLP over HTTP, in protobuf."""
+
+    def __init__(self) -> None:
+        self.spans: list[Span] = []
+        self.resources: list[dict[str, str]] = []
+        self.address = ""
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[str]:
+        """Its address."""
+        collector = self
+
+        class Receiver(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                sound = self.headers["Content-Type"] == "application/x-protobuf"
+                if sound:
+                    collector.take(ExportTraceServiceRequest.FromString(body))
+                self.send_response(200 if sound else 415)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Nobody reads it."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/v1/traces"
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+    def take(self, request: ExportTraceServiceRequest) -> None:
+        for resource in request.resource_spans:
+            self.resources.append({a.key: a.value.string_value for a in resource.resource.attributes})
+            for scope in resource.scope_spans:
+                self.spans.extend(scope.spans)
+
+    def named(self, name: str, trace: str = "") -> list[Span]:
+        """Of this trace; empty: of any."""
+        return [one for one in self.spans if one.name == name and trace in ("", one.trace_id.hex())]
+
+
+def attributes(span: Span) -> dict[str, Any]:
+    return {a.key: getattr(a.value, str(a.value.WhichOneof("value"))) for a in span.attributes}

@@ -25,6 +25,7 @@ from managers.uim.api import (
 )
 from managers.uim.api.context import Context
 from managers.uim.api.guard import Guard, is_open
+from managers.uim.metrics.requests import Meter
 from managers.uim.web import pages, render
 
 API = (decisions, cases, cluster, bundles, policies, jobs, messages, alertmanager, accounts, stream, health, schema)
@@ -32,7 +33,7 @@ API = (decisions, cases, cluster, bundles, policies, jobs, messages, alertmanage
 
 def create(context: Context) -> ASGIApp:
     guarded = alertmanager.BasicAsBearer(Guard(routes(context), context))
-    return health.Meter(guarded, context.registry)
+    return Meter(guarded, context.registry)
 
 
 def routes(context: Context) -> FastAPI:

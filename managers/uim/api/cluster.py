@@ -37,9 +37,11 @@ class Tree(BaseModel):
 
 
 class Nodes(BaseModel):
-    """As UFM knows them: capacity, what is free, health, and the newest report of each."""
+    """As UFM knows them: capacity, what is free, health, and the newest report of each. problem: why Slurm's nodes are
+    not known now; empty where they are, or where Slurm is not watched."""
 
     nodes: list[dict[str, Any]]
+    problem: str = ""
 
 
 class Modes(BaseModel):
@@ -73,7 +75,8 @@ class Recorded(BaseModel):
 
 @router.get("/nodes", summary="Nodes with their live figures", dependencies=[needs(Scope.READ)])
 async def nodes(request: Request) -> Nodes:
-    return Nodes(nodes=await all_nodes(context.of(request)))
+    view = await _view(context.of(request), "ufm")
+    return Nodes(nodes=view.get("nodes", []), problem=(view.get("slurm") or {}).get("problem", ""))
 
 
 @router.get(

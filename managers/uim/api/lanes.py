@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from federation.errors import Bug, EliasError, Refused, Temporary
+from federation.figures import SECONDS, Histogram
 from federation.points import DecisionPoint
 from federation.records import Event
 from federation.replies import Rejected, Reply
@@ -30,13 +31,18 @@ class Lane:
         self._manager = manager
         self._waiting: list[_Waiting] = []
         self._flights: set[asyncio.Task[None]] = set()
+        self.seconds = Histogram(SECONDS)  # from a post to its answer
 
     async def decide(self, events: list[Event]) -> list[Result]:
         """One result an event, in order. A manager that cannot be reached gives rejections with status 503."""
-        future: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[list[Result]] = loop.create_future()
+        begun = loop.time()
         self._waiting.append((events, future))
         self._launch()
-        return await future
+        results = await future
+        self.seconds.observe(loop.time() - begun)
+        return results
 
     def _launch(self) -> None:
         while self._waiting and len(self._flights) < FLIGHTS:
@@ -96,6 +102,15 @@ class Lanes:
         self._own = {f"elias/{name}" for name in (*names, "agent", "gate", "root")} | {"elias"}
         self._lanes = {manager: Lane(link, manager) for managers in self._by_type.values() for manager in managers}
 
+    def own(self, source: str) -> bool:
+        """Whether only a part of ELIAS speaks under this name."""
+        return "/".join(source.split("/", 2)[:2]) in self._own
+
+    @property
+    def seconds(self) -> dict[str, Histogram]:
+        """From a post to its answer, by manager."""
+        return {manager: lane.seconds for manager, lane in self._lanes.items()}
+
     async def decide(self, events: Sequence[Event | Rejected]) -> list[Result]:
         """One result an event, in order; those that were refused before stay as they are."""
         results: list[Result | None] = [event if isinstance(event, Rejected) else None for event in events]
@@ -103,7 +118,7 @@ class Lanes:
         for index, event in enumerate(events):
             if isinstance(event, Rejected):
                 continue
-            if "/".join(event.source.split("/", 2)[:2]) in self._own:
+            if self.own(event.source):
                 results[index] = _reserved(event.source)
                 continue
             managers = self._by_type.get(event.type)

@@ -77,7 +77,7 @@ def test_metrics_cover_every_process_and_the_requests(client: httpx.Client, hous
     families = {f.name: f for f in text_string_to_metric_families(client.get("/metrics").text)}
     up = {s.labels["component"]: s.value for s in families["elias_up"].samples}
     assert up == {"gate": 0.0, "demo": 1.0, "uim": 1.0}
-    assert families["elias_node_memory_percent"].samples[0].value == 81.5
+    assert families["elias_node_memory_ratio"].samples[0].value == 0.815
     requests = {
         s.labels["route"]: s.value for s in families["elias_http_request_seconds"].samples if s.name.endswith("_count")
     }
