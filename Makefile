@@ -57,7 +57,7 @@ lint: $(VENV)/.serve ## ruff, mypy --strict, the import contract
 
 serve: $(VENV)/.serve ## install vLLM for the processor, for `elias policy serve --profile cpu`
 
-programs: build/.programs ## install what the tests start: Chromium, PostgreSQL, Prometheus, Alertmanager; and axe-core
+programs: build/.programs ## install what the tests start: Chromium, PostgreSQL, Prometheus, Alertmanager, Slurm; and axe-core
 
 test: ## everything CI runs, in WORKERS=2 processes
 	@$(MAKE) --no-print-directory -j2 serve programs

@@ -27,6 +27,6 @@ SERVICES = {
 
 DOERS = {
     "jobs": "managers.ufm.jobs:doers",
-    "cordon": "managers.ufm.cordon:doers",
+    "cordon": "managers.ufm.slurm.doing:doers",
     "process": "managers.uam.processes:doers",
 }

@@ -12,6 +12,10 @@ need prometheus prometheus
 need promtool prometheus
 need prometheus-alertmanager prometheus-alertmanager
 need amtool prometheus-alertmanager
+need munged munge
+need slurmctld slurmctld
+need slurmd slurmd
+need scontrol slurm-client
 ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || missing="$missing postgresql"
 [ -n "$missing" ] || exit 0
 
@@ -19,7 +23,13 @@ if [ "$(id -u)" != 0 ]; then
     echo "what the tests start is not all installed, and only root may: \`apt-get install$missing\`, then try again" >&2
     exit 1
 fi
-# Nobody asked for a server of the system's own beside that of the tests.
+# Nobody asked for servers of the system's own beside those of the tests.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+    trap 'rm -f $policy' EXIT
+    printf '#!/bin/sh\nexit 101\n' > $policy
+    chmod 755 $policy
+fi
 settings=/etc/postgresql-common/createcluster.conf
 mkdir -p "$(dirname $settings)"
 [ -e $settings ] || echo 'create_main_cluster = false' > $settings

@@ -17,11 +17,13 @@ from federation.settings import Settings
 from managers.ufm.alert_point import ALERT
 from managers.ufm.alerts import Alerts, AlertsState
 from managers.ufm.dispatch import task_facts, task_nodes
+from managers.ufm.health import Health
 from managers.ufm.placement import Demand, Fleet, Free, Node, Proposer, Request, Typical
 from managers.ufm.placement.fleet import WHOLE, FleetState
 from managers.ufm.points import DISPATCH, NODE_HEALTH, PLACEMENT, POINTS, ROUTING
+from managers.ufm.slurm.node import PREFIX
+from managers.ufm.slurm.watch import SlurmWatch
 
-MINUTE = 60 * SECOND
 WAITING = 10_000  # jobs that wait for room; the next one is told to come again later
 SIGHT = 3.0  # intervals of telemetry after which a node without a report is out of sight
 
@@ -53,17 +55,6 @@ class UfmState(msgspec.Struct):
     alerts: AlertsState = msgspec.field(default_factory=AlertsState)
 
 
-class Health(msgspec.Struct):
-    """What was seen of a node since this process started. Times are ledger time, ns."""
-
-    reported: int
-    checked: int
-    missed: int = 0
-    passed: int = 0
-    failures: deque[int] = msgspec.field(default_factory=deque)
-    report: Mapping[str, Any] = {}
-
-
 class Ufm(Manager):
     """`typical`: the requests that fragmentation is measured against, where they are known beforehand; otherwise
     learnt.
@@ -82,6 +73,7 @@ class Ufm(Manager):
         super().__init__(settings)
         self.typical = typical
         self.health: dict[str, Health] = {}
+        self.slurm = SlurmWatch(settings.slurm)
         self._left: dict[str, float] = {}  # when nodes that have left measured themselves last (s since 1970)
         self._news: deque[Emission] = deque()
         self._adopt(UfmState())
@@ -104,7 +96,10 @@ class Ufm(Manager):
 
     def observe(self, report: Mapping[str, Any], now: int) -> Iterator[Event]:
         """A node's report is its sign of life. Its first one, one with other totals, and the word that it leaves or has
-        left are events for the record."""
+        left are events for the record. What was seen of Slurm is told by the agent that looks."""
+        if "slurm" in report:
+            self.slurm.hear(report, now)
+            return
         node = _node_of(report)
         if report.get("measured", inf) <= self._left.get(node.name, -inf):
             return  # begun before it said that it has left
@@ -160,8 +155,10 @@ class Ufm(Manager):
         for name in self.fleet.nodes:
             health = self.health.setdefault(name, Health(now, now))
             if now - health.checked >= interval:
-                self._check(health, interval, now)
+                health.check(now - health.reported < interval, now)
                 yield Event(f"{name} {now}", "elias/ufm", NODE_HEALTH.events[0], name)
+        for name in self.slurm.checked(interval, now):
+            yield Event(f"{name} {now}", "elias/ufm", NODE_HEALTH.events[0], name)
         yield from self.alerts.due(now)
         if self._room:
             self._room = False
@@ -175,16 +172,8 @@ class Ufm(Manager):
             return 1
         interval = round(self.options[NODE_HEALTH.name]["health_check_interval"] * SECOND)
         times = [h.checked + interval for n, h in self.health.items() if n in self.fleet.nodes]
-        return min((t for t in (*times, self.alerts.wake()) if t is not None), default=None)
-
-    def _check(self, health: Health, interval: int, now: int) -> None:
-        alive = now - health.reported < interval
-        health.checked = now
-        health.missed, health.passed = (0, health.passed + 1) if alive else (health.missed + 1, 0)
-        if not alive:
-            health.failures.append(now)
-        while health.failures and health.failures[0] <= now - MINUTE:
-            health.failures.popleft()
+        others = (self.alerts.wake(), self.slurm.wake(interval))
+        return min((t for t in (*times, *others) if t is not None), default=None)
 
     # -- facts and candidates ----------------------------------------------------------------------------------------
 
@@ -210,16 +199,14 @@ class Ufm(Manager):
         }
 
     def _health_facts(self, event: Event, now: int) -> dict[str, Any]:
+        if self._in_slurm(event.subject):
+            return {**self.slurm.facts(event.subject, now), **event.data}
         health = self.health.get(event.subject)
-        known = {"status": "drained" if self.state.drained.get(event.subject) else "up"}
-        if health is not None:
-            known |= {
-                "missed": health.missed,  # type: ignore[dict-item]
-                "passed": health.passed,  # type: ignore[dict-item]
-                "failures": len(health.failures) / 60,  # type: ignore[dict-item]
-                "silence": (now - health.reported) / SECOND,  # type: ignore[dict-item]
-            }
-        return {**known, **event.data}
+        status = "drained" if self.state.drained.get(event.subject) else "up"
+        return {"status": status, **(health.facts(now) if health else {}), **event.data}
+
+    def _in_slurm(self, node: str) -> bool:
+        return node.startswith(PREFIX) and node not in self.fleet.nodes
 
     def _status_of(self, node: str) -> str | None:
         if node not in self.fleet.nodes:
@@ -231,6 +218,8 @@ class Ufm(Manager):
         return int(self.fleet.fits(request, slots).sum())
 
     def propose(self, point: DecisionPoint, event: Event, facts: Mapping[str, Any]) -> list[Candidate]:
+        if point is NODE_HEALTH and self._in_slurm(event.subject):
+            return self.slurm.candidates(event.subject)
         if point is NODE_HEALTH and event.subject not in self.fleet.nodes:
             return [Candidate("hold")]  # it has left since
         if point is NODE_HEALTH:
@@ -259,6 +248,8 @@ class Ufm(Manager):
     def target(self, point: DecisionPoint, asked: Asked, answered: Answered) -> Target:
         if point is ALERT:
             return self.alerts.target(asked)
+        if point is NODE_HEALTH and self._in_slurm(asked.event.subject):
+            return self.slurm.target(asked.event.subject)
         if point is NODE_HEALTH:
             node = asked.event.subject
             groups = self.fleet.nodes[node].groups if node in self.fleet.nodes else ()
@@ -422,7 +413,8 @@ class Ufm(Manager):
             if (a := self.fleet.allocations.get(owner)) is not None
         ]
         jobs = {"running": running, "waiting": [j.id for j in self.state.waiting.values()]}
-        return {"nodes": nodes, "jobs": jobs, "alerts": self.alerts.view()}
+        slurm = self.slurm.summary(now)
+        return {"nodes": [*nodes, *self.slurm.view(now)], "jobs": jobs, "alerts": self.alerts.view(), "slurm": slurm}
 
 
 def request_of(data: Mapping[str, Any]) -> Request:

@@ -161,6 +161,7 @@ def status(context: typer.Context, json_: Json = False) -> None:
     found = {**here, "frozen": frozen["frozen"], "members": members}
     found["bundle"] = {name: value for name, value in rules.items() if name != "sources"} or None
     found |= {"nodes": nodes["nodes"] if nodes else None, "cases": cases["counts"] if cases else None}
+    found["problem"] = nodes["problem"] if nodes else None
     if json_:
         emit(found)
         return
@@ -168,6 +169,8 @@ def status(context: typer.Context, json_: Json = False) -> None:
         print(f"FROZEN by {frozen['by'] or 'somebody'}: no effect acts; `elias unfreeze` ends it")
     for line in (*_rules(found["bundle"], members), *_advisors(members)):
         print(line)
+    if found["problem"]:
+        print(f"SLURM is out of sight, and nothing is known of its nodes: {found['problem']}")
     rows = [
         [m["name"], m["status"], m["pid"] or "", m["restarts"], _load(m)] for m in members if not _is_group(m, members)
     ]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from managers.uim.cli.client import Api, loaded, settings_of
-from managers.uim.cli.output import Json, emit, say, table
+from managers.uim.cli.output import Json, complain, emit, say, table
 
 Labels = Annotated[
     list[str] | None, typer.Option("--label", help="What this node is for, such as `inference`; may be given again.")
@@ -37,6 +37,8 @@ def nodes(context: typer.Context, json_: Json = False) -> None:
         return
     columns = ("node", "status", "cores", "memory", "gpus", "labels", "heard", "cpu", "memory in use", "disk in use")
     table(columns, map(_row, found["nodes"]), "no node has reported yet")
+    if found["problem"]:
+        complain(f"Slurm is out of sight: {found['problem']}", cure="docs/slurm.md says what ELIAS needs of it")
 
 
 def _row(node: dict[str, Any]) -> list[str]:
@@ -47,7 +49,7 @@ def _row(node: dict[str, Any]) -> list[str]:
         node["status"],
         f"{report['cpus']}" if "cpus" in report else "",
         f"{report['memory_total'] / 2**30:.0f} GiB" if "memory_total" in report else "",
-        f"{len(report.get('gpus', ()))}",
+        f"{node.get('gpus', 0)}",
         " ".join(report.get("labels", ())),
         "never" if silence is None else f"{silence:.0f} s ago",
         *("" if report.get(key) is None else f"{report[key]:.0f} %" for key in ("cpu", "memory", "disk")),
