@@ -25,7 +25,7 @@ LONGEST_ANSWER = 1 << 20  # bytes of a response; a longer one is cut off
 CONNECT = 5.0  # seconds for a connection; the answer itself may take until the deadline
 MILLION = 1_000_000
 _TOOL = "advise"
-_HOMES = {"anthropic": "https://api.anthropic.com", "openai": "https://api.openai.com/v1"}
+HOMES = {"anthropic": "https://api.anthropic.com", "openai": "https://api.openai.com/v1"}
 _NO_KEY = "none"  # what a server that asks for none is shown: the clients insist on one
 
 
@@ -150,7 +150,7 @@ def _parameters() -> Any:
 
 
 def _model(provider: Provider, key: str, http: "httpx2.AsyncClient") -> "Model[Any]":
-    url = provider.base_url or _HOMES[provider.kind]
+    url = provider.base_url or HOMES[provider.kind]
     if provider.kind == "anthropic":
         from anthropic import AsyncAnthropic  # noqa: PLC0415
         from pydantic_ai.models.anthropic import AnthropicModel  # noqa: PLC0415

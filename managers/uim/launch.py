@@ -97,7 +97,7 @@ def up(
     try:
         cluster.connect()
         root = _launch(settings, fleet, beside=beside, term=term)
-        _await_running(root, say)
+        _await_running(root, settings.state / "logs", say)
     except BaseException:
         _end(settings, cluster)
         raise
@@ -330,24 +330,26 @@ def _check_port(settings: Settings) -> None:
             ) from None
 
 
-def _await_running(root: Any, say: Say) -> None:
+def _await_running(root: Any, logs: Path, say: Say) -> None:
     import ray  # noqa: PLC0415
+
+    from federation.supervision import Status  # noqa: PLC0415
 
     deadline = time.monotonic() + START_DEADLINE
     told: set[str] = set()
     while True:
-        members = [m for m in ray.get(root.tree.remote()) if m.supervisor not in ("", "elias") or m.pid]
+        tree = ray.get(root.tree.remote())
+        members = [m for m in tree if m.supervisor not in ("", "elias") or m.pid]
         for member in members:
-            if member.status == "running" and member.pid and member.name not in told:
+            if member.status == Status.RUNNING and member.pid and member.name not in told:
                 told.add(member.name)
                 say(f"{member.name} is up")
-        waiting = [m for m in members if m.status != "running"]
+        waiting = sorted(m.name for m in members if m.status != Status.RUNNING)
         if not waiting and told:
             return
-        gave_up = [m.name for m in waiting if m.status == "gave_up"]
+        gave_up = [m.name.removeprefix("watch.") for m in tree if m.status == Status.GAVE_UP]
         if gave_up or time.monotonic() > deadline:
-            names = ", ".join(gave_up or sorted(m.name for m in waiting))
-            raise Temporary(f"{names} did not start; the logs are below the folder that `elias status --json` names")
+            raise Temporary(f"{', '.join(gave_up or waiting)} did not start; see the logs in {logs}")
         time.sleep(0.1)
 
 

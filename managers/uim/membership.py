@@ -164,9 +164,11 @@ def _joined(settings: Settings, invitation: Invitation, member: Member, say: Say
 
 
 def has_joined(settings: Settings) -> bool:
-    """Whether this machine is a node of a cluster, and its agent is up."""
+    """Whether this machine is a node of a cluster whose head is elsewhere, and its agent is up."""
     session = Session.of(settings.state)
-    return session is not None and session.serves() and any(settings.state.glob(f"nodes/*/{AGENT}"))
+    if session is None or session.head:
+        return False
+    return session.serves() and any(settings.state.glob(f"nodes/*/{AGENT}"))
 
 
 def leave(settings: Settings, say: Say) -> bool:

@@ -1,9 +1,12 @@
 """`elias up` on this machine: live figures, real decisions, jobs that run, and what a newcomer does first."""
 
 import contextlib
+import http.client
 import json
 import stat
 import subprocess
+import tarfile
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,12 @@ def cli(elias: Running, *arguments: str, check: bool = True) -> subprocess.Compl
     return subprocess.run(
         [*elias.command, *arguments], cwd=elias.folder, check=check, capture_output=True, text=True, timeout=120
     )
+
+
+def served(elias: Running) -> bool:
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        return elias.get("/readyz")[0] == 200
+    return False
 
 
 def sample(id: str, subject: str = "probe", **figures: Any) -> dict[str, Any]:
@@ -67,6 +76,17 @@ def test_a_job_runs_on_the_node_and_its_end_is_the_outcome(elias: Running) -> No
     assert failed.returncode == 3
 
 
+def test_the_doctor_finds_nothing_wrong(elias: Running) -> None:
+    wanted = {"processes.run", "serving.ready", "ports.ours", "ledger.sound", "versions.cluster_agrees"}
+
+    def found() -> Any:
+        ran = cli(elias, "doctor", "--json", check=False)
+        severities = {one["code"]: one["severity"] for one in json.loads(ran.stdout)["findings"]}
+        return severities if ran.returncode == 0 and wanted <= set(severities) else None
+
+    assert "error" not in until(found).values()
+
+
 def test_up_again_attaches_to_what_runs(elias: Running) -> None:
     before = elias.get("/v1/managers")[1]
     again = cli(elias, "up")
@@ -76,12 +96,33 @@ def test_up_again_attaches_to_what_runs(elias: Running) -> None:
     assert [m["pid"] for m in elias.get("/v1/managers")[1]["members"]] == [m["pid"] for m in before["members"]]
 
 
-def test_what_was_started_in_the_background_is_drained_before_it_ends(own_elias: Running) -> None:
-    assert cli(own_elias, "up", "--detach").returncode == 0
-    down = cli(own_elias, "down")
+def test_what_was_started_in_the_background_is_drained_before_it_ends_and_a_back_up_of_it_goes_on(
+    own_elias: Running,
+) -> None:
+    elias = own_elias
+    assert cli(elias, "up", "--detach").returncode == 0
+    until(lambda: served(elias))
+    known = elias.request("POST", "/v1/events", sample("known"))[1]["decisions"][0]["id"]
+    cli(elias, "ledger", "backup", "one.backup")
+    lost = elias.request("POST", "/v1/events", sample("lost"))[1]["decisions"][0]["id"]
+    running = cli(elias, "ledger", "restore", "one.backup", "--aside", check=False)
+    assert (running.returncode, "ELIAS runs (process " in running.stderr) == (1, True), running.stderr
+    down = cli(elias, "down")
     assert (down.returncode, "draining (process " in down.stderr) == (0, True), down.stderr
-    assert (own_elias.state / "elias.log").read_text().splitlines()[-1] == "draining"
-    assert cli(own_elias, "down").stderr.strip() == "nothing was running"
+    assert (elias.state / "elias.log").read_text().splitlines()[-1] == "draining"
+    assert cli(elias, "down").stderr.strip() == "nothing was running"
+
+    restored = json.loads(cli(elias, "ledger", "restore", "one.backup", "--aside", "--json").stdout)
+    assert cli(elias, "up", "--detach").returncode == 0
+    until(lambda: served(elias))
+    statuses = [elias.get(f"/v1/decisions/{id}")[0] for id in (known, lost)]
+    assert statuses == [200, 404]
+    assert elias.request("POST", "/v1/events", sample("lost"))[0] == 200
+    ran = cli(elias, "run", "--", "sh", "-c", "echo done on the same node")
+    assert "done on the same node" in ran.stdout  # which knew a greater epoch than the back-up
+    assert cli(elias, "ledger", "verify", "--witness", f"{restored['size']}:{restored['root']}").returncode == 0
+    assert json.loads(cli(elias, "ledger", "replay", "--json").stdout)["identical"]
+    assert cli(elias, "down").returncode == 0
 
 
 def test_an_edited_spec_is_in_force_for_the_next_event_and_a_broken_edit_is_not(own_elias: Running) -> None:
@@ -129,3 +170,20 @@ def test_the_ledger_verifies_and_replays_while_everything_runs(elias: Running) -
     assert cli(elias, "ledger", "verify").returncode == 0
     replayed = json.loads(cli(elias, "ledger", "replay", "--json").stdout.strip().splitlines()[-1])
     assert replayed["differences"] in (0, [])
+
+
+KEPT = ("token", "ray.token", "*/effects.db", "nodes/*/effects.db", "nodes/*/gate.db")
+
+
+def test_a_back_up_is_taken_while_everything_runs_and_can_be_rehearsed(elias: Running, tmp_path: Path) -> None:
+    taken = json.loads(cli(elias, "ledger", "backup", str(tmp_path), "--json").stdout)
+    checked = json.loads(cli(elias, "ledger", "verify", taken["file"], "--json").stdout)
+    assert (checked["size"], checked["root"]) == (taken["size"], taken["root"])
+    with tarfile.open(taken["file"]) as tar:
+        names = [name.removeprefix("state/") for name in tar.getnames() if name.startswith("state/")]
+    assert [name for name in names if not any(fnmatch(name, pattern) for pattern in KEPT)] == []
+    url = f"sqlite:///{tmp_path}/rehearsal.db"
+    cli(elias, "ledger", "restore", taken["file"], "--url", url)
+    assert cli(elias, "ledger", "verify", "--url", url).returncode == 0
+    assert json.loads(cli(elias, "ledger", "replay", "--url", url, "--json").stdout)["identical"]
+    assert cli(elias, "ledger", "verify", "--witness", f"{taken['size']}:{taken['root']}").returncode == 0

@@ -23,6 +23,7 @@ from managers.uim.cli import (
     cases,
     control,
     decide,
+    doctor,
     federation,
     job,
     ledger,
@@ -33,6 +34,7 @@ from managers.uim.cli import (
     replay,
     report,
     setup,
+    slurm,
     specs,
 )
 from managers.uim.cli.client import Unreachable
@@ -70,7 +72,7 @@ def options(
 
 GROUPS = (
     *(federation, nodes, decide, job, cases, control, apps, messages, ledger, specs, bundle, policy, report, replay),
-    *(access, setup),
+    *(access, setup, doctor, slurm),
 )
 for group in GROUPS:
     group.add_to(app)
