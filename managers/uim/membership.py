@@ -45,9 +45,9 @@ def reachable(settings: Settings, *, tls: bool) -> Settings:
 
 def stay(
     settings: Settings, invitation: Invitation, member: Member, say: Say, over: Callable[[], bool] = lambda: False
-) -> None:
-    """Be a node of a cluster until it has left, KeyboardInterrupt, or this is over. Where the cluster ends first, join
-    it again as soon as it is back, there or at another machine that can be its head.
+) -> bool:
+    """Be a node of a cluster until it has left (True), this is over (False), or KeyboardInterrupt. Where the cluster
+    ends first, join it again as soon as it is back, there or at another machine that can be its head.
 
     Raises Refused when this machine does not fit or is in a cluster already, Temporary when the head cannot be reached
     or sends no agent.
@@ -61,16 +61,22 @@ def stay(
     try:
         cluster = _joined(settings, invitation, member, say)
         say(f"this machine is node {member.name}; Ctrl-C or `elias leave` ends that")
-        while not (over() or _has_left(settings, member.name)):
+        while not over():
+            if _has_left(settings, member.name):
+                return True
             if cluster is not None and cluster.alive() and not _has_moved(settings, cluster):
                 time.sleep(LOOK)
                 continue
             if cluster is not None:
-                say("the head is lost; joining again when there is one")
+                say("the head is lost")
                 cluster.down()
-            cluster = _joined_again(settings, invitation, member, say)
-            if cluster is None:
+            cluster = None
+            try:
+                cluster = _joined(settings, invitation, member, say)
+            except Temporary as error:
+                say(f"not yet: {error}")
                 time.sleep(PAUSE)
+        return False
     finally:
         if cluster is not None:
             cluster.down()
@@ -96,16 +102,16 @@ def _answers(head: str) -> bool:
     return True
 
 
-def _joined_again(settings: Settings, invitation: Invitation, member: Member, say: Say) -> Cluster | None:
+def _joined(settings: Settings, invitation: Invitation, member: Member, say: Say) -> Cluster:
+    """At the head that the invitation names, or at one that was known here last. Raises Temporary where none is."""
+    silent = list[Temporary]()
     for head in dict.fromkeys((invitation.head, *_heads(settings))):
+        say(f"joining {head}")
         try:
-            cluster = _joined(settings, invitation.at(head), member, lambda words: None)
+            return _joined_at(settings, invitation.at(head), member)
         except Temporary as error:
-            say(f"not yet: {error}")
-        else:
-            say(f"this machine is part of it again; its head is {head}")
-            return cluster
-    return None
+            silent.append(error)
+    raise silent[0]
 
 
 def _heads(settings: Settings) -> list[str]:
@@ -146,10 +152,9 @@ def _forget_signs(settings: Settings) -> None:
             path.unlink(missing_ok=True)
 
 
-def _joined(settings: Settings, invitation: Invitation, member: Member, say: Say) -> Cluster:
+def _joined_at(settings: Settings, invitation: Invitation, member: Member) -> Cluster:
     _forget_signs(settings)
     agent = settings.state / "nodes" / member.name / AGENT
-    say(f"joining {invitation.head}")
     cluster = Cluster.join(settings.state, invitation, member, settings.ray)
     deadline = time.monotonic() + START_DEADLINE
     try:

@@ -30,7 +30,11 @@ def serve(settings: Settings, member: Member, say: Say, greet: Callable[[str], N
     greet: is told, once this machine serves as the head, with what to begin its words. Raises Refused and Temporary as
     `launch.up` does, and Refused where another machine is the head and this one cannot stand by.
     """
-    if Cluster.attach(settings.state) is not None:
+    found = Cluster.attach(settings.state)
+    if found is not None and not found.dashboard and member.port and shared(settings.ledger_url):
+        say(f"this machine stands by already; the head is at {found.address}")
+        return
+    if found is not None:
         launch.up(settings, say)
         greet("ELIAS runs already")
         return
@@ -58,14 +62,21 @@ def enrol(settings: Settings, invitation: Invitation) -> None:
 
 def _take_turns(settings: Settings, member: Member, headship: Headship, say: Say, greet: Callable[[str], None]) -> None:
     address = f"{settings.ray.address}:{port_of_head(settings.ray)}"
-    going = True
+    going = first = True
     while going:
-        term = headship.take(member.name, address)
-        if term is None:
-            _stand_by(settings, member, headship, say)
-            continue
-        with _renewed(headship, term, settings.ledger.lease / 3, say) as lost:
-            going = _lead(settings, member, term, lost, say, greet)
+        try:
+            term = headship.take(member.name, address)
+            if term is None:
+                going = _stand_by(settings, member, headship, say)
+            else:
+                with _renewed(headship, term, settings.ledger.lease / 3, say) as lost:
+                    going = _lead(settings, member, term, lost, say, greet)
+        except Temporary as error:
+            if first:
+                raise  # somebody waits for it
+            say(f"not yet: {error}")
+            time.sleep(PAUSE)
+        first = False
 
 
 def _lead(
@@ -101,24 +112,21 @@ def _lead(
     return True
 
 
-def _stand_by(settings: Settings, member: Member, headship: Headship, say: Say) -> None:
-    """Be a node of the cluster whose head another machine is, until it is so no more."""
-    head = headship.incumbent()
+def _stand_by(settings: Settings, member: Member, headship: Headship, say: Say) -> bool:
+    """Be a node of the cluster whose head another machine is, until it is so no more; False: this one has left."""
+    head, database = headship.incumbent(), _Database(say)
 
     def over() -> bool:
         try:
             now = headship.incumbent()
         except EliasError as error:
-            say(f"who is the head is not known now: {error}")
+            database.away("who is the head is not known now", error)
             return False
+        database.back()
         return not now.held or now.term != head.term
 
     say(f"{head.name} is the head, at {head.address}; this machine stands by")
-    try:
-        membership.stay(settings, _invitation(settings, head), member, say, over)
-    except Temporary as error:
-        say(f"not yet: {error}")
-        time.sleep(PAUSE)
+    return not membership.stay(settings, _invitation(settings, head), member, say, over)
 
 
 def _invitation(settings: Settings, head: Incumbent) -> Invitation:
@@ -139,23 +147,17 @@ def _renewed(headship: Headship, term: int, every: float, say: Say) -> Iterator[
     A database that does not answer ends no term. Who has it is fenced there, and without it nobody appends or acts: to
     end a head for that would end the jobs of the cluster as well.
     """
-    lost, enough = threading.Event(), threading.Event()
+    lost, enough, database = threading.Event(), threading.Event(), _Database(say)
 
     def renew() -> None:
-        away = False
         while not enough.wait(every):
             try:
                 if not headship.renew(term):
                     lost.set()
                     return
+                database.back()
             except EliasError as error:
-                if not away:
-                    say(f"the lease of the head is not renewed: {error}")
-                away = True
-            else:
-                if away:
-                    say("the lease of the head is renewed again")
-                away = False
+                database.away("the lease of the head is not renewed", error)
 
     thread = threading.Thread(target=renew, name="headship", daemon=True)
     thread.start()
@@ -169,3 +171,20 @@ def _renewed(headship: Headship, term: int, every: float, say: Say) -> Iterator[
                 headship.release(term)
             except EliasError as error:
                 say(f"another machine has to wait for the end of the lease: {error}")
+
+
+class _Database:
+    """Says once that it is away, and once that it is back."""
+
+    def __init__(self, say: Say) -> None:
+        self._say, self._away = say, False
+
+    def away(self, meaning: str, error: EliasError) -> None:
+        if not self._away:
+            self._say(f"{meaning}: {error}")
+        self._away = True
+
+    def back(self) -> None:
+        if self._away:
+            self._say("the database answers again")
+        self._away = False

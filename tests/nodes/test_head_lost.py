@@ -96,8 +96,17 @@ def test_nobody_has_written_beside_another(site: Site) -> None:
     assert not {"apart", "stood-down"} & {header.subject for header in headers}
 
 
-def test_who_stands_by_takes_over_at_once_when_the_head_goes_in_order(site: Site, tmp_path: Path) -> None:
+def test_who_stands_by_takes_over_when_the_head_goes_in_order(site: Site) -> None:
     first, second, _ = site.hosts
     second.done("down")
     until(lambda: decides(first, "handed-over"))
     until(lambda: "host3" in heard(first))
+
+
+def test_a_machine_that_stands_by_can_leave(site: Site) -> None:
+    first, second, _ = site.hosts
+    second.done("up", "--head", "--name", second.name, "--detach")  # it has the token of the cluster by now
+    until(lambda: "host2" in heard(first))
+    assert "stands by already" in second.elias("up", "--head").stderr
+    assert "has left the cluster" in second.elias("leave").stderr
+    until(lambda: "host2" not in first.nodes())
