@@ -1,8 +1,9 @@
 """The executor on a node: the only place where an effect touches the world.
 
 It remembers effect ids and the highest fencing token durably, in its own SQLite file beside the node's state, so it
-refuses repeats and late orders even when everything else is down. A frozen node acts on nothing: the flag is a file,
-and needs no database.
+refuses repeats and late orders even when everything else is down. Whether something was done that was released before
+its memory begins it cannot tell (another machine has become the head, or the file was lost), so it only looks. A frozen
+node acts on nothing: the flag is a file, and needs no database.
 """
 
 import contextlib
@@ -21,13 +22,16 @@ REMEMBERED = 100_000  # effect ids kept; the gate re-sends only what has no outc
 _TABLES = """
 CREATE TABLE IF NOT EXISTS fence (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER, incarnation INTEGER);
 INSERT OR IGNORE INTO fence VALUES (1, 0, 0);
+CREATE TABLE IF NOT EXISTS born (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER);
+INSERT OR IGNORE INTO born SELECT 1, CASE WHEN epoch > 0 THEN 0 END FROM fence;
 CREATE TABLE IF NOT EXISTS effects (number INTEGER PRIMARY KEY, id TEXT UNIQUE, wish BLOB NOT NULL, outcome BLOB);
 """
 _FENCE = "UPDATE fence SET epoch = ?, incarnation = ? WHERE (epoch, incarnation) <= (?, ?)"
 
 
 class Order(msgspec.Struct, frozen=True, gc=False):
-    """A released effect on its way to an executor. `decision` is its id. expires: ledger time, ns."""
+    """A released effect on its way to an executor. `decision` is its id. expires: ledger time, ns. released: the epoch
+    of its release, where that is not the one of who sends it."""
 
     decision: str
     point: str
@@ -39,6 +43,7 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     incarnation: int
     expires: int
     payload: dict[str, Any] = {}
+    released: int = 0
 
 
 class Doer(Protocol):
@@ -101,6 +106,7 @@ class Executor:
 
     def greet(self, epoch: int, incarnation: int) -> bool:
         """Take note of who is in charge; False if somebody newer already is."""
+        self._db.execute("UPDATE born SET epoch = ? WHERE epoch IS NULL", (epoch,))
         changed = self._db.execute(_FENCE, (epoch, incarnation, epoch, incarnation))
         return changed.rowcount == 1
 
@@ -109,10 +115,14 @@ class Executor:
         known = self._db.execute("SELECT outcome FROM effects WHERE id = ?", (order.decision,)).fetchone()
         if known is not None:
             return await self.probe(order.decision)
-        refusal = self._refusal(order)
+        refusal = self._stranger(order)
+        if refusal is None and (order.released or order.epoch) < self._born:
+            self._begin(order)
+            return await self.probe(order.decision)
+        refusal = refusal or self._not_now(order)
         if refusal is not None:
             return refusal
-        self._db.execute("INSERT INTO effects (id, wish) VALUES (?, ?)", (order.decision, msgspec.json.encode(order)))
+        self._begin(order)
         outcome = await _guarded(self.doers[order.executor].do(order))
         self._settle(order.decision, outcome)
         return outcome
@@ -130,19 +140,30 @@ class Executor:
             self._settle(decision, outcome)
         return outcome
 
+    @property
+    def _born(self) -> int:
+        """The epoch in which this memory begins."""
+        return int(self._db.execute("SELECT epoch FROM born").fetchone()[0] or 0)
+
     def seen(self, decision: str) -> bool:
         return self._db.execute("SELECT 1 FROM effects WHERE id = ?", (decision,)).fetchone() is not None
 
-    def _refusal(self, order: Order) -> Outcome | None:
-        if self.frozen:
-            return Outcome("refused", "effects are frozen on this node")
+    def _stranger(self, order: Order) -> Outcome | None:
         if order.executor not in self.doers:
             return Outcome("refused", f"this node does not know how to do `{order.executor}`")
         if not self.greet(order.epoch, order.incarnation):
             return Outcome("refused", f"epoch {order.epoch}.{order.incarnation} is no longer in charge")
+        return None
+
+    def _not_now(self, order: Order) -> Outcome | None:
+        if self.frozen:
+            return Outcome("refused", "effects are frozen on this node")
         if self.clock.now() >= order.expires:
             return Outcome("expired", "it came too late")
         return None
+
+    def _begin(self, order: Order) -> None:
+        self._db.execute("INSERT INTO effects (id, wish) VALUES (?, ?)", (order.decision, msgspec.json.encode(order)))
 
     def _settle(self, decision: str, outcome: Outcome) -> None:
         self._db.execute("UPDATE effects SET outcome = ? WHERE id = ?", (msgspec.json.encode(outcome), decision))

@@ -374,6 +374,7 @@ def order_of(wish: Wish) -> Order:
         effect.incarnation,
         effect.expires,
         effect.payload,
+        effect.epoch,
     )
 
 

@@ -69,6 +69,19 @@ async def test_ids_are_remembered_across_a_restart_of_the_executor(
     assert len(recorder.done) == 1
 
 
+async def test_what_was_released_before_the_memory_begins_is_looked_up_and_not_done(
+    make: Make, clock: VirtualClock, recorder: Recorder
+) -> None:
+    executor = make()
+    executor.greet(3, 1)
+    before = order(clock, "before", epoch=4, released=2)
+    assert (await executor.perform(before)).status == (await recorder.probe(before)).status
+    assert recorder.done == []
+    assert (await executor.perform(order(clock, "since", epoch=4, released=3))).status == "done"
+    assert (await make().perform(order(clock, "later", epoch=4))).status == "done"
+    assert [one.decision for one in recorder.done] == ["since", "later"]
+
+
 async def test_an_expired_order_is_not_done(make: Make, clock: VirtualClock, recorder: Recorder) -> None:
     late = order(clock)
     clock.advance(30)
