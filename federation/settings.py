@@ -154,7 +154,7 @@ class RaySettings(_Section):
     """Ray, on which everything runs: how other machines reach this one, and what of it jobs may use."""
 
     address: str = "127.0.0.1"
-    """IP address of this machine in the cluster; loopback keeps others out, and `up --head` and `join` find one."""
+    """IPv4 address of this machine in the cluster; loopback keeps others out, and `up --head` and `join` find one."""
     port: int = Field(0, ge=0, le=65535)
     """Port at which nodes join; 0: 6380 where other machines can reach it, any free one on a loopback address."""
     dashboard_port: int = Field(0, ge=0, le=65535)
@@ -172,7 +172,7 @@ class RaySettings(_Section):
 
     @model_validator(mode="after")
     def _an_address(self) -> Self:
-        ipaddress.ip_address(self.address)  # its ValueError says what is wrong
+        ipaddress.IPv4Address(self.address)  # its ValueError says what is wrong
         return self
 
     @property

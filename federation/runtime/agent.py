@@ -20,6 +20,7 @@ from federation.settings import Settings
 from federation.telemetry import Probe
 
 LOOK = 0.5  # seconds between two looks for an order to leave
+MOST_HEADS = 16  # that are remembered
 HEARD = 10.0  # seconds that the last report may take to be heard: a manager that is being restarted takes 3
 
 _order = msgspec.msgpack.Decoder(Order)
@@ -94,7 +95,6 @@ class AgentService(NodeService):
         self.labels = os.environ.get(LABELS, "").split()
         self.reports = 0
         self._told_leaving = False
-        self._heads = ""
         self.interfaces: dict[str, Any] = {}
         """What this node alone can reach, by name, for the agents of other nodes."""
 
@@ -155,10 +155,13 @@ class AgentService(NodeService):
             self._note_heads(await asyncio.to_thread(_heads))
         return left
 
-    def _note_heads(self, heads: str) -> None:
-        if heads and heads != self._heads:
-            (self.settings.state / HEADS).write_text(heads)
-            self._heads = heads
+    def _note_heads(self, now: list[str]) -> None:
+        """Those of now first, then those of before: one that takes over has just left this cluster for that."""
+        path = self.settings.state / HEADS
+        before = path.read_text().split() if path.exists() else []
+        heads = list(dict.fromkeys((*now, *before)))[:MOST_HEADS]
+        if heads != before:
+            path.write_text("".join(f"{head}\n" for head in heads))
 
     async def _say_goodbye(self, report: Mapping[str, object]) -> None:
         """Until everybody has heard it, or for as long as one may be away."""
@@ -173,10 +176,10 @@ class AgentService(NodeService):
                     await asyncio.sleep(LOOK)
 
 
-def _heads() -> str:
-    """One `address:port` a line; empty where Ray does not say."""
+def _heads() -> list[str]:
+    """As `address:port`; none where Ray does not say."""
     with contextlib.suppress(ray.exceptions.RayError):
         nodes = ray.nodes()  # type: ignore[no-untyped-call]
         able = [(node["NodeManagerAddress"], node["Labels"].get(HEAD)) for node in nodes if node["Alive"]]
-        return "".join(sorted(f"{address}:{port}\n" for address, port in able if port))
-    return ""
+        return sorted(f"{address}:{port}" for address, port in able if port)
+    return []

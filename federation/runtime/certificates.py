@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
 
-YEARS = 10  # that an authority is good
-DAYS = 397  # that the certificate of a machine is; a start makes a new one
+YEARS = 10  # that an authority is good, and with it what it signs: a cluster stays up for long
 PATIENCE = 5.0  # seconds for the other side to say that it takes a certificate
 
+_NAMES = (62, 64)  # of OpenSSL's X509_V_ERR: another host name, another IP address
 _CURE = "make a new invitation at the head, with `elias invite FILE`, and copy it here whole"
 
 
@@ -41,7 +41,7 @@ class Authority(msgspec.Struct, frozen=True):
 
         key = ec.generate_private_key(ec.SECP256R1())
         name = _name("ELIAS cluster")
-        made = _certificate(name, name, key.public_key(), timedelta(days=365 * YEARS))
+        made = _certificate(name, name, key.public_key(), datetime.now(UTC) + timedelta(days=365 * YEARS))
         made = made.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         made = made.add_extension(_usage(signs_certificates=True), critical=True)
         return cls(*_pem(made, key, key))
@@ -83,7 +83,7 @@ class Authority(msgspec.Struct, frozen=True):
             cure = "remove its folder `ray.tls` at the head, start there again, and invite all machines anew"
             raise Refused("certificate", what, cure=cure)
         key = ec.generate_private_key(ec.SECP256R1())
-        made = _certificate(_name("ELIAS node"), own.subject, key.public_key(), timedelta(days=DAYS))
+        made = _certificate(_name("ELIAS node"), own.subject, key.public_key(), own.not_valid_after_utc)
         where = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
         both = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
         made = made.add_extension(where, critical=False).add_extension(both, critical=False)
@@ -129,6 +129,10 @@ def check(address: str, folder: Path | None) -> None:
                     spoken.recv(1)  # the settings of HTTP/2; a server that refuses a certificate says so only here
                     return
         except ssl.SSLCertVerificationError as error:
+            if error.verify_code in _NAMES:
+                what = f"the certificate there is not for `{host}`"
+                cure = "join by the address that stands in the invitation, or set `ray.address` at the head to this one"
+                raise Refused("certificate", what, place=address, cure=cure) from None
             what = f"the certificate of the head at {address} is not of this invitation's cluster: "
             raise Refused("certificate", what + error.verify_message, cure=_CURE) from None
         except (ssl.SSLError, ConnectionError) as error:
@@ -142,14 +146,13 @@ def check(address: str, folder: Path | None) -> None:
 
 
 def _certificate(
-    subject: "x509.Name", issuer: "x509.Name", public: "EllipticCurvePublicKey", good: timedelta
+    subject: "x509.Name", issuer: "x509.Name", public: "EllipticCurvePublicKey", until: datetime
 ) -> "x509.CertificateBuilder":
     from cryptography import x509  # noqa: PLC0415
 
-    now = datetime.now(UTC)
     made = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(public)
     made = made.serial_number(x509.random_serial_number())
-    return made.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + good)
+    return made.not_valid_before(datetime.now(UTC) - timedelta(hours=1)).not_valid_after(until)
 
 
 def _pem(

@@ -179,16 +179,25 @@ class Cluster:
 
     def down(self) -> None:
         """Ends every process of the cluster on this machine and forgets it. Temporary if one cannot be ended."""
-        with _locked(self.state_dir / "ray.lock"):
-            session = Session.of(self.state_dir)
-            if session is None or session.pid != self.pid:
-                return
+        self.sweep(self.state_dir, self.pid)
+        if self.leader is not None:
+            self.leader.wait()
+
+    @staticmethod
+    def sweep(state_dir: Path, pid: int = 0) -> bool:
+        """The same for what is left of any cluster of this state folder, dead or alive; pid: only of this one. False:
+        there is nothing."""
+        if not state_dir.exists():
+            return False
+        with _locked(state_dir / "ray.lock"):
+            session = Session.of(state_dir)
+            if session is None or pid not in (0, session.pid):
+                return False
             session.end()
-            if self.leader is not None:
-                self.leader.wait()
-            Session.forget(self.state_dir)
+            Session.forget(state_dir)
             if not session.head:
-                credentials.forget(self.state_dir)
+                credentials.forget(state_dir)
+            return True
 
 
 def lean(params: Any, head: bool) -> None:
@@ -239,14 +248,14 @@ def _node(
 ) -> "tuple[Session, subprocess.Popen[bytes]]":
     outward = invitation.outward()
     host = outward if settings.loopback else settings.address
+    options = {"address": invitation.head, **member.options()}
     credentials.join(state_dir, host, invitation.token, invitation.authority)
     try:
         invitation.check_certificate(credentials.tls_folder(state_dir, head=False))
+        return _serve(state_dir, settings, host, invitation.head, _flags(options), member.environment())
     except BaseException:
         credentials.forget(state_dir)
         raise
-    options = {"address": invitation.head, **member.options()}
-    return _serve(state_dir, settings, host, invitation.head, _flags(options), member.environment())
 
 
 def _flags(options: Mapping[str, object]) -> list[str]:

@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import platform
+import shutil
 import socket
 from pathlib import Path
 from typing import Self
@@ -63,6 +64,7 @@ class Invitation(msgspec.Struct, frozen=True):
         self.check_versions()
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
         privatefile.write(credentials.token_file(state), self.token.encode())
+        shutil.rmtree(credentials.tls_folder(state), ignore_errors=True)
         if self.authority is not None:
             self.authority.keep(credentials.tls_folder(state))
 

@@ -1,5 +1,6 @@
 """Brings the federation up and takes it down: what `elias up` and `elias down` do."""
 
+import fcntl
 import os
 import signal
 import socket
@@ -7,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,26 +36,29 @@ LISTENERS = ("gate", "ufm", "urm", "ulm", "uam")
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Running:
-    """What `up` has started."""
+    """What `up` has started. root: of the supervision tree."""
 
-    settings: Settings
     cluster: Cluster
-    root: Any
+    root: Any = None
 
     def drain(self) -> None:
-        """Finish what was accepted, then end everything."""
+        """Finish what was accepted, then end everything. What takes too long, as without a database, is ended."""
         import ray  # noqa: PLC0415
 
         try:
-            ray.get(self.root.stop.remote(), timeout=30)
+            with suppress(ray.exceptions.RayError):
+                ray.get(self.root.stop.remote(), timeout=30)
         finally:
             self.end()
 
     def end(self) -> None:
         """End everything as it stands."""
-        _end(self.settings, self.cluster)
+        import ray  # noqa: PLC0415
+
+        ray.shutdown()
+        self.cluster.down()
 
 
 def up(
@@ -93,23 +97,20 @@ def up(
         return None
     for order in settings.state.glob(f"nodes/*/{LEAVE}"):
         order.unlink()  # to leave a cluster that this machine was in once
-    sign(settings)
+    from ray.exceptions import RayError  # noqa: PLC0415
+
+    running = Running(cluster)
     try:
         cluster.connect()
-        root = _launch(settings, fleet, beside=beside, term=term)
-        _await_running(root, settings.state / "logs", say)
+        running.root = _launch(settings, fleet, beside=beside, term=term)
+        _await_running(running.root, settings.state / "logs", say)
+    except (RayError, ConnectionError) as error:
+        running.end()
+        raise Temporary(f"Ray ended while it started ({error}); see the logs in {settings.state / 'logs'}") from error
     except BaseException:
-        _end(settings, cluster)
+        running.end()
         raise
-    return Running(settings, cluster, root)
-
-
-def _end(settings: Settings, cluster: Cluster) -> None:
-    import ray  # noqa: PLC0415
-
-    ray.shutdown()
-    cluster.down()
-    keeper(settings).unlink(missing_ok=True)
+    return running
 
 
 def _launch(settings: Settings, fleet: "ActorSpec | None", *, beside: bool, term: int) -> Any:
@@ -172,19 +173,17 @@ def down(settings: Settings, say: Say) -> bool:
     pid = running(settings)
     if pid is not None:
         say(f"draining (process {pid})")
-        os.kill(pid, signal.SIGTERM)
         try:
-            psutil.Process(pid).wait(60)
+            process = psutil.Process(pid)
+            process.terminate()
+            process.wait(60)
         except psutil.NoSuchProcess:
             pass
         except psutil.TimeoutExpired:
             raise Temporary(
                 f"process {pid} is still draining; try again, or look at {settings.state / 'elias.log'}"
             ) from None
-    cluster = Cluster.attach(settings.state)
-    if cluster is not None:
-        cluster.down()
-    return pid is not None or cluster is not None
+    return Cluster.sweep(settings.state) or pid is not None
 
 
 def running(settings: Settings) -> int | None:
@@ -197,14 +196,26 @@ def running(settings: Settings) -> int | None:
         return None
 
 
-def sign(settings: Settings) -> None:
-    """This process keeps up what runs for this state folder. By its start, too: after it another process may get its
-    number."""
-    keeper(settings).write_text(f"{os.getpid()} {psutil.Process().create_time()!r}")
+@contextmanager
+def keeping(settings: Settings) -> Iterator[bool]:
+    """This process keeps up what runs for this state folder; False: another one does so. The file names it, by its
+    start too: after it another process may get its number."""
+    settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (settings.state / "elias.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        keeper(settings).write_text(f"{os.getpid()} {psutil.Process().create_time()!r}")
+        try:
+            yield True
+        finally:
+            keeper(settings).unlink(missing_ok=True)
 
 
 def keeper(settings: Settings) -> Path:
-    """The file that names it."""
+    """The file that names the process."""
     return settings.state / "elias.pid"
 
 
@@ -225,7 +236,7 @@ def detached(config: Path | None, arguments: list[str], settings: Settings, read
         )
     deadline = time.monotonic() + DETACHED
     while not ready(settings):
-        if process.poll():
+        if process.poll() is not None and not ready(settings):
             last = log.read_text(errors="replace").strip().splitlines()[-4:]
             raise Refused("start", "it did not start: " + " / ".join(last), place=str(log), cure="correct that")
         if time.monotonic() > deadline:

@@ -44,27 +44,30 @@ def reachable(settings: Settings, *, tls: bool) -> Settings:
 
 
 def stay(
-    settings: Settings, invitation: Invitation, member: Member, say: Say, over: Callable[[], bool] = lambda: False
+    settings: Settings, invitation: Invitation, member: Member, say: Say, over: Callable[[], bool] | None = None
 ) -> bool:
     """Be a node of a cluster until it has left (True), this is over (False), or KeyboardInterrupt. Where the cluster
-    ends first, join it again as soon as it is back, there or at another machine that can be its head.
+    ends first, join it again as soon as it is back.
+
+    over: asked by a machine that knows for itself who is the head, and for how long. Without it the head is, after the
+    one of the invitation, any that was known here. To be called within `launch.keeping`.
 
     Raises Refused when this machine does not fit or is in a cluster already, Temporary when the head cannot be reached
-    or sends no agent.
+    or sends no agent; once it has joined, whatever keeps it from joining again may pass.
     """
     os.umask(0o077)
     check(settings, member)
     invitation.check_versions()
     settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    launch.sign(settings)
     cluster: Cluster | None = None
     try:
-        cluster = _joined(settings, invitation, member, say)
+        cluster = _joined(settings, invitation, _others(settings, over), member, say)
         say(f"this machine is node {member.name}; Ctrl-C or `elias leave` ends that")
-        while not over():
+        while over is None or not over():
             if _has_left(settings, member.name):
+                (settings.state / HEADS).unlink(missing_ok=True)
                 return True
-            if cluster is not None and cluster.alive() and not _has_moved(settings, cluster):
+            if cluster is not None and cluster.alive() and not _has_moved(cluster, _others(settings, over)):
                 time.sleep(LOOK)
                 continue
             if cluster is not None:
@@ -72,8 +75,8 @@ def stay(
                 cluster.down()
             cluster = None
             try:
-                cluster = _joined(settings, invitation, member, say)
-            except Temporary as error:
+                cluster = _joined(settings, invitation, _others(settings, over), member, say)
+            except (Temporary, Refused) as error:
                 say(f"not yet: {error}")
                 time.sleep(PAUSE)
         return False
@@ -81,17 +84,25 @@ def stay(
         if cluster is not None:
             cluster.down()
         _forget_signs(settings)
-        launch.keeper(settings).unlink(missing_ok=True)
 
 
-def _has_moved(settings: Settings, cluster: Cluster) -> bool:
+def _others(settings: Settings, over: Callable[[], bool] | None) -> list[str]:
+    return _heads(settings) if over is None else []
+
+
+def _has_moved(cluster: Cluster, heads: list[str]) -> bool:
     """Whether another machine is the head by now: this one's is not there, and that one's is.
 
     Ray itself takes a minute and more to see that nothing comes from a head that was cut off, and then ends the jobs
     of this node. As long as there is no other head it may have that minute.
     """
-    others = [head for head in _heads(settings) if head != cluster.address]
+    others = [head for head in heads if head != cluster.address]
     return bool(others) and not _answers(cluster.address) and any(map(_answers, others))
+
+
+def another_answers(settings: Settings, own: str) -> bool:
+    """Whether a machine that was known as one that can be the head is it now, beside the one at this address."""
+    return any(_answers(head) for head in _heads(settings) if head != own)
 
 
 def _answers(head: str) -> bool:
@@ -102,16 +113,16 @@ def _answers(head: str) -> bool:
     return True
 
 
-def _joined(settings: Settings, invitation: Invitation, member: Member, say: Say) -> Cluster:
-    """At the head that the invitation names, or at one that was known here last. Raises Temporary where none is."""
-    silent = list[Temporary]()
-    for head in dict.fromkeys((invitation.head, *_heads(settings))):
+def _joined(settings: Settings, invitation: Invitation, others: list[str], member: Member, say: Say) -> Cluster:
+    """At the head that the invitation names, or at one of these. Raises what the first of them said."""
+    said = list[Temporary | Refused]()
+    for head in dict.fromkeys((invitation.head, *others)):
         say(f"joining {head}")
         try:
             return _joined_at(settings, invitation.at(head), member)
-        except Temporary as error:
-            silent.append(error)
-    raise silent[0]
+        except (Temporary, Refused) as error:
+            said.append(error)
+    raise said[0]
 
 
 def _heads(settings: Settings) -> list[str]:
@@ -185,7 +196,9 @@ def leave(settings: Settings, say: Say) -> bool:
             cure = "`elias down` ends the whole cluster"
             raise Refused("head", "this machine is the head of its cluster, and cannot leave it", cure=cure)
         _give_notice(settings, session, say)
-    return launch.down(settings, say) or session is not None
+    left = launch.down(settings, say) or session is not None
+    (settings.state / HEADS).unlink(missing_ok=True)
+    return left
 
 
 def _give_notice(settings: Settings, session: Session, say: Say) -> None:

@@ -5,6 +5,7 @@ nodes until its lease runs out, and then one of them becomes the head, from the 
 comes back finds its term over, and stands by itself. Where the ledger is in SQLite this machine alone can be the head.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from managers.uim.launch import Say
 LOOK = 0.5  # seconds between two looks at whether this machine is still what it was
 PAUSE = 2.0  # seconds until what did not succeed is tried again
 SOUND = 60.0  # seconds that a cluster has to have run for its end to be worth a new start
+RENEWALS = 3  # of a lease, in the time that it lasts
 
 
 def serve(settings: Settings, member: Member, say: Say, greet: Callable[[str], None]) -> None:
@@ -30,18 +32,26 @@ def serve(settings: Settings, member: Member, say: Say, greet: Callable[[str], N
     greet: is told, once this machine serves as the head, with what to begin its words. Raises Refused and Temporary as
     `launch.up` does, and Refused where another machine is the head and this one cannot stand by.
     """
-    found = Cluster.attach(settings.state)
-    if found is not None and not found.dashboard and member.port and shared(settings.ledger_url):
-        say(f"this machine stands by already; the head is at {found.address}")
-        return
-    if found is not None:
-        launch.up(settings, say)
-        greet("ELIAS runs already")
-        return
+    while True:
+        with launch.keeping(settings) as alone:
+            if alone and (found := Cluster.attach(settings.state)) is None:
+                return _keep(settings, member, say, greet)
+            found = Cluster.attach(settings.state)
+            if found is not None and not found.dashboard and member.port and shared(settings.ledger_url):
+                say(f"this machine stands by already; the head is at {found.address}")
+                return
+            if found is not None:
+                launch.up(settings, say)
+                greet("ELIAS runs already")
+                return
+        time.sleep(LOOK)  # another process starts it just now
+
+
+def _keep(settings: Settings, member: Member, say: Say, greet: Callable[[str], None]) -> None:
     headship = Headship.open(settings.ledger_url, settings.state, settings.ledger.lease)
     try:
         if headship is None:
-            while _lead(settings, member, 0, threading.Event(), say, greet):
+            while _lead(settings, member, None, say, greet):
                 pass
         else:
             _take_turns(settings, member, headship, say, greet)
@@ -62,33 +72,26 @@ def enrol(settings: Settings, invitation: Invitation) -> None:
 
 def _take_turns(settings: Settings, member: Member, headship: Headship, say: Say, greet: Callable[[str], None]) -> None:
     address = f"{settings.ray.address}:{port_of_head(settings.ray)}"
-    going = first = True
+    begun, going = time.monotonic(), True
     while going:
         try:
             term = headship.take(member.name, address)
             if term is None:
                 going = _stand_by(settings, member, headship, say)
             else:
-                with _renewed(headship, term, settings.ledger.lease / 3, say) as lost:
-                    going = _lead(settings, member, term, lost, say, greet)
-        except Temporary as error:
-            if first:
+                with _renewed(headship, term, settings.ledger.lease, say) as hold:
+                    going = _lead(settings, member, hold, say, greet)
+        except (Temporary, Refused) as error:
+            if time.monotonic() - begun < SOUND:
                 raise  # somebody waits for it
             say(f"not yet: {error}")
-            time.sleep(PAUSE)
-        first = False
+            time.sleep(_margin(settings))
 
 
-def _lead(
-    settings: Settings,
-    member: Member,
-    term: int,
-    lost: threading.Event,
-    say: Say,
-    greet: Callable[[str], None],
-) -> bool:
-    """Be the head until that ends; True: there is reason to try again."""
-    running = launch.up(settings, say, member=member, term=term)
+def _lead(settings: Settings, member: Member, hold: "_Hold | None", say: Say, greet: Callable[[str], None]) -> bool:
+    """Be the head until that ends; True: there is reason to try again. hold: on the headship; None: it is nobody
+    else's."""
+    running = launch.up(settings, say, member=member, term=hold.term if hold else 0)
     if running is None:
         greet("ELIAS runs already")
         return False
@@ -96,14 +99,14 @@ def _lead(
     try:
         greet("ELIAS is up")
         say("Ctrl-C drains and ends it")
-        while running.cluster.alive() and not lost.is_set():
+        while running.cluster.alive() and not _is_lost(settings, running.cluster, hold):
             time.sleep(LOOK)
     except BaseException:
         say("draining")
         running.drain()
         raise
     running.end()
-    if lost.is_set():
+    if hold is not None and hold.lost.is_set():
         say("another machine has become the head; this one stands by")
     elif time.monotonic() - begun < SOUND:
         raise Temporary(f"Ray ended soon after its start; {settings.state / 'logs'} may say why")
@@ -112,21 +115,46 @@ def _lead(
     return True
 
 
+def _is_lost(settings: Settings, cluster: Cluster, hold: "_Hold | None") -> bool:
+    """Whether the term is over: by the word of the database, or where that is away for longer than the lease, for
+    another machine serves as the head. Its jobs would run beside ours."""
+    if hold is None or hold.lost.is_set():
+        return hold is not None
+    away = hold.away()
+    if away > settings.ledger.lease and membership.another_answers(settings, cluster.address):
+        hold.lost.set()
+    return hold.lost.is_set()
+
+
 def _stand_by(settings: Settings, member: Member, headship: Headship, say: Say) -> bool:
     """Be a node of the cluster whose head another machine is, until it is so no more; False: this one has left."""
     head, database = headship.incumbent(), _Database(say)
+    calm = 0.0  # since when the database has answered at once (monotonic, s)
 
     def over() -> bool:
+        nonlocal calm
+        begun = time.monotonic()
         try:
             now = headship.incumbent()
         except EliasError as error:
             database.away("who is the head is not known now", error)
+            calm = math.inf
             return False
         database.back()
-        return not now.held or now.term != head.term
+        if time.monotonic() - begun > LOOK or calm == math.inf:
+            calm = time.monotonic()
+        if (now.term, now.address) != (head.term, head.address):
+            return True
+        # After an outage the head has to be given the time to renew its lease.
+        return not now.held and time.monotonic() - calm > _margin(settings)
 
     say(f"{head.name} is the head, at {head.address}; this machine stands by")
     return not membership.stay(settings, _invitation(settings, head), member, say, over)
+
+
+def _margin(settings: Settings) -> float:
+    """Seconds in which a head that can renew its lease has done so."""
+    return settings.ledger.lease / RENEWALS + PAUSE
 
 
 def _invitation(settings: Settings, head: Incumbent) -> Invitation:
@@ -140,21 +168,37 @@ def _invitation(settings: Settings, head: Incumbent) -> Invitation:
     return Invitation.to(head.address, settings.state)
 
 
-@contextmanager
-def _renewed(headship: Headship, term: int, every: float, say: Say) -> Iterator[threading.Event]:
-    """Renew the lease of a term every so many seconds, and give it back at the end. The event: the term is over.
+class _Hold:
+    """On the headship for a term. lost: the term is over."""
 
-    A database that does not answer ends no term. Who has it is fenced there, and without it nobody appends or acts: to
-    end a head for that would end the jobs of the cluster as well.
+    def __init__(self, term: int) -> None:
+        self.term, self.lost = term, threading.Event()
+        self._renewed = time.monotonic()
+
+    def renewed(self) -> None:
+        self._renewed = time.monotonic()
+
+    def away(self) -> float:
+        """Seconds since it was renewed."""
+        return time.monotonic() - self._renewed
+
+
+@contextmanager
+def _renewed(headship: Headship, term: int, lease: float, say: Say) -> Iterator[_Hold]:
+    """Renew the lease of a term, and give it back at the end.
+
+    A database that does not answer ends no term by itself. Who has it is fenced there, and without it nobody appends or
+    acts: to end a head for that would end the jobs of the cluster as well.
     """
-    lost, enough, database = threading.Event(), threading.Event(), _Database(say)
+    hold, enough, database = _Hold(term), threading.Event(), _Database(say)
 
     def renew() -> None:
-        while not enough.wait(every):
+        while not enough.wait(lease / RENEWALS):
             try:
                 if not headship.renew(term):
-                    lost.set()
+                    hold.lost.set()
                     return
+                hold.renewed()
                 database.back()
             except EliasError as error:
                 database.away("the lease of the head is not renewed", error)
@@ -162,11 +206,11 @@ def _renewed(headship: Headship, term: int, every: float, say: Say) -> Iterator[
     thread = threading.Thread(target=renew, name="headship", daemon=True)
     thread.start()
     try:
-        yield lost
+        yield hold
     finally:
         enough.set()
-        thread.join()
-        if not lost.is_set():
+        thread.join(lease)
+        if not (hold.lost.is_set() or thread.is_alive()):
             try:
                 headship.release(term)
             except EliasError as error:

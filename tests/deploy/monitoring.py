@@ -93,7 +93,7 @@ def alertmanager(
 def prometheus(folder: Path, elias: int, token: str, alertmanager: int, exporter: int, rules: str) -> Iterator[str]:
     """With the configuration and the rules that ship, in a hurry, and rules about what the exporter shows. By ports."""
     config = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
-    config["global"] = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
+    config["global"] = {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "1s"}
     (scrape,) = config["scrape_configs"]
     (folder / "scrape-token").write_text(token)
     scrape["authorization"]["credentials_file"] = str(folder / "scrape-token")

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,28 +66,36 @@ def network(folder: Path, count: int) -> Iterator[list[Host]]:
     program("ip")
     if os.geteuid() != 0:
         pytest.fail("only root may make networks for the hosts of this test")
-    mine = os.getpid() % 250  # beside other runs on this machine
-    bridge, made, outside = f"elbr{mine}", list[Host](), f"10.77.{mine}.254"
-    try:
-        _ip("link", "add", bridge, "type", "bridge")
+    with ExitStack() as stack:
+        mine, bridge = _bridge()
+        stack.callback(_ip, "link", "del", bridge)
+        outside = f"10.77.{mine}.254"
         _ip("addr", "add", f"{outside}/24", "dev", bridge)
         _ip("link", "set", bridge, "up")
+        made = list[Host]()
         for number in range(1, count + 1):
             namespace, wire = f"elias{mine}-{number}", f"elv{mine}-{number}"
             _ip("netns", "add", namespace)
+            stack.callback(_ip, "netns", "del", namespace)
             address = f"10.77.{mine}.{number}"
             made.append(Host(folder / f"host{number}", f"host{number}", namespace, address, outside))
             _ip("link", "add", wire, "type", "veth", "peer", "name", "eth0", "netns", namespace)
             _ip("link", "set", wire, "master", bridge, "up")
             _ip("-n", namespace, "link", "set", "lo", "up")
-            _ip("-n", namespace, "addr", "add", f"{made[-1].address}/24", "dev", "eth0")
+            _ip("-n", namespace, "addr", "add", f"{address}/24", "dev", "eth0")
             _ip("-n", namespace, "link", "set", "eth0", "up")
+            stack.callback(made[-1].elias, "down")
         yield made
-    finally:
-        for host in reversed(made):
-            host.elias("down")
-            _ip("netns", "del", host.namespace)
-        _ip("link", "del", bridge)
+
+
+def _bridge() -> tuple[int, str]:
+    """A bridge of a number that no other run on this machine has."""
+    for number in range(250):
+        mine = (os.getpid() + number) % 250
+        made = subprocess.run(["ip", "link", "add", f"elbr{mine}", "type", "bridge"], capture_output=True, check=False)
+        if made.returncode == 0:
+            return mine, f"elbr{mine}"
+    raise AssertionError("no bridge can be made: see `ip link add elbr0 type bridge`")
 
 
 def _ip(*words: str) -> None:

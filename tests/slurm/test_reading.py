@@ -30,6 +30,14 @@ def test_a_line_of_scontrol_is_a_node() -> None:
 
 
 @pytest.mark.parametrize(
+    ("gres", "expected"),
+    [("gpu:(null):3(IDX:0-7)", (3, "")), ("gpu:4", (4, "")), ("gpu:h100:no_consume:2", (2, "h100"))],
+)
+def test_gpus_may_have_no_type_and_be_shared(gres: str, expected: tuple[int, str]) -> None:
+    assert gpus_of(gres) == expected
+
+
+@pytest.mark.parametrize(
     "state", ["IDLE", "MIXED", "ALLOCATED", "IDLE+COMPLETING", "IDLE+NOT_RESPONDING", "MIXED+PLANNED"]
 )
 def test_a_node_in_service_is_up_whether_it_answers_or_not(state: str) -> None:

@@ -31,8 +31,8 @@ class Slurm:
 
     async def look(self) -> Picture:
         """Raises Temporary where Slurm cannot be asked."""
-        nodes = await self._run([self._path("scontrol"), "--oneliner", "--details", "show", "nodes"])
-        jobs = await self._run([self._path("squeue"), "--noheader", f"--format={reading.JOBS}"])
+        nodes = await self._run([self._path("scontrol"), "--all", "--oneliner", "--details", "show", "nodes"])
+        jobs = await self._run([self._path("squeue"), "--all", "--noheader", f"--format={reading.JOBS}"])
         # Beside what else the agent does: 5,000 nodes take a second.
         return await asyncio.to_thread(reading.picture, nodes, jobs, self.settings.partitions)
 
@@ -40,7 +40,7 @@ class Slurm:
         """As it is now, without its jobs. Raises Temporary where Slurm cannot be asked, Refused if it has none."""
         if not _NAME.fullmatch(name):  # Slurm takes expressions for many nodes
             raise Refused("no-node", f"`{name}` is not the name of one node")
-        said = await self._run([self._path("scontrol"), "--oneliner", "--details", "show", "node", name])
+        said = await self._run([self._path("scontrol"), "--all", "--oneliner", "--details", "show", "node", name])
         found = [reading.node_of(line, Counter()) for line in reading.records(said)]
         if [node.name for node in found] != [name]:
             raise Refused("no-node", f"Slurm has no node `{name}`")

@@ -18,7 +18,7 @@ _MIB = 1 << 20
 _MOST = 100_000  # nodes of one expression; more is a mistake
 _FIELD = re.compile(r"(?:^|(?<=\s))([A-Z]\w*)=")
 _REASON = re.compile(r"(.*) \[([^@\[\]]*)@[^\[\]]*\](.*)", re.DOTALL)
-_GPUS = re.compile(r"gpu(?::([^:()]+))?:(\d+)(?:\(.*\))?")
+_GPUS = re.compile(r"gpu(?::(?:\(null\)|([^:()]+)))?(?::no_consume)?:(\d+)(?:\(.*\))?")
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 
 

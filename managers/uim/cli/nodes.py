@@ -95,6 +95,7 @@ def join(
 
         elias join 10.0.0.1 -t cluster.join --name gpu7 --label inference --label storage --detach
     """
+    from federation.errors import Refused  # noqa: PLC0415
     from federation.runtime.cluster import Member  # noqa: PLC0415
     from federation.runtime.invitation import Invitation  # noqa: PLC0415
     from managers.uim import launch, membership  # noqa: PLC0415
@@ -109,7 +110,11 @@ def join(
         launch.detached(context.obj, ["join", head, *flags], settings, membership.has_joined)
         say(f"this machine is node {member.name}")
         return
-    with launch.endable(), contextlib.suppress(KeyboardInterrupt):
+    with launch.endable(), contextlib.suppress(KeyboardInterrupt), launch.keeping(settings) as alone:
+        if not alone:
+            membership.check(settings, member)
+            cure = "`elias down` ends it"
+            raise Refused("kept", "another `elias up` or `elias join` works here", place=str(settings.state), cure=cure)
         membership.stay(settings, invitation, member, say)
 
 

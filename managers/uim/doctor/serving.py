@@ -44,6 +44,7 @@ FROZEN = Code(
 STARTING = Code("serving.starting", NOTE, "ELIAS is being started, or ends", "look again in a few seconds")
 
 _UP = ("up", "leaving")
+_MISSED = 3  # health checks in a row, after which the specs that ship take a node out
 
 
 def check_freeze(here: Here) -> Iterator[Finding]:
@@ -94,8 +95,12 @@ def members(tree: Iterable[dict[str, Any]]) -> Iterator[Finding]:
 def nodes(found: Iterable[dict[str, Any]]) -> Iterator[Finding]:
     """found: as `GET /v1/nodes` tells them."""
     for one in found:
+        if one.get("source") == "slurm":
+            continue  # `elias slurm` tells of those, and who keeps them
         if one.get("status") not in _UP:
             yield SILENT_NODE.found(f"it is {one.get('status')}", one.get("name", ""))
+        elif one.get("missed", 0) >= _MISSED:
+            yield SILENT_NODE.found(f"it missed its last {one['missed']} health checks", one.get("name", ""))
 
 
 def status(settings: Settings) -> dict[str, Any]:

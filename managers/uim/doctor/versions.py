@@ -119,6 +119,7 @@ def judge(python: str, takes: str, packages: list[Package]) -> Iterator[Finding]
 def check_extras(here: Here) -> Iterator[Finding]:
     settings = here.settings
     wanted = {"advisors": ("pydantic-ai-slim", bool(settings.advisors.providers))}
+    wanted["traces"] = ("opentelemetry-exporter-otlp-proto-http", bool(settings.telemetry.traces.endpoint))
     wanted["mlflow"] = ("mlflow-skinny", settings.mlflow.enabled and bool(settings.mlflow.uri))
     for extra, (package, used) in wanted.items():
         if used and not (_installed(package) or _installed(package.removesuffix("-slim").removesuffix("-skinny"))):

@@ -138,7 +138,8 @@ def _ledger(here: Context) -> tuple[Head | None, Lease | None, int | None]:
     if url.startswith("sqlite:"):
         path = here.settings.state / url.removeprefix("sqlite:///")
         with contextlib.suppress(FileNotFoundError):
-            size = sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*"))
+            files = (path.with_name(path.name + ending) for ending in ("", "-wal", "-shm", "-index"))
+            size = sum(file.stat().st_size for file in files if file.exists())
     try:
         return here.store.head(), here.store.lease(), size
     except EliasError:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from federation import privatefile
 from federation.errors import EliasError
 from federation.ledger.store import Store
 from federation.records import Asked, Kind, Record, decode
@@ -63,7 +64,7 @@ class Reader:
             return Step(taken=False, more=False)
         if records:
             self._seq = records[-1].header.seq
-            self._place.write_text(str(self._seq))
+            privatefile.write(self._place, str(self._seq).encode())
         return Step(taken=True, more=len(records) == CHUNK)
 
     async def follow(self) -> None:
@@ -72,8 +73,15 @@ class Reader:
         now, away = asyncio.get_running_loop().time, False
         while True:
             begun, step = now(), Step(taken=True, more=False)
-            with contextlib.suppress(EliasError):  # the ledger cannot be read now: the pages say so themselves
+            try:
                 step = await asyncio.to_thread(self.step)
+            except EliasError:  # the ledger cannot be read now: the pages say so themselves
+                self._open.clear()
+            except Exception:  # a full disk, or what an exporter raises: traces must not end for that
+                self._open.clear()
+                step = Step(taken=False, more=False)
+                if not away:
+                    _log.exception("traces are not sent now")
             if not step.taken and not away:
                 _log.warning("nobody takes the traces; they are sent when somebody does")
             away = not step.taken

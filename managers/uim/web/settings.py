@@ -13,7 +13,7 @@ from managers.uim.web import render
 router = APIRouter(include_in_schema=False)
 YEAR = 365 * 86400  # seconds
 CHOICES = {"elias-theme": ("auto", "light", "dark"), "elias-keys": ("on", "off")}
-_SECRET = ("url", "uri", "key_file", "secret_env")  # may carry a password, or say where one is
+_SECRET = ("url", "uri", "endpoint", "key_file", "secret_env")  # may carry a password, or say where one is
 
 
 @router.get("/settings", dependencies=[needs(Scope.READ)])

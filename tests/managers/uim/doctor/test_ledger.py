@@ -137,6 +137,7 @@ def test_a_ledger_of_another_schema_is_told_and_left_as_it_is(
         ("pid 4194304", "ledger.left_lease"),
         ("somebody", "ledger.led_elsewhere"),
     ],
+    ids=["of before", "here", "gone", "elsewhere"],
 )
 def test_an_appender_that_is_none_of_this_state_folder(made: Path, tmp_path: Path, holder: str, code: str) -> None:
     store = Store.open(f"sqlite:///{made}")
