@@ -115,13 +115,14 @@ class Executor:
         known = self._db.execute("SELECT outcome FROM effects WHERE id = ?", (order.decision,)).fetchone()
         if known is not None:
             return await self.probe(order.decision)
-        refusal = self._stranger(order)
-        if refusal is None and (order.released or order.epoch) < self._born:
-            self._begin(order)
-            return await self.probe(order.decision)
-        refusal = refusal or self._not_now(order)
+        refusal = self._refusal(order)
         if refusal is not None:
             return refusal
+        if (order.released or order.epoch) < self._born:
+            self._begin(order)
+            return await self.probe(order.decision)
+        if self.clock.now() >= order.expires:
+            return Outcome("expired", "it came too late")
         self._begin(order)
         outcome = await _guarded(self.doers[order.executor].do(order))
         self._settle(order.decision, outcome)
@@ -148,18 +149,13 @@ class Executor:
     def seen(self, decision: str) -> bool:
         return self._db.execute("SELECT 1 FROM effects WHERE id = ?", (decision,)).fetchone() is not None
 
-    def _stranger(self, order: Order) -> Outcome | None:
+    def _refusal(self, order: Order) -> Outcome | None:
+        if self.frozen:
+            return Outcome("refused", "effects are frozen on this node")
         if order.executor not in self.doers:
             return Outcome("refused", f"this node does not know how to do `{order.executor}`")
         if not self.greet(order.epoch, order.incarnation):
             return Outcome("refused", f"epoch {order.epoch}.{order.incarnation} is no longer in charge")
-        return None
-
-    def _not_now(self, order: Order) -> Outcome | None:
-        if self.frozen:
-            return Outcome("refused", "effects are frozen on this node")
-        if self.clock.now() >= order.expires:
-            return Outcome("expired", "it came too late")
         return None
 
     def _begin(self, order: Order) -> None:
