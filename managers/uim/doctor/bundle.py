@@ -14,7 +14,7 @@ import re
 import socket
 import tarfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from importlib.metadata import distributions
@@ -50,8 +50,9 @@ _README = """What somebody needs to help with an ELIAS, written by `elias suppor
 {files}
 
 Secrets, addresses, paths and names were taken out: `<host 1>` is the same host in every file. What takes them out
-knows them by their form and by the settings of this installation, and may miss one, such as the name of a project
-that a person wrote into a rule, or a host whose name has two letters. LOOK AT EVERY FILE BEFORE YOU SEND IT.
+knows them by their form, by the settings of this installation, and other machines by what ELIAS says of its nodes
+while it runs. It may miss one, such as the name of a project that a person wrote into a rule, or a host whose name has
+two letters. LOOK AT EVERY FILE BEFORE YOU SEND IT.
 """
 _ABOUT = {
     "doctor.json": "what `elias doctor` found",
@@ -86,13 +87,13 @@ def collect(load: Callable[[], Settings], tell: Tell = lambda done, total: None)
         settings = load()
     except Refused:
         settings = None
-    clean = Cleaner(settings)
     facts: dict[str, Callable[[], Any]] = {"doctor.json": lambda: findings, "versions.json": _versions}
     if settings is not None:
         facts["status.json"] = partial(serving.status, settings)
         facts["ledger.json"] = partial(_ledger, settings)
         facts["ray.json"] = partial(_ray, settings)
     answers = beside(list(facts.values()), PATIENCE)
+    clean = Cleaner(settings, _machines(dict(zip(facts, answers, strict=True)).get("status.json")))
     logs = list(_logs(settings)) if settings is not None else []
     tell(1, 2 + len(logs))
     texts = {
@@ -121,10 +122,11 @@ def _why(error: Exception) -> dict[str, str]:
 class Cleaner:
     """Takes out what must not leave, with the same placeholder for the same thing throughout."""
 
-    def __init__(self, settings: Settings | None) -> None:
+    def __init__(self, settings: Settings | None, machines: Collection[str] = ()) -> None:
+        """machines: names of nodes, beside those that this one knows."""
         words = settings.advisors.withhold if settings else ()
         self._mask = secrets.Mask(secrets.values(settings))
-        self._scrubber = Scrubber(_hosts(settings), _users(settings), words, _declared())
+        self._scrubber = Scrubber(_hosts(settings) | {*machines}, _users(settings), words, _declared())
         # What is installed is ours, and where it lies is not.
         self._roots = sorted({str(Path(one.__path__[0]).parent) + "/" for one in (tiki, psutil)}, key=len, reverse=True)
 
@@ -187,6 +189,12 @@ def _tail(path: Path) -> bytes:
     with path.open("rb") as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - MOST - 1))
         return file.read(MOST + 1)
+
+
+def _machines(status: Any) -> set[str]:
+    """Names of all nodes, as far as ELIAS has told them."""
+    nodes = status.get("nodes", ()) if isinstance(status, Mapping) else ()
+    return {str(node.get("name", "")).removeprefix("slurm:") for node in nodes} - {""}
 
 
 def _hosts(settings: Settings | None) -> set[str]:

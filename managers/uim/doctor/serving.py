@@ -44,6 +44,7 @@ FROZEN = Code(
 STARTING = Code("serving.starting", NOTE, "ELIAS is being started, or ends", "look again in a few seconds")
 
 _UP = ("up", "leaving")
+_WORDS = ("jobs", "labels", "reason", "by")
 _MISSED = 3  # health checks in a row, after which the specs that ship take a node out
 
 
@@ -104,11 +105,12 @@ def nodes(found: Iterable[dict[str, Any]]) -> Iterator[Finding]:
 
 
 def status(settings: Settings) -> dict[str, Any]:
-    """What `elias status` tells, without the jobs of nodes, whose names are their users'. Raises EliasError."""
+    """What `elias status` tells, without what people have named or written: jobs, and in Slurm reasons and partitions.
+    Raises EliasError."""
     api = Api(settings, as_owner=True)
     found: dict[str, Any] = {"frozen": api.get("/v1/freeze")["frozen"], "members": api.get("/v1/managers")["members"]}
     found["nodes"] = [
-        {**one, "report": {name: value for name, value in one.get("report", {}).items() if name != "jobs"}}
+        {**one, "report": {name: value for name, value in one.get("report", {}).items() if name not in _WORDS}}
         for one in _or_nothing(api, "/v1/nodes", "nodes")
     ]
     return found

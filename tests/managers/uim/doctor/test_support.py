@@ -160,3 +160,11 @@ def test_what_is_packed_is_read_back() -> None:
     with tarfile.open(fileobj=io.BytesIO(bundle.packed({"a": "b"}))) as tar:
         (one,) = tar.getmembers()
         assert one.name == "elias-support/a"
+
+
+def test_nodes_that_this_machine_does_not_know_are_taken_out_by_the_word_of_elias() -> None:
+    status = {"nodes": [{"name": "gpu-18"}, {"name": "slurm:acme-a1"}, {}]}
+    clean = bundle.Cleaner(None, bundle._machines(status))
+    text = clean.text("agent.gpu-18 is up, and slurm:acme-a1 is held")
+    assert [word for word in ("gpu-18", "acme") if word in text] == []
+    assert bundle._machines({"unknown": "ELIAS does not answer"}) == set()
