@@ -149,8 +149,8 @@ def test_a_file_that_no_back_up_holds_is_not_written(elias: Elias, house: House,
 
 def test_while_elias_runs_nothing_is_restored(elias: Elias, house: House, tmp_path: Path) -> None:
     elias("ledger", "backup", str(tmp_path / "one.backup"))
-    launch.sign(house.settings)
-    elias("ledger", "restore", str(tmp_path / "one.backup"), "--aside")
+    with launch.keeping(house.settings):
+        elias("ledger", "restore", str(tmp_path / "one.backup"), "--aside")
     assert elias.code == 1
     assert f"ELIAS runs (process {os.getpid()})" in elias.err
     assert "`elias down` first" in elias.err

@@ -52,7 +52,8 @@ def _check(folder: Path) -> list[str]:
 def test_real_folders(tmp_path: Path) -> None:
     folder = tmp_path / "state"
     assert _check(folder) == ["state.none"]
-    folder.mkdir(mode=0o755)
+    folder.mkdir()
+    folder.chmod(0o755)
     assert "state.mode" in _check(folder)
     folder.chmod(0o700)
     assert not {"state.mode", "state.read_only", "state.owner"} & set(_check(folder))
