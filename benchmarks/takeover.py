@@ -14,6 +14,7 @@ Needs root. In our favour: nothing is lost on the way between the hosts; against
 import argparse
 import json
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -21,8 +22,11 @@ from itertools import pairwise
 from pathlib import Path
 
 from benchmarks.machine import machine
+from federation.errors import Temporary
 from federation.ledger.store import Store
 from federation.ledger.verify import verify
+from federation.settings import load
+from managers.uim.cli.client import Api
 from tests.e2e.waiting import until
 from tests.federation.ledger.postgres import Postgres
 from tests.nodes.hosts import Host, heard, network
@@ -34,7 +38,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cuts", type=int, default=10, help="of the head")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--ask", type=Path, metavar="FOLDER", help="be the other end of the measurement, on a host")
     options = parser.parse_args()
+    if options.ask:
+        ask(options.ask)
+        return 0
     with tempfile.TemporaryDirectory(prefix="elias-takeover-") as folder:
         seconds, sound = measured(Path(folder), options.cuts)
     median = statistics.median(seconds)
@@ -68,15 +76,40 @@ def taken_over(head: Host, other: Host) -> float:
     until(lambda: len(heard(head)) == 2)
     head.cut()
     begun = time.monotonic()
-    until(lambda: decides(other))
+    decided(other)
     seconds = time.monotonic() - begun
     head.heal()
     return seconds
 
 
-def decides(host: Host) -> bool:
-    job = f"job-{time.monotonic_ns()}"
-    return host.elias("run", "--name", job, "--detach", "--", "true").returncode == 0
+def decided(host: Host) -> None:
+    """Returns once this host has decided an event that it was not sent before."""
+    command = [
+        "ip",
+        "netns",
+        "exec",
+        host.namespace,
+        sys.executable,
+        "-m",
+        "benchmarks.takeover",
+        "--ask",
+        str(host.folder),
+    ]
+    subprocess.run(command, check=True, timeout=300)
+
+
+def ask(folder: Path) -> None:
+    """What `decided` does, there: one process that asks, for a command each time would take a core from who answers."""
+    api = Api(load(folder / "elias.yaml"), as_owner=True)
+    name = f"probe-{time.time_ns()}"
+    data = {"memory": 35.0, "cpu": 20.0, "gpu": None, "disk": 40.0}
+    event = {"specversion": "1.0", "id": name, "source": "takeover", "type": "elias.resource.sample", "subject": name}
+    while True:
+        try:
+            if api.post("/v1/events", {**event, "data": data})["decisions"]:
+                return
+        except Temporary:
+            time.sleep(0.1)
 
 
 def sound(ledger: str) -> bool:

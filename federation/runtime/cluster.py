@@ -25,7 +25,7 @@ from typing import Any
 import psutil
 
 from federation.errors import Refused
-from federation.runtime import credentials, direct
+from federation.runtime import credentials, forkserver, worker
 from federation.runtime.invitation import Invitation
 from federation.runtime.session import MARK, Session, started
 from federation.settings import RaySettings
@@ -35,6 +35,9 @@ STATE = "ELIAS_STATE"
 NODE = "ELIAS_NODE"
 LABELS = "ELIAS_LABELS"
 """Environment variables of every process of the cluster on this node: its state folder, name, and labels by spaces."""
+
+ROSTER = "ELIAS_ROSTER"
+"""Environment variable of who starts Ray: for whom its workers are copies of a fork server's."""
 
 PORT = 6380
 HEAD = "elias-head"
@@ -52,6 +55,7 @@ _SYSTEM_CONFIG = {
     "health_check_timeout_ms": 1000,
     "health_check_failure_threshold": 3,
     "max_direct_call_object_size": 1 << 20,
+    "prestart_worker_first_driver": False,  # a copy of the fork server is there at once
 }
 
 # What is switched off has a counterpart of ours: metrics, task events, logs that are copied to the driver.
@@ -108,13 +112,16 @@ class Cluster:
         return self.leader is not None
 
     @classmethod
-    def up(cls, state_dir: Path, settings: RaySettings | None = None, member: Member = ALONE) -> "Cluster":
-        """Attaches to the cluster of this state directory, or starts it; two at the same time start it once.
+    def up(
+        cls, state_dir: Path, settings: RaySettings | None = None, member: Member = ALONE, roster: str = ""
+    ) -> "Cluster":
+        """Attaches to the cluster of this state directory, or starts it; two at the same time start it once. roster:
+        import path of those whose processes begin as copies of one that has read their code.
 
         Call it from the main thread of the process that shall own the cluster: Ray ends with that thread. Refused if a
         port is taken or Ray does not start.
         """
-        return cls._started(state_dir, lambda: _head(state_dir, settings or RaySettings(), member))
+        return cls._started(state_dir, lambda: _head(state_dir, settings or RaySettings(), member, roster))
 
     @classmethod
     def join(cls, state_dir: Path, invitation: Invitation, member: Member, settings: RaySettings) -> "Cluster":
@@ -208,14 +215,20 @@ def lean(params: Any, head: bool) -> None:
     if not head:
         return
     params.ray_client_server_port = None
+    params.worker_path = worker.__file__
     from ray._private import ray_constants, services  # noqa: PLC0415  the parent of this process does without Ray
 
-    start = services.start_ray_process
+    start, folder, roster = services.start_ray_process, Path(os.environ[worker.FOLDER]), os.environ.pop(ROSTER, "")
 
     def started(command: list[str], kind: str, *args: Any, **more: Any) -> Any:
         if kind == ray_constants.PROCESS_TYPE_DASHBOARD:
             command = [*command, "--modules-to-load=JobHead,NodeHead"]
-        return start(command, kind, *args, **more)
+        if kind != ray_constants.PROCESS_TYPE_RAYLET or not roster:
+            return start(command, kind, *args, **more)
+        with forkserver.beside(folder, roster) as serve:
+            info = start(command, kind, *args, **more)
+            serve(info.process.pid)
+            return info
 
     services.start_ray_process = started  # type: ignore[assignment]
 
@@ -225,7 +238,9 @@ def port_of_head(settings: RaySettings) -> int:
     return settings.port or (0 if settings.loopback else PORT)
 
 
-def _head(state_dir: Path, settings: RaySettings, member: Member) -> "tuple[Session, subprocess.Popen[bytes]]":
+def _head(
+    state_dir: Path, settings: RaySettings, member: Member, roster: str
+) -> "tuple[Session, subprocess.Popen[bytes]]":
     host = _node_ip(settings.address)
     port = _port(host, port_of_head(settings), "ray.port")
     dashboard = _port("127.0.0.1", settings.dashboard_port, "ray.dashboard_port")
@@ -240,7 +255,8 @@ def _head(state_dir: Path, settings: RaySettings, member: Member) -> "tuple[Sess
     }
     flags = ["--head", "--no-monitor", *_flags(options)]
     page = f"http://127.0.0.1:{dashboard}"
-    return _serve(state_dir, settings, host, f"{host}:{port}", flags, member.environment(), dashboard=page)
+    environment = {**member.environment(), ROSTER: roster}
+    return _serve(state_dir, settings, host, f"{host}:{port}", flags, environment, dashboard=page)
 
 
 def _node(
@@ -300,7 +316,7 @@ def _serve(
                 STATE: str(state_dir.resolve()),
                 "ELIAS_LOGS": str((state_dir / "logs").resolve()),
                 **environment,
-                direct.FOLDER: temp_dir,
+                worker.FOLDER: temp_dir,
             },
             stdin=subprocess.DEVNULL,
             stdout=out,

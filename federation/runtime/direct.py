@@ -20,9 +20,7 @@ from typing import Any
 import msgspec
 
 from federation.errors import Bug, Corrupt, EliasError, Fenced, Refused, Temporary
-
-FOLDER = "ELIAS_SOCKETS"
-"""The environment variable that names the folder of this node's sockets; without it everything goes through Ray."""
+from federation.runtime.worker import FOLDER
 
 LARGEST = 256 << 20  # bytes of a frame
 _BUFFER = 1 << 20  # bytes read ahead: a batch at once

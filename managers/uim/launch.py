@@ -89,7 +89,7 @@ def up(
         _check_port(settings)
         _check_ledger(settings)
         say("starting Ray")
-        cluster = Cluster.up(settings.state, settings.ray, member)
+        cluster = Cluster.up(settings.state, settings.ray, member, ROSTER)
     if not cluster.dashboard:
         cure = "`elias leave` first; the page is that of the head"
         raise Refused("joined", "this machine is a node of another cluster", place=str(settings.state), cure=cure)

@@ -6,6 +6,7 @@ import signal
 import threading
 from typing import Any
 
+import psutil
 import pytest
 
 from benchmarks.running import Running
@@ -94,6 +95,20 @@ def test_a_hung_manager_is_found_by_its_heartbeat_and_replaced(elias: Running) -
     flow = Flow(elias, "after-hang")
     flow.start()
     check(elias, flow.finish())
+
+
+def test_the_parts_are_copies_of_one_process_and_come_back_without_it_too(own_elias: Running) -> None:
+    own_elias.start()
+    (server,) = {psutil.Process(pid_of(own_elias, name)).parent() for name in ("ufm", "urm", "gate", "appender")}
+    assert server is not None
+    assert "federation.runtime.forkserver" in server.cmdline()
+    server.kill()
+    before = pid_of(own_elias, "ufm")
+    os.kill(before, signal.SIGKILL)
+    until(lambda: pid_of(own_elias, "ufm") not in (0, before))
+    flow = Flow(own_elias, "alone")
+    flow.start()
+    check(own_elias, flow.finish())
 
 
 def test_kill_9_of_everything_in_mid_write_and_the_next_start_continues(own_elias: Running) -> None:

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from federation.errors import Bug, Corrupt, Fenced, Refused, Temporary
-from federation.runtime import direct
+from federation.runtime import direct, worker
 
 
 @pytest.fixture(autouse=True)
 def _sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(direct.FOLDER, str(tmp_path))
+    monkeypatch.setenv(worker.FOLDER, str(tmp_path))
 
 
 class Worker:
@@ -131,6 +131,6 @@ async def test_where_nobody_listens_there_is_no_line() -> None:
 
 
 async def test_without_a_folder_everything_goes_through_ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(direct.FOLDER)
+    monkeypatch.delenv(worker.FOLDER)
     assert await direct.Listener.open("worker", {}) is None
     assert await direct.connect("worker") is None

@@ -12,7 +12,7 @@ import typer
 from federation.errors import EliasError, Temporary
 from managers.uim.cli.client import Api, Unreachable, loaded, settings_of, url_of
 from managers.uim.cli.nodes import Labels
-from managers.uim.cli.output import Json, emit, say, table
+from managers.uim.cli.output import Json, emit, note, say, table
 
 if TYPE_CHECKING:
     from federation.settings import Settings
@@ -87,7 +87,7 @@ def up(
             _greet(settings, "ELIAS is up", seen=True)
         return
     with launch.endable(), contextlib.suppress(KeyboardInterrupt):
-        succession.serve(settings, member, say, lambda words: _greet(settings, words, seen=sys.stdout.isatty()))
+        succession.serve(settings, member, note, lambda words: _greet(settings, words, seen=sys.stdout.isatty()))
 
 
 def _ready(settings: "Settings") -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from managers.uim.cli.client import Api, loaded, settings_of
-from managers.uim.cli.output import Json, complain, emit, say, table
+from managers.uim.cli.output import Json, complain, emit, note, say, table
 
 Labels = Annotated[
     list[str] | None, typer.Option("--label", help="What this node is for, such as `inference`; may be given again.")
@@ -115,7 +115,7 @@ def join(
             membership.check(settings, member)
             cure = "`elias down` ends it"
             raise Refused("kept", "another `elias up` or `elias join` works here", place=str(settings.state), cure=cure)
-        membership.stay(settings, invitation, member, say)
+        membership.stay(settings, invitation, member, note)
 
 
 def leave(context: typer.Context) -> None:

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -26,6 +27,11 @@ _TONES = {
 def say(text: str) -> None:
     """A word on what goes on."""
     print(text, file=sys.stderr, flush=True)
+
+
+def note(text: str) -> None:
+    """The same of what goes on for days: with the time where nobody watches."""
+    say(text if sys.stderr.isatty() else f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {text}")
 
 
 def complain(message: str, place: str = "", cure: str = "") -> None:
