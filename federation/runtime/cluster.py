@@ -27,7 +27,7 @@ import psutil
 from federation.errors import Refused
 from federation.runtime import credentials, forkserver, worker
 from federation.runtime.invitation import Invitation
-from federation.runtime.session import MARK, Session, started
+from federation.runtime.session import MARK, PATIENCE, Session, started
 from federation.settings import RaySettings
 
 NAMESPACE = "elias"
@@ -184,14 +184,15 @@ class Cluster:
         session = Session.of(self.state_dir)
         return session.processes() if session else []
 
-    def down(self) -> None:
-        """Ends every process of the cluster on this machine and forgets it. Temporary if one cannot be ended."""
-        self.sweep(self.state_dir, self.pid)
+    def down(self, patience: float = PATIENCE) -> None:
+        """Ends every process of the cluster on this machine and forgets it, at once where there is no patience (s) for
+        Ray to do it. Temporary if one cannot be ended."""
+        self.sweep(self.state_dir, self.pid, patience)
         if self.leader is not None:
             self.leader.wait()
 
     @staticmethod
-    def sweep(state_dir: Path, pid: int = 0) -> bool:
+    def sweep(state_dir: Path, pid: int = 0, patience: float = PATIENCE) -> bool:
         """The same for what is left of any cluster of this state folder, dead or alive; pid: only of this one. False:
         there is nothing."""
         if not state_dir.exists():
@@ -200,7 +201,7 @@ class Cluster:
             session = Session.of(state_dir)
             if session is None or pid not in (0, session.pid):
                 return False
-            session.end()
+            session.end(patience)
             Session.forget(state_dir)
             if not session.head:
                 credentials.forget(state_dir)
@@ -222,7 +223,9 @@ def lean(params: Any, head: bool) -> None:
 
     def started(command: list[str], kind: str, *args: Any, **more: Any) -> Any:
         if kind == ray_constants.PROCESS_TYPE_DASHBOARD:
-            command = [*command, "--modules-to-load=JobHead,NodeHead"]
+            info = start([*command, "--modules-to-load=JobHead,NodeHead"], kind, *args, **more)
+            _announce(command)
+            return info
         if kind != ray_constants.PROCESS_TYPE_RAYLET or not roster:
             return start(command, kind, *args, **more)
         with forkserver.beside(folder, roster) as serve:
@@ -231,6 +234,18 @@ def lean(params: Any, head: bool) -> None:
             return info
 
     services.start_ray_process = started  # type: ignore[assignment]
+
+
+def _announce(dashboard: list[str]) -> None:
+    """Say in its place where the dashboard will serve: Ray would wait for its word, 3 s and more, and start nothing
+    meanwhile. Who needs the job interface waits for it; should it not come up, Ray ends."""
+    from ray._private import ray_constants  # noqa: PLC0415
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]  # noqa: PLC0415
+
+    said = dict(word.removeprefix("--").partition("=")[::2] for word in dashboard)
+    client = GcsClient(address=said["gcs-address"], cluster_id=said["cluster-id-hex"])
+    key, there = ray_constants.DASHBOARD_ADDRESS.encode(), f"{said['host']}:{said['port']}".encode()
+    client.internal_kv_put(key, there, True, ray_constants.KV_NAMESPACE_DASHBOARD)
 
 
 def port_of_head(settings: RaySettings) -> int:

@@ -17,6 +17,8 @@ import psutil
 from federation.errors import Temporary
 
 MARK = "ELIAS_SESSION"
+PATIENCE = 2.0  # seconds that Ray has to end by itself
+KILLED = 10.0  # seconds that the kernel has to end what was killed
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -70,12 +72,12 @@ class Session(msgspec.Struct, frozen=True):
         except (OSError, psutil.Error):
             return False
 
-    def end(self, patience: float = 2.0) -> None:
+    def end(self, patience: float = PATIENCE) -> None:
         """Ends every process of this session: asks the leader first, kills what is left after `patience` seconds."""
-        if self.serves():
+        if self.serves() and patience:
             _signal(psutil.Process(self.pid), signal.SIGTERM)
             psutil.wait_procs([psutil.Process(self.pid)] if psutil.pid_exists(self.pid) else [], timeout=patience)
-        deadline = time.monotonic() + 5 * patience
+        deadline = time.monotonic() + KILLED
         while left := self.processes():
             if time.monotonic() > deadline:
                 names = ", ".join(f"{p.pid}" for p in left)

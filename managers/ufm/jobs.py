@@ -16,6 +16,7 @@ from managers.ufm.cordon import Cordons
 
 PART = 256 << 10  # bytes of output that are read at a time
 POLL = 0.5  # seconds between two looks at a running job
+APPEARS = 60.0  # seconds in which the job interface of a head that starts is up
 PIN = 0.001  # of the resource that every Ray node has under its own address
 
 
@@ -46,7 +47,7 @@ class Jobs:
         while not self.complete:
             try:
                 found = await (await self.board()).all()
-            except (RuntimeError, OSError):  # Ray's dashboard starts beside us
+            except (RuntimeError, OSError):
                 await asyncio.sleep(POLL)
                 continue
             for info in found:
@@ -66,8 +67,15 @@ class Jobs:
                 await asyncio.sleep(POLL)
 
     async def board(self) -> Board | DistantBoard:
-        if self._board is None:
-            self._board = await board(self.agent)
+        """Waits for it: Ray's dashboard may have begun just now. RuntimeError, OSError: it does not come up."""
+        begun = asyncio.get_running_loop().time()
+        while self._board is None:
+            try:
+                self._board = await board(self.agent)
+            except (RuntimeError, OSError):
+                if asyncio.get_running_loop().time() - begun > APPEARS:
+                    raise
+                await asyncio.sleep(POLL)
         return self._board
 
     async def start(self, order: Order) -> Outcome:

@@ -72,13 +72,16 @@ def stay(
                 continue
             if cluster is not None:
                 say("the head is lost")
-                cluster.down()
+                cluster.down(patience=0.0)
             cluster = None
             try:
                 cluster = _joined(settings, invitation, _others(settings, over), member, say)
             except (Temporary, Refused) as error:
                 say(f"not yet: {error}")
                 time.sleep(PAUSE)
+        if cluster is not None:
+            cluster.down(patience=0.0)  # its head is lost, and this machine may be the next one
+            cluster = None
         return False
     finally:
         if cluster is not None:
