@@ -1,6 +1,8 @@
 """The head of a cluster is cut off, another machine takes over from the ledger, and the old one comes back: with the
 commands that a person types, on a real PostgreSQL that no host has."""
 
+import json
+import shutil
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +15,7 @@ from federation.ledger.store import Store
 from federation.records import Kind
 from federation.runtime.certificates import Authority
 from federation.runtime.invitation import Invitation
+from federation.settings import shipped_specs
 from tests.e2e.waiting import until
 from tests.federation.ledger.postgres import Postgres
 from tests.nodes.hosts import Host, heard, network
@@ -46,15 +49,17 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with network(folder, 3) as (first, second, third), Postgres.running(first.outside) as postgres:
         ledger, token = postgres.new_url(), str(folder / "cluster.join")
         for host in (first, second):
-            host.set(f"ledger:\n  url: {ledger}\n")
+            host.set(f"ledger:\n  url: {ledger}\nspecs: specs\n")
+            hasty(host.folder / "specs")
         first.done("up", "--head", "--tls", "--name", first.name, "--detach")
         first.done("invite", token)
         unfit(Path(token))
         for said, words in UNFIT.items():
             ran = second.elias(*(word.format(head=first.address, folder=folder, token=token) for word in words))
             assert (ran.returncode, said in ran.stderr) == (1, True), ran.stderr
-        second.done("up", "--head", "--tls", "--name", second.name, "--token-file", token, "--detach")
-        third.done("join", first.address, "--token-file", token, "--name", third.name, "--detach")
+        works = ("--label", "works", "--token-file", token, "--detach")
+        second.done("up", "--head", "--tls", "--name", second.name, *works)
+        third.done("join", first.address, "--name", third.name, *works)
         try:
             yield Site([first, second, third], ledger)
         finally:
@@ -62,9 +67,42 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                 host.elias("down")
 
 
+def hasty(specs: Path) -> None:
+    """The shipped specs, but a node that misses its health checks is taken out after 3 s, not after 90."""
+    shutil.copytree(shipped_specs(), specs)
+    balancing = specs / "ufm" / "load_balancing.tiki"
+    text = balancing.read_text()
+    assert "- health_check_interval: 30s" in text
+    balancing.write_text(text.replace("- health_check_interval: 30s", "- health_check_interval: 1s"))
+
+
 def decides(host: Host, job: str) -> bool:
     """Whether a job that is submitted there is decided about."""
     return host.elias("run", "--name", job, "--detach", "--", "true").returncode == 0
+
+
+def runs(head: Host, job: str) -> str:
+    """The node that says now that it runs this job; empty: none does."""
+    for node in head.nodes().values():
+        said = node["report"] if node["silence"] is not None and node["silence"] < 5 else None
+        if said and job in [one["id"] for one in said.get("jobs", ())]:
+            return str(node["name"])
+    return ""
+
+
+def test_a_job_moves_when_its_host_is_cut_off(site: Site) -> None:
+    first = site.hosts[0]
+    until(lambda: heard(first) == {"host1", "host2", "host3"})
+    first.done("mode", "ufm.node_health/drain", "act")
+    first.done("mode", "ufm.node_health/readmit", "act")
+    first.done("run", "--name", "moves", "--restartable", "--label", "works", "--detach", "--", "sleep", "600")
+    was = until(lambda: runs(first, "moves"))
+    (host,) = (host for host in site.hosts if host.name == was)
+    host.cut()
+    now = until(lambda: found if (found := runs(first, "moves")) not in ("", was) else "")
+    assert {was, now} == {"host2", "host3"}
+    host.heal()
+    until(lambda: heard(first) == {"host1", "host2", "host3"})
 
 
 def test_another_machine_takes_over_and_the_old_head_stands_by(site: Site) -> None:
@@ -94,6 +132,11 @@ def test_nobody_has_written_beside_another(site: Site) -> None:
     assert all(one.epoch <= other.epoch for one, other in pairwise(headers))
     assert {header.subject for header in headers if header.kind == Kind.ASKED} >= {"before", "after"}
     assert not {"apart", "stood-down"} & {header.subject for header in headers}
+
+
+def test_each_machine_replays_the_ledger_to_the_same_decisions(site: Site) -> None:
+    said = [json.loads(host.done("ledger", "replay", "--url", site.ledger, "--json")) for host in site.hosts]
+    assert all(one["identical"] and one["decisions"] > 0 for one in said), said
 
 
 def test_who_stands_by_takes_over_when_the_head_goes_in_order(site: Site) -> None:
