@@ -6,16 +6,22 @@ set -eu
 missing=
 need() { command -v "$1" > /dev/null || missing="$missing $2"; }
 need chromium chromium
+need docker-compose docker-compose
+need fsfreeze util-linux
 need ip iproute2
+need mkfs.ext4 e2fsprogs
+need mount mount
 need npm npm
 need prometheus prometheus
 need promtool prometheus
+need prometheus-node-exporter prometheus-node-exporter
 need prometheus-alertmanager prometheus-alertmanager
 need amtool prometheus-alertmanager
 need munged munge
 need slurmctld slurmctld
 need slurmd slurmd
 need scontrol slurm-client
+need systemd-analyze systemd
 ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || missing="$missing postgresql"
 [ -n "$missing" ] || exit 0
 

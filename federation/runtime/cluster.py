@@ -63,6 +63,8 @@ _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_enable_metrics_collection": "false",
     "RAY_enable_open_telemetry": "false",
+    # Its job interface would show figures of its own to anybody, at all addresses; there is no port of this number.
+    "DASHBOARD_METRIC_PORT": "-1",
     "RAY_task_events_report_interval_ms": "0",
     "RAY_BACKEND_LOG_LEVEL": "warning",
     "RAY_LOGGER_LEVEL": "warning",

@@ -2,6 +2,7 @@
 
 import stat
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +10,16 @@ import pytest
 
 from tests.e2e.waiting import until
 from tests.nodes.hosts import Host, network
+
+ASK = """
+import socket, sys
+with socket.create_connection((sys.argv[1], int(sys.argv[2])), 30) as line:
+    line.sendall(b"GET / HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n")
+    try:
+        sys.stdout.buffer.write(line.recv(1000))
+    except OSError:
+        pass  # it hangs up, or says nothing
+"""
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +99,20 @@ def test_machines_join_and_work_goes_where_it_belongs(hosts: list[Host]) -> None
     for host in (head, second):
         again = host.elias("join", head.address, "-t", str(invitation(head)))
         assert (again.returncode, "part of a cluster already" in again.stderr) == (1, True), again.stderr
+
+
+def test_nobody_is_told_anything_on_the_network_who_does_not_say_who_he_is(hosts: list[Host]) -> None:
+    """Ray opens some twenty ports, most of them for gRPC, which takes no question of HTTP."""
+    listening = ["ip", "netns", "exec", hosts[0].namespace, "ss", "--no-header", "--listening", "--tcp", "--numeric"]
+    lines = subprocess.run(listening, capture_output=True, text=True, check=True).stdout.splitlines()
+    places = {line.split()[3].rpartition(":")[::2] for line in lines}
+    ports = {port for place, port in places if not place.startswith("127.") and place != "[::1]"}
+    assert "6380" in ports
+    for port in sorted(ports):
+        ask = [sys.executable, "-c", ASK, hosts[0].address, port]
+        told = subprocess.run(["ip", "netns", "exec", hosts[1].namespace, *ask], capture_output=True, check=True).stdout
+        status = told.split()[1:2] if told.startswith(b"HTTP/1") else []
+        assert status in ([], [b"401"]), (port, told)
 
 
 def test_a_node_that_leaves_finishes_what_it_has_and_is_forgotten(hosts: list[Host]) -> None:
