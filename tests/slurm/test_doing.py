@@ -11,9 +11,10 @@ from federation.effects import Doer, Executor, FreezeFlag, Order
 from federation.records import Outcome
 from federation.settings import SlurmSettings
 from managers.ufm.cordon import Cordon, Cordons
+from managers.ufm.foreign.doing import Drain, Either, Elsewhere
+from managers.ufm.foreign.node import Status
 from managers.ufm.slurm.commands import Slurm
-from managers.ufm.slurm.doing import Drain, Either, Elsewhere
-from managers.ufm.slurm.node import SlurmNode, Status, reason
+from managers.ufm.slurm.node import SLURM, SlurmNode, reason
 from tests.e2e.waiting import until
 from tests.slurm.cluster import Cluster
 
@@ -29,8 +30,8 @@ class Head:
         self.drain, self.resume = Drain(self.slurm, True), Drain(self.slurm, False)
         cordons = Cordons(folder / "cordons")
         doers: dict[str, Doer] = {
-            "node.cordon": Either(Cordon(cordons, True), self.drain),
-            "node.uncordon": Either(Cordon(cordons, False), self.resume),
+            "node.cordon": Either(Cordon(cordons, True), {"slurm": self.drain}),
+            "node.uncordon": Either(Cordon(cordons, False), {"slurm": self.resume}),
         }
         self.cordons, self.clock = cordons, VirtualClock()
         self.executor = Executor(folder / "effects.db", doers, self.clock, FreezeFlag(folder))
@@ -186,8 +187,8 @@ async def test_nodes_of_elias_get_a_cordon_as_before(head: Head, slurm: Cluster)
 
 async def test_a_node_that_does_not_watch_slurm_refuses() -> None:
     order = Order(FIRST, "ufm.node_health", "slurm:a1", "drain", {}, "node.cordon", 1, 1, 0, {"slurm": "a1"})
-    assert (await Elsewhere().do(order)).status == "refused"
-    assert (await Elsewhere().probe(order)).status == "unknown"
+    assert (await Elsewhere(SLURM).do(order)).status == "refused"
+    assert (await Elsewhere(SLURM).probe(order)).status == "unknown"
 
 
 async def test_looks_do_not_wait_for_one_another(head: Head) -> None:

@@ -77,7 +77,7 @@ def test_a_day_with_slurm(elias: Running, slurm: Cluster) -> None:
     slurm.stop_controller()
     until(lambda: elias.get("/v1/nodes")[1]["problem"])
     assert {nodes(elias)[name]["status"] for name in ("slurm:a1", "slurm:a2")} == {"unknown"}
-    assert "SLURM is out of sight" in cli(elias, "status").stdout
+    assert "Slurm is out of sight" in cli(elias, "status").stdout
     assert "Slurm is out of sight" in cli(elias, "nodes").stderr
     assert "Slurm is out of sight" in elias.get("/nodes")[1]
     slurm.start_controller()

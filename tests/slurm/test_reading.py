@@ -5,7 +5,8 @@ from collections import Counter
 import pytest
 
 from federation.errors import Temporary
-from managers.ufm.slurm.node import Status, reason
+from managers.ufm.foreign.node import Status
+from managers.ufm.slurm.node import reason
 from managers.ufm.slurm.reading import expand, gpus_of, node_of, picture
 from tests.slurm.cluster import Cluster
 

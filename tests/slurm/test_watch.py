@@ -18,9 +18,9 @@ from federation.manager import Emission
 from federation.points import schemas
 from federation.records import Answered, Event, Kind, Mode, decode
 from federation.settings import Cap, GateSettings, Settings, SlurmSettings, shipped_specs
+from managers.ufm.foreign.doing import Drain
 from managers.ufm.manager import Ufm
 from managers.ufm.slurm.commands import Slurm
-from managers.ufm.slurm.doing import Drain
 from tests.e2e.waiting import until
 from tests.slurm.cluster import Cluster
 

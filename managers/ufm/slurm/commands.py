@@ -9,20 +9,24 @@ from collections.abc import Sequence
 
 from federation.errors import Refused, Temporary
 from federation.settings import SlurmSettings
+from managers.ufm.foreign.doing import Unanswered
 from managers.ufm.slurm import reading
-from managers.ufm.slurm.node import Picture, SlurmNode
+from managers.ufm.slurm.node import SLURM, Picture, SlurmNode, reason
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _LATE = "timed out"  # scontrol's words where the controller has the request and has not answered it
 
 
-class Unanswered(Temporary):
-    """A command took too long. Whether the controller did as it was asked is not known."""
-
-
 class Slurm:
+    """A cluster of which `scontrol` and `squeue` tell. Between a look at a node and its change a few milliseconds pass:
+    Slurm has no request that does both."""
+
+    source = SLURM
+
     def __init__(self, settings: SlurmSettings) -> None:
         self.settings = settings
+        only = "ELIAS only reads this Slurm: `slurm.update` names no command that changes nodes"
+        self.readonly = "" if settings.update else only
         # Nothing else: variables such as SQUEUE_FORMAT change what the commands print.
         self._environment = {name: os.environ[name] for name in ("PATH", "SLURM_CONF") if name in os.environ}
         self._environment |= {"LC_ALL": "C", "SLURM_TIME_FORMAT": "standard"}
@@ -46,9 +50,17 @@ class Slurm:
             raise Refused("no-node", f"Slurm has no node `{name}`")
         return found[0]
 
-    async def update(self, name: str, **words: str) -> None:
-        """Change a node. Raises Unanswered where it may have been done, Temporary where it was not."""
-        changes = [f"{key}={value}" for key, value in words.items()]
+    async def drain(self, node: SlurmNode, decision: str) -> None:
+        await self._update(node.name, "state=drain", f"reason={reason(decision)}")
+
+    async def resume(self, node: SlurmNode) -> None:
+        await self._update(node.name, "state=resume")
+
+    def drained(self, node: SlurmNode, decision: str) -> bool:
+        return "DRAIN" in node.states and node.reason == reason(decision)
+
+    async def _update(self, name: str, *changes: str) -> None:
+        """Raises Unanswered where it may have been done, Temporary where it was not."""
         await self._run([*self.settings.update, "update", f"nodename={name}", *changes])
 
     def _path(self, command: str) -> str:

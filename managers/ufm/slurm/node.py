@@ -1,12 +1,9 @@
-"""A node as Slurm has it, and what follows from that: who keeps it from work, and whether it is to be asked about."""
+"""A node as Slurm has it."""
 
 import re
-from enum import StrEnum
 
-import msgspec
-
-PREFIX = "slurm:"
-"""Of a node of Slurm's where ELIAS names it: the same machine may be a node of ELIAS too, under its own name."""
+from managers.ufm.foreign import node
+from managers.ufm.foreign.node import ForeignNode, Source, Status
 
 _OURS = re.compile("elias [0-9a-f]{32}")
 _UNANSWERED = "Not responding"  # what Slurm itself writes on a node that it takes down for being silent
@@ -14,37 +11,14 @@ _WORKING = frozenset({"ALLOCATED", "IDLE", "MIXED"})
 _ASIDE = frozenset({"FAIL", "INVALID_REG", "MAINT", "REBOOT_ISSUED", "REBOOT_REQUESTED"})  # and any flag of power
 
 
-class Status(StrEnum):
-    """up: in service, whether it answers or not. drained: by ELIAS. held: kept from work by somebody else, or by Slurm
-    until somebody has looked. aside: away on purpose, or in a state that ELIAS does not know."""
+class SlurmNode(ForeignNode, frozen=True, kw_only=True):
+    """states: in Slurm's words, what it does and then flags. *_used: allocated to jobs."""
 
-    UP = "up"
-    DRAINED = "drained"
-    HELD = "held"
-    ASIDE = "aside"
-
-
-class SlurmNode(msgspec.Struct, frozen=True):
-    """states: in Slurm's words, what it does and then flags. by: who gave the reason. memory: bytes; *_used: allocated
-    to jobs. jobs: that run there."""
-
-    name: str
     states: tuple[str, ...]
-    reason: str
-    by: str
-    cpus: int
-    cpus_used: int
-    memory: int
-    memory_used: int
-    gpus: int
-    gpus_used: int
-    model: str
     partitions: tuple[str, ...]
-    jobs: int = 0
 
     @property
     def answers(self) -> bool:
-        """Whether Slurm hears of it."""
         return "NOT_RESPONDING" not in self.states
 
     @property
@@ -63,13 +37,25 @@ class SlurmNode(msgspec.Struct, frozen=True):
             return Status.HELD
         return Status.UP
 
+    @property
+    def down(self) -> bool:
+        return self.states[0] == "DOWN"
 
-class Picture(msgspec.Struct, frozen=True):
-    """What Slurm said at one look. running, pending: jobs of all its nodes."""
+    @property
+    def state(self) -> str:
+        return "+".join(self.states)
 
-    nodes: tuple[SlurmNode, ...]
-    running: int
-    pending: int
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.partitions
+
+    @property
+    def groups(self) -> list[str]:
+        return [f"partition:{name}" for name in self.partitions]
+
+
+SLURM = Source("slurm", "Slurm", SlurmNode, "jobs")
+Picture = node.Picture[SlurmNode]
 
 
 def reason(decision: str) -> str:

@@ -37,8 +37,8 @@ class Tree(BaseModel):
 
 
 class Nodes(BaseModel):
-    """As UFM knows them: capacity, what is free, health, and the newest report of each. problem: why Slurm's nodes are
-    not known now; empty where they are, or where Slurm is not watched."""
+    """As UFM knows them: capacity, what is free, health, and the newest report of each. problem: what is out of
+    sight of what ELIAS watches beside them, such as a Slurm cluster, and why; empty where nothing is."""
 
     nodes: list[dict[str, Any]]
     problem: str = ""
@@ -76,7 +76,7 @@ class Recorded(BaseModel):
 @router.get("/nodes", summary="Nodes with their live figures", dependencies=[needs(Scope.READ)])
 async def nodes(request: Request) -> Nodes:
     view = await _view(context.of(request), "ufm")
-    return Nodes(nodes=view.get("nodes", []), problem=(view.get("slurm") or {}).get("problem", ""))
+    return Nodes(nodes=view.get("nodes", []), problem="; ".join(view.get("problems", ())))
 
 
 @router.get(

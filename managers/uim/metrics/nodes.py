@@ -9,7 +9,7 @@ from managers.uim.metrics.scrape import Scrape
 STATUS = Family(
     "gauge",
     "elias_node_status",
-    "1 for the status that the node has: up, drained, leaving; in Slurm also held, aside, down, unknown",
+    "1 for the status that the node has: up, drained, leaving; of other clusters also held, aside, down, unknown",
     ("node", "status"),
 )
 HEARD = Family("gauge", "elias_node_heard_seconds", "since the last report of the node was heard", ("node",))

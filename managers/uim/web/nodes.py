@@ -21,8 +21,8 @@ RECENT = 20
 async def nodes(request: Request, q: str = "") -> Response:
     shown = await render.view(request, "ufm")
     found = None if shown is None else [_filled(node) for node in shown.get("nodes", []) if q in node["name"]]
-    slurm = (shown or {}).get("slurm")
-    return render.page(request, "nodes.html", nodes=found, jobs=(shown or {}).get("jobs"), slurm=slurm, q=q)
+    told = (shown or {}).get("problems", ())
+    return render.page(request, "nodes.html", nodes=found, jobs=(shown or {}).get("jobs"), problems=told, q=q)
 
 
 @router.get("/nodes/{name}", dependencies=[needs(Scope.READ)])
