@@ -18,9 +18,11 @@ START = 300.0  # seconds until a start that does not answer is given up
 
 
 class Running:
-    """`elias up` in `folder`, ready; drained at the end. settings: further lines of elias.yaml."""
+    """`elias up` in `folder`, ready; drained at the end. settings: further lines of elias.yaml. options: of the
+    command."""
 
     command = (sys.executable, "-m", "managers.uim.cli")
+    options: tuple[str, ...] = ()
 
     def __init__(self, folder: Path, settings: str = "") -> None:
         self.folder = folder
@@ -55,7 +57,7 @@ class Running:
         begun = time.monotonic()
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
-                [*self.command, "up"], cwd=self.folder, stdout=out, stderr=out, start_new_session=True
+                [*self.command, "up", *self.options], cwd=self.folder, stdout=out, stderr=out, start_new_session=True
             )
         while time.monotonic() - begun < START:
             if self.process.poll() is not None:

@@ -290,6 +290,11 @@ class Effect(msgspec.Struct, frozen=True, gc=False):
     at: int = 0
     v: int = 1
 
+    @property
+    def settled(self) -> bool:
+        """Whether its manager wants it, and nobody has to confirm it any more."""
+        return self.verdict == "wanted" and (self.confirmed or self.mode == "act")
+
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What came of an effect. status: done, failed, refused, expired, unknown. reward: in the unit that the point
@@ -301,6 +306,11 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     data: dict[str, Any] = {}
     reward: float | None = None
     v: int = 1
+
+    @property
+    def undone(self) -> bool:
+        """Whether it was never begun, and will not be."""
+        return self.status in ("refused", "expired")
 
 
 class CaseWord(msgspec.Struct, frozen=True, gc=False):

@@ -17,9 +17,10 @@ from federation.access import AccessSettings
 from federation.advisors.settings import NOBODY, AdvisorSettings
 from federation.errors import Refused
 from federation.escalation import Escalation
+from federation.peers.settings import PeersSettings
 from federation.sections import DAYS, Day, Duration, Zone
 from federation.sections import Section as _Section
-from federation.targets import Alertmanager, AnyTarget, located
+from federation.targets import Alertmanager, AnyTarget, Prometheus, located
 
 
 class Listen(_Section):
@@ -167,7 +168,7 @@ class RaySettings(_Section):
     """GPUs that jobs may use; none: those of the machine."""
     object_store_memory: int = Field(100_000_000, ge=80_000_000)
     """Bytes of shared memory for large objects."""
-    start_timeout: Duration = Field(60.0, gt=0)
+    start_timeout: Duration = Field(180.0, gt=0)
     """How long a start may take before it is given up."""
 
     @model_validator(mode="after")
@@ -287,6 +288,37 @@ class SlurmSettings(_Section):
     """Only nodes of these partitions; empty: of all."""
 
 
+class KubernetesSettings(_Section):
+    """A Kubernetes cluster that runs already: its nodes are watched, and drained where the gate lets it."""
+
+    enabled: bool = False
+    """Watch it, from the head; needs `pip install 'elias[kubernetes]'`."""
+    kubeconfig: Path | None = None
+    """Says where the cluster is and who asks; none: the service account of this pod. Relative to the settings file."""
+    context: str = ""
+    """Which context of that file; empty: its current one."""
+    every: Duration = Field(20.0, ge=1, le=300)
+    """How long one watch of the API server lasts; after each UFM is told."""
+    timeout: Duration = Field(10.0, gt=0)
+    """How long one request may take, and how much longer than `every` a watch may."""
+    nodes: str = "!node-role.kubernetes.io/control-plane"
+    """Label selector: only these nodes are watched; empty: all of them."""
+    update: bool = False
+    """ELIAS may cordon and uncordon nodes; without it, it only reads."""
+    evict: tuple[Literal["controlled", "bare", "local"], ...] = ()
+    """Pods that a drain evicts: `controlled` are made anew, `bare` are not, `local` lose an `emptyDir`; empty: none."""
+    patience: Duration = Field(300.0, ge=1, le=3600)
+    """How long a drain tries to evict what a budget or a slow end keeps on the node."""
+
+    @model_validator(mode="after")
+    def _evicts_what_it_may(self) -> Self:
+        if self.evict and not self.update:
+            raise ValueError("`evict` needs `update: true`: what is drained is cordoned first")
+        if self.evict == ("local",):
+            raise ValueError("`local` says what of the others may be lost: name `controlled`, `bare` or both as well")
+        return self
+
+
 class Settings(_Section):
     state: Path = Path(".elias")
     """Ledger, token, sockets and logs; relative to the settings file. Mode 0700."""
@@ -312,7 +344,10 @@ class Settings(_Section):
     targets: dict[str, AnyTarget] = Field({})
     """Outbound targets by name: nothing else is sent to."""
     alertmanager: Alertmanager = Alertmanager()
+    prometheus: Prometheus = Prometheus()
     slurm: SlurmSettings = SlurmSettings()
+    kubernetes: KubernetesSettings = KubernetesSettings()
+    peers: PeersSettings = PeersSettings()
     escalation: Escalation = Escalation()
 
     @model_validator(mode="after")
@@ -329,6 +364,10 @@ class Settings(_Section):
     @property
     def ledger_url(self) -> str:
         return self.ledger.url or f"sqlite:///{self.state / 'ledger.db'}"
+
+    @property
+    def peers_folder(self) -> Path:
+        return self.peers.folder or self.state / "peers"
 
     @property
     def spec_folder(self) -> Path:
@@ -373,7 +412,10 @@ def _absolute(settings: Settings, base: Path) -> Settings:
         "apps": there(apps),
         "targets": {name: located(target, base) for name, target in settings.targets.items()},
         "alertmanager": located(settings.alertmanager, base),
+        "prometheus": located(settings.prometheus, base),
         "slurm": settings.slurm.model_copy(update=slurm),
+        "peers": settings.peers.located(base),
+        "kubernetes": settings.kubernetes.model_copy(update={"kubeconfig": there(settings.kubernetes.kubeconfig)}),
     }
     return settings.model_copy(update=update)
 

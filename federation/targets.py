@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import time
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -17,6 +18,7 @@ from federation.sections import DAYS, Day, Duration, Section, Zone
 Priority = Literal["low", "normal", "high", "critical"]
 PRIORITIES: tuple[Priority, ...] = ("low", "normal", "high", "critical")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_Sign = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$", max_length=64)]
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}  # RFC 6409, RFC 8314, RFC 5321
 
 
@@ -130,11 +132,11 @@ class Email(Target):
         return _secret(self.password_env, self.password_file)
 
 
-class Alertmanager(Section):
-    """Where alerts come from, for silencing them there; what they are sent to is `/v1/alertmanager`."""
+class _Server(Section):
+    """What all servers have that are asked over HTTP."""
 
-    url: str = Field("", pattern="^(https?://.+)?$")
-    """Address of its API, such as `http://127.0.0.1:9093`; empty: alerts are heard, and cannot be silenced."""
+    url: str
+    """Where it is."""
     user: str = ""
     """Name for basic authentication; empty: the secret is a bearer token."""
     secret_env: str = ""
@@ -155,6 +157,43 @@ class Alertmanager(Section):
     def secret(self) -> str:
         """Empty: no authentication."""
         return _secret(self.secret_env, self.secret_file)
+
+
+class Alertmanager(_Server):
+    """Where alerts come from, for silencing them there; what they are sent to is `/v1/alertmanager`."""
+
+    url: str = Field("", pattern="^(https?://.+)?$")
+    """Address of its API, such as `http://127.0.0.1:9093`; empty: alerts are heard, and cannot be silenced."""
+
+
+class Prometheus(_Server):
+    """What measures the nodes: its answers are facts about them."""
+
+    url: str = Field("", pattern=r"^(https?://[^@\s?#]+)?$")
+    """Address of its API, such as `http://127.0.0.1:9090`; empty: nothing is asked."""
+    ca_file: Path | None = None
+    """Certificates (PEM) that it is checked against; none: those of the system. Relative to the settings file."""
+    every: Duration = Field(30.0, ge=1)
+    """Between two looks; each is one query a fact and a sign, and two about the targets."""
+    max_age: Duration = Field(120.0, ge=1)
+    """A node with a target that Prometheus has not tried for so long is not known."""
+    label: str = Field("instance", pattern="^[a-zA-Z_][a-zA-Z0-9_]*$")
+    """Label by whose value a series belongs to a node; a port behind it does not count."""
+    targets: str = Field("up", min_length=1, max_length=2000)
+    """Selector of the series that say which targets there are, such as `up{job="node"}`."""
+    names: dict[str, str] = Field({}, max_length=10_000)
+    """Nodes by the value of the label, where that is not their name, such as `10.0.0.7: gpu-7`."""
+    facts: dict[str, str] = Field({}, max_length=100)
+    """Queries in PromQL by the fact, instead of those that ship; an empty one: this fact is not asked for."""
+    signs: dict[_Sign, str] = Field({}, max_length=100)
+    """Queries in PromQL by a name of yours: a node has the sign while the query answers with a series of it."""
+
+    @model_validator(mode="after")
+    def _secrets_are_private(self) -> Self:
+        host = urlsplit(self.url).hostname
+        if self.url.startswith("http:") and (self.secret_env or self.secret_file) and host not in _LOOPBACK:
+            raise ValueError("a secret does not travel in clear: write `https://` in `url`")
+        return self
 
 
 def _kind(value: Any) -> Any:

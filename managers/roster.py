@@ -19,6 +19,7 @@ MANAGERS = {
 }
 
 SERVICES = {
+    "ufm": "managers.ufm.service:UfmService",
     "ulm": "managers.ulm.service:UlmService",
     "uam": "managers.uam.service:UamService",
     "ucm": "managers.ucm.service:UcmService",
@@ -27,6 +28,6 @@ SERVICES = {
 
 DOERS = {
     "jobs": "managers.ufm.jobs:doers",
-    "cordon": "managers.ufm.slurm.doing:doers",
+    "cordon": "managers.ufm.doing:doers",
     "process": "managers.uam.processes:doers",
 }

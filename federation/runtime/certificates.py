@@ -95,6 +95,20 @@ class Authority(msgspec.Struct, frozen=True):
         privatefile.write(folder / "ca.pem", self.cert.encode())
 
 
+def alone(words: str) -> tuple[str, str]:
+    """Certificate and private key, in PEM, of somebody who is known by just this certificate: it vouches for itself,
+    and serves both sides of a connection."""
+    from cryptography import x509  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
+    from cryptography.x509.oid import ExtendedKeyUsageOID  # noqa: PLC0415
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    made = _certificate(_name(words), _name(words), key.public_key(), datetime.now(UTC) + timedelta(days=365 * YEARS))
+    both = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
+    made = made.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+    return _pem(made.add_extension(both, critical=False), key, key)
+
+
 def environment(folder: Path) -> dict[str, str]:
     """What Ray reads: nothing where no certificate was issued into this folder."""
     cert = folder / "cert.pem"

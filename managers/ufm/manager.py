@@ -11,18 +11,26 @@ import numpy as np
 from federation.clock import SECOND
 from federation.errors import Refused
 from federation.manager import Emission, Follow, Manager, Target
+from federation.peers.messages import Capacity
 from federation.points import DecisionPoint
-from federation.records import Answered, Asked, Candidate, Entry, Event, Kind
+from federation.records import Answered, Asked, Candidate, Entry, Event, Kind, Outcome
 from federation.settings import Settings
 from managers.ufm.alert_point import ALERT
 from managers.ufm.alerts import Alerts, AlertsState
 from managers.ufm.dispatch import task_facts, task_nodes
+from managers.ufm.foreign.watch import ForeignWatch
 from managers.ufm.health import Health
+from managers.ufm.kubernetes.node import KUBERNETES
+from managers.ufm.peers.point import FORWARD
+from managers.ufm.peers.rooms import free_for
+from managers.ufm.peers.state import PeersState
+from managers.ufm.peers.watch import PeersWatch
 from managers.ufm.placement import Demand, Fleet, Free, Node, Proposer, Request, Typical
 from managers.ufm.placement.fleet import WHOLE, FleetState
 from managers.ufm.points import DISPATCH, NODE_HEALTH, PLACEMENT, POINTS, ROUTING
-from managers.ufm.slurm.node import PREFIX
-from managers.ufm.slurm.watch import SlurmWatch
+from managers.ufm.prometheus.watch import NAME as PROMETHEUS
+from managers.ufm.prometheus.watch import PrometheusWatch
+from managers.ufm.slurm.node import SLURM
 
 WAITING = 10_000  # jobs that wait for room; the next one is told to come again later
 SIGHT = 3.0  # intervals of telemetry after which a node without a report is out of sight
@@ -53,6 +61,7 @@ class UfmState(msgspec.Struct):
     running: dict[str, Job] = {}
     demand: Demand = msgspec.field(default_factory=Demand)
     alerts: AlertsState = msgspec.field(default_factory=AlertsState)
+    peers: PeersState = msgspec.field(default_factory=PeersState)
 
 
 class Ufm(Manager):
@@ -73,7 +82,12 @@ class Ufm(Manager):
         super().__init__(settings)
         self.typical = typical
         self.health: dict[str, Health] = {}
-        self.slurm = SlurmWatch(settings.slurm)
+        self.slurm = ForeignWatch(SLURM, settings.slurm)
+        self.kubernetes = ForeignWatch(KUBERNETES, settings.kubernetes)
+        self.foreign: tuple[ForeignWatch[Any], ...] = (self.slurm, self.kubernetes)
+        self.prometheus = PrometheusWatch(settings.prometheus)
+        self._beside: dict[str, ForeignWatch[Any] | PrometheusWatch] = {w.source.name: w for w in self.foreign}
+        self._beside[PROMETHEUS] = self.prometheus
         self._left: dict[str, float] = {}  # when nodes that have left measured themselves last (s since 1970)
         self._news: deque[Emission] = deque()
         self._adopt(UfmState())
@@ -83,6 +97,7 @@ class Ufm(Manager):
         self.fleet = Fleet.from_state(state.fleet)
         self.proposer = Proposer(self.fleet, state.demand.typical if self.typical is None else self.typical)
         self.alerts = Alerts(state.alerts, self._status_of, usable=bool(self.settings.alertmanager.url))
+        self.peers = PeersWatch(self.settings.peers, state.peers)
 
     def dump(self) -> UfmState:
         self.state.fleet = self.fleet.to_state()
@@ -96,10 +111,15 @@ class Ufm(Manager):
 
     def observe(self, report: Mapping[str, Any], now: int) -> Iterator[Event]:
         """A node's report is its sign of life. Its first one, one with other totals, and the word that it leaves or has
-        left are events for the record. What was seen of Slurm is told by the agent that looks."""
-        if "slurm" in report:
-            self.slurm.hear(report, now)
+        left are events for the record. What was seen of foreign clusters is told by the agent that looks, and
+        what peers have free by who speaks with them."""
+        if "peer" in report:
+            self.peers.hear(report, now)
             return
+        for name, watch in self._beside.items():
+            if name in report:
+                watch.hear(report, now)
+                return
         node = _node_of(report)
         if report.get("measured", inf) <= self._left.get(node.name, -inf):
             return  # begun before it said that it has left
@@ -157,22 +177,28 @@ class Ufm(Manager):
             if now - health.checked >= interval:
                 health.check(now - health.reported < interval, now)
                 yield Event(f"{name} {now}", "elias/ufm", NODE_HEALTH.events[0], name)
-        for name in self.slurm.checked(interval, now):
-            yield Event(f"{name} {now}", "elias/ufm", NODE_HEALTH.events[0], name)
+        for watch in self.foreign:
+            for name in watch.checked(interval, now):
+                yield Event(f"{name} {now}", "elias/ufm", NODE_HEALTH.events[0], name)
         yield from self.alerts.due(now)
         if self._room:
             self._room = False
             for job in sorted(self.state.waiting.values(), key=_urgency)[:64]:
-                yield _placement_event(msgspec.structs.replace(job, attempt=job.attempt + 1), "elias/ufm")
+                yield _placement_event(job, "elias/ufm", f"{job.id} at {now}")
+        yield from self.peers.due(self._unplaced(), request_of, now)
 
     _room = False
 
+    def _unplaced(self) -> dict[str, dict[str, Any]]:
+        """The data of all jobs that wait for room here."""
+        return {**self.state.peers.queued, **{job.id: job.data for job in self.state.waiting.values()}}
+
     def wake(self) -> int | None:
-        if self._room:
+        if self._room or self.peers.news:
             return 1
         interval = round(self.options[NODE_HEALTH.name]["health_check_interval"] * SECOND)
         times = [h.checked + interval for n, h in self.health.items() if n in self.fleet.nodes]
-        others = (self.alerts.wake(), self.slurm.wake(interval))
+        others = (self.alerts.wake(), *(watch.wake(interval) for watch in self.foreign))
         return min((t for t in (*times, *others) if t is not None), default=None)
 
     # -- facts and candidates ----------------------------------------------------------------------------------------
@@ -190,6 +216,7 @@ class Ufm(Manager):
             return {"nodes": room, "gpus": request.gpus, "memory": request.memory}
         share = request.gpu_milli / 10 if request.gpus else None
         return {
+            **(self.peers.facts(event, request, now) if point is FORWARD else {}),
             "feasible": room,
             "gpus": request.gpus,
             "gpu_share": share,
@@ -199,14 +226,19 @@ class Ufm(Manager):
         }
 
     def _health_facts(self, event: Event, now: int) -> dict[str, Any]:
-        if self._in_slurm(event.subject):
-            return {**self.slurm.facts(event.subject, now), **event.data}
+        if (watch := self._abroad(event.subject)) is not None:
+            measured = self.prometheus.facts(event.subject.removeprefix(watch.source.prefix), now)
+            return {**watch.facts(event.subject, now), **measured, **event.data}
         health = self.health.get(event.subject)
         status = "drained" if self.state.drained.get(event.subject) else "up"
-        return {"status": status, **(health.facts(now) if health else {}), **event.data}
+        known = {**(health.facts(now) if health else {}), **self.prometheus.facts(event.subject, now)}
+        return {"status": status, **known, **event.data}
 
-    def _in_slurm(self, node: str) -> bool:
-        return node.startswith(PREFIX) and node not in self.fleet.nodes
+    def _abroad(self, node: str) -> ForeignWatch[Any] | None:
+        """The foreign cluster that a node is of; None: ours."""
+        if node in self.fleet.nodes:
+            return None
+        return next((watch for watch in self.foreign if node.startswith(watch.source.prefix)), None)
 
     def _status_of(self, node: str) -> str | None:
         if node not in self.fleet.nodes:
@@ -218,8 +250,8 @@ class Ufm(Manager):
         return int(self.fleet.fits(request, slots).sum())
 
     def propose(self, point: DecisionPoint, event: Event, facts: Mapping[str, Any]) -> list[Candidate]:
-        if point is NODE_HEALTH and self._in_slurm(event.subject):
-            return self.slurm.candidates(event.subject)
+        if point is NODE_HEALTH and (watch := self._abroad(event.subject)) is not None:
+            return watch.candidates(event.subject)
         if point is NODE_HEALTH and event.subject not in self.fleet.nodes:
             return [Candidate("hold")]  # it has left since
         if point is NODE_HEALTH:
@@ -230,6 +262,10 @@ class Ufm(Manager):
         if point is ALERT:
             return self.alerts.propose(event, facts)
         request = request_of(event.data)
+        if point is FORWARD:
+            return self.peers.candidates(event, request, waits=event.subject in self._unplaced())
+        if point is PLACEMENT and event.subject in self.state.peers.sent:
+            return [Candidate("hold")]  # whoever was given it runs it
         algorithm = self.options[point.name]["algorithm"]
         proposed = self.proposer.propose(request, algorithm, decision=event.id, subject=event.subject, limit=15)
         best = [place for place in proposed if self._seen(place.node)]
@@ -248,8 +284,10 @@ class Ufm(Manager):
     def target(self, point: DecisionPoint, asked: Asked, answered: Answered) -> Target:
         if point is ALERT:
             return self.alerts.target(asked)
-        if point is NODE_HEALTH and self._in_slurm(asked.event.subject):
-            return self.slurm.target(asked.event.subject)
+        if point is FORWARD:
+            return self.peers.target(asked, answered)
+        if point is NODE_HEALTH and (watch := self._abroad(asked.event.subject)) is not None:
+            return watch.target(asked.event.subject)
         if point is NODE_HEALTH:
             node = asked.event.subject
             groups = self.fleet.nodes[node].groups if node in self.fleet.nodes else ()
@@ -279,10 +317,20 @@ class Ufm(Manager):
             self.alerts.fold(entry, body)
         elif entry.point == PLACEMENT.name:
             self._fold_placement(entry, body)
+        elif entry.point == FORWARD.name:
+            self._fold_forward(entry, body)
         elif entry.point in (NODE_HEALTH.name, "urm.resource_pressure"):
             self._fold_node(entry, body)
 
+    def _fold_forward(self, entry: Entry, body: Any) -> None:
+        self.state.peers.fold(entry, body)
+        if entry.subject in self.state.peers.sent:
+            self.state.waiting.pop(entry.subject, None)
+
     def _fold_admission(self, entry: Entry, body: Any) -> None:
+        job = self.state.admitted.get(entry.subject)
+        self.state.peers.fold_admission(entry, body, job.data if job else {})
+        self.peers.news = self.peers.news or bool(self.state.peers.queued and self.peers.told)
         if entry.kind == Kind.ASKED:
             self.state.admitted[entry.subject] = Job(entry.subject, body.event.data)
         elif body.action != "admit":
@@ -297,6 +345,8 @@ class Ufm(Manager):
             if asked is not None and job not in self.fleet.allocations:
                 self.state.running[job] = msgspec.structs.replace(asked, placement=entry.decision)
                 self.fleet.reserve(job, body.args["node"], request_of(asked.data), body.args["gpus"])
+        elif entry.kind == Kind.ANSWERED and body.action == "place" and body.mode == "observe":
+            self.state.peers.end_guest(job, Outcome("refused", "it only says what it would do with jobs"))
         running = self.state.running.get(job)
         if running is None or running.placement != entry.decision:  # it may have been placed anew since
             return
@@ -306,6 +356,7 @@ class Ufm(Manager):
             self._end(entry.decision, [running], whatever=True)
         elif entry.kind == Kind.OUTCOME and body.status != "unknown":
             self._release(job)
+            self.state.peers.end_guest(job, body)
         elif entry.kind == Kind.OUTCOME:
             self._fold_lost(running)
 
@@ -322,6 +373,8 @@ class Ufm(Manager):
         for job in jobs:
             self._release(job.id)
         again = [job for job in jobs if whatever or job.data.get("restartable")]
+        for job in (job for job in jobs if job not in again):
+            self.state.peers.end_guest(job.id, Outcome("unknown", "its node was lost, and nobody saw how it ended"))
         if again:
             self.state.displaced[decision] = again
 
@@ -334,6 +387,9 @@ class Ufm(Manager):
         self.state.displaced = {
             d: left for d, js in self.state.displaced.items() if (left := [j for j in js if j.id != job])
         }
+        if job in self.state.peers.sent:
+            return
+        self.peers.news = self.peers.news or bool(asked.event.data.get("anywhere") and self.peers.told)
         attempt = self.state.waiting[job].attempt + 1 if job in self.state.waiting else 0
         self.state.waiting[job] = Job(job, asked.event.data, attempt)
         if len(self.state.waiting) > WAITING:
@@ -378,13 +434,18 @@ class Ufm(Manager):
     def react(self, entry: Entry, body: Any) -> Iterator[Event]:
         if entry.kind == Kind.ANSWERED and entry.point == "urm.admission" and body.action == "admit":
             job = self.state.admitted.get(entry.subject)
-            if job is not None:
-                yield _placement_event(job, "elias/urm")
+            if job is not None and job.id not in self.state.peers.sent:
+                back = self.state.peers.back.get(job.id)
+                yield _placement_event(job, "elias/urm", f"{job.id} back {back}" if back else f"{job.id} 0")
         elif entry.kind in (Kind.EVENT, Kind.OUTCOME) and entry.point in (NODE_HEALTH.name, PLACEMENT.name):
             cause = entry.decision or body.id
             for job in self.state.displaced.get(cause, ()):
-                event = f"{job.id} after {cause}"
-                yield Event(event, "elias/ufm", PLACEMENT.events[0], job.id, None, job.data)
+                yield _placement_event(job, "elias/ufm", f"{job.id} after {cause}")
+
+    def room_for(self, peer: str) -> Capacity:
+        """What this peer may use here now."""
+        guests = self.state.peers.running(peer)
+        return Capacity(free_for(self.settings.peers.known[peer], guests, self.fleet))
 
     # -- views -------------------------------------------------------------------------------------------------------
 
@@ -413,8 +474,16 @@ class Ufm(Manager):
             if (a := self.fleet.allocations.get(owner)) is not None
         ]
         jobs = {"running": running, "waiting": [j.id for j in self.state.waiting.values()]}
-        slurm = self.slurm.summary(now)
-        return {"nodes": [*nodes, *self.slurm.view(now)], "jobs": jobs, "alerts": self.alerts.view(), "slurm": slurm}
+        clusters = {watch.source.name: watch.summary(now) for watch in self.foreign}
+        told = [
+            f"{watch.source.title} is out of sight, and nothing is known of its nodes: {known['problem']}"
+            for watch in self.foreign
+            if (known := clusters[watch.source.name]) is not None and known["problem"]
+        ]
+        told += self.prometheus.problems(now)
+        nodes += [node for watch in self.foreign for node in watch.view(now)]
+        peers, alerts = self.peers.view(now), self.alerts.view()
+        return {"nodes": nodes, "jobs": jobs, "alerts": alerts, "peers": peers, **clusters, "problems": told}
 
 
 def request_of(data: Mapping[str, Any]) -> Request:
@@ -461,5 +530,5 @@ def _urgency(job: Job) -> tuple[int, str]:
     return -int(job.data.get("priority", 0)), job.id
 
 
-def _placement_event(job: Job, source: str) -> Event:
-    return Event(f"{job.id} {job.attempt}", source, PLACEMENT.events[0], job.id, None, job.data)
+def _placement_event(job: Job, source: str, id: str) -> Event:
+    return Event(id, source, PLACEMENT.events[0], job.id, None, job.data)

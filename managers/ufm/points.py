@@ -1,11 +1,13 @@
 """The decision points of the federation manager: where a job runs, where a request goes, whether a node is fit to
-work, and which node takes a task. That of alerts is in `alert_point`.
+work, and which node takes a task. That of alerts is in `alert_point`, that of other clusters in `peers.point`.
 """
 
 from math import inf
 
 from federation.points import DecisionPoint, Does, Due, Mode
 from managers.ufm.alert_point import ALERT
+from managers.ufm.peers.point import FORWARD
+from managers.ufm.prometheus.facts import FACTS
 from tiki.schema import Action, Arg, Attribute, Fact, Point, Setting, Type
 
 _ALGORITHMS = (
@@ -127,7 +129,7 @@ ROUTING = DecisionPoint(
 NODE_HEALTH = DecisionPoint(
     Point(
         name="ufm.node_health",
-        version=1,
+        version=2,
         doc="Is this node fit to work? Asked at every health check; answered on record when the answer changes.",
         facts=(
             Fact(name="status", type=Type.NAME, doc="what the node is now", values=("up", "drained")),
@@ -135,6 +137,7 @@ NODE_HEALTH = DecisionPoint(
             Fact(name="passed", type=Type.COUNT, doc="consecutive health checks that it passed"),
             Fact(name="failures", type=Type.RATE, doc="missed checks and failed starts, over the last minute"),
             Fact(name="silence", type=Type.DURATION, doc="since its last report"),
+            *FACTS,
         ),
         settings=(
             Setting(
@@ -264,4 +267,4 @@ DISPATCH = DecisionPoint(
     interferes=True,
 )
 
-POINTS = (PLACEMENT, ROUTING, NODE_HEALTH, DISPATCH, ALERT)
+POINTS = (PLACEMENT, ROUTING, NODE_HEALTH, DISPATCH, ALERT, FORWARD)

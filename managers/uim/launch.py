@@ -86,7 +86,8 @@ def up(
     os.environ["ELIAS_LOGS"] = str(settings.state.resolve() / "logs")
     cluster = Cluster.attach(settings.state)
     if cluster is None:
-        _check_port(settings)
+        _check_port(settings.listen.host, settings.listen.port, "listen.port")
+        _check_peers(settings)
         _check_ledger(settings)
         say("starting Ray")
         cluster = Cluster.up(settings.state, settings.ray, member, ROSTER)
@@ -326,17 +327,30 @@ def _check_ledger(settings: Settings) -> None:
         store.close()
 
 
-def _check_port(settings: Settings) -> None:
-    address = (settings.listen.host, settings.listen.port)
+def _check_peers(settings: Settings) -> None:
+    """What UFM would meet, told here: our own keys, which the first start makes, the cards of the peers, the port."""
+    peers = settings.peers
+    if not peers.known:
+        return
+    from federation.peers import identity  # noqa: PLC0415
+
+    identity.ours(settings.peers_folder, peers.name)
+    for peer in peers.known.values():
+        identity.read_card(peer.card)
+    if peers.host:
+        _check_port(peers.host, peers.port, "peers.port")
+
+
+def _check_port(host: str, port: int, setting: str) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(address)
+            probe.bind((host, port))
         except OSError as error:
             raise Refused(
                 "port",
-                f"{address[0]}:{address[1]}: {error.strerror}",
-                place="listen.port",
+                f"{host}:{port}: {error.strerror}",
+                place=setting,
                 cure="stop what holds the port, or set another one in elias.yaml",
             ) from None
 

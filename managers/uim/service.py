@@ -1,19 +1,18 @@
 """UIM as an actor: its own decisions, and the HTTP server of the API and the page on the same event loop."""
 
 import asyncio
-import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from federation.effects import Executor, FreezeFlag, Order
-from federation.errors import EliasError, Refused
+from federation.errors import EliasError, Temporary
 from federation.manager import Emission
 from federation.records import Access, Entry, Kind, encode
 from federation.runtime.link import RayLink
-from federation.runtime.manager import ManagerService
-from federation.settings import Listen
+from federation.runtime.listening import listening
+from federation.runtime.manager import LEDGER_AWAY, ManagerService
 from managers.uim.blocks import Access as Blocks
 from managers.uim.cases.claims import CaseUpdate
 from managers.uim.cases.pager import Pager
@@ -36,13 +35,23 @@ class UimService(ManagerService):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         frozen = FreezeFlag(self.settings.state)
         self._executor = Executor(folder / "effects.db", {"uim.access": Blocks()}, self.clock, frozen)
+        self._server = await self._served()
+        listen = self.settings.listen
+        self._serving = self.spawn(self._server.serve([listening(listen.host, listen.port, "listen")]))
+
+    async def _served(self) -> "uvicorn.Server":
+        """The server, once the accounts can be read, too: they may be in the database of the ledger."""
         # Here, because every process that holds a handle to this actor imports this module, and FastAPI is 40 MB.
         from managers.uim import serving  # noqa: PLC0415
 
-        self._server = serving.server(
-            self, book=lambda: self.uim.book, refused=self._refused, blocked=self._blocked, audit=self._audit
-        )
-        self._serving = self.spawn(self._server.serve([listening(self.settings.listen)]))
+        while True:
+            try:
+                return serving.server(
+                    self, book=lambda: self.uim.book, refused=self._refused, blocked=self._blocked, audit=self._audit
+                )
+            except Temporary as error:
+                self.log.warning("waiting for the accounts: %s", error)
+                await asyncio.sleep(LEDGER_AWAY)
 
     def make(self) -> Uim:
         return Uim(self.settings, self.roster.points)
@@ -97,20 +106,3 @@ class UimService(ManagerService):
             await self.do(lambda now: (self.desk.watch([{"refused": address}], now), None))
         except EliasError as error:
             self.log.warning("a wrong token from %s is not on record: %s", address, error)
-
-
-def listening(listen: Listen) -> socket.socket:
-    """A listening socket. Raises Refused when the address is taken or not of this machine."""
-    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        made.bind((listen.host, listen.port))
-        made.listen(1024)
-    except OSError as error:
-        made.close()
-        cure = "end the process that holds it, or set `listen.port` in elias.yaml"
-        place = f"{listen.host}:{listen.port}"
-        raise Refused("port-in-use", error.strerror or str(error), place=place, cure=cure) from error
-    made.setblocking(False)
-    return made

@@ -11,11 +11,12 @@ from managers.urm.requests import JobRequest
 QUEUE = 1000  # waiting jobs; one more is not taken
 KEPT = 200  # stopped jobs that can be submitted again; the oldest is forgotten first
 
-ASKED, WAITING, ADMITTED, PLACED = "asked", "waiting", "admitted", "placed"
+ASKED, WAITING, ADMITTED, PLACED, FORWARDED = "asked", "waiting", "admitted", "placed", "forwarded"
 
 
 class Job(msgspec.Struct):
-    """data: as submitted. order: of arrival. asks: how often it was asked. placement: the decision for `node`."""
+    """data: as submitted. order: of arrival. asks: how often it was asked. placement: the decision for
+    `node`, or the one that gave it to a peer."""
 
     id: str
     data: dict[str, Any]

@@ -7,13 +7,14 @@ from federation.clock import SECOND
 from federation.errors import Refused
 from federation.manager import Follow, Manager
 from federation.points import DecisionPoint
-from federation.records import Answered, Asked, Candidate, Entry, Event, Kind, Outcome
+from federation.records import Answered, Asked, Candidate, Effect, Entry, Event, Kind, Outcome
 from federation.settings import Settings
 from managers.urm import packages, pressure
 from managers.urm.capacity import Capacity, Node
 from managers.urm.jobs import (
     ADMITTED,
     ASKED,
+    FORWARDED,
     KEPT,
     PLACED,
     QUEUE,
@@ -29,6 +30,7 @@ from managers.urm.pressure import Refuges
 from managers.urm.requests import JobRequest, of, parse
 
 PLACEMENT = "ufm.placement"
+FORWARD = "ufm.forward"
 NODE_HEALTH = "ufm.node_health"
 SUBMITTED = ADMISSION.events[0]
 SAMPLE = PRESSURE.events[0]
@@ -46,6 +48,8 @@ class Urm(Manager):
     follows: ClassVar[tuple[Follow, ...]] = (
         Follow(Kind.ANSWERED, PLACEMENT),
         Follow(Kind.OUTCOME, PLACEMENT),
+        Follow(Kind.EFFECT, FORWARD),
+        Follow(Kind.OUTCOME, FORWARD),
         Follow(Kind.OUTCOME, NODE_HEALTH),
     )
     State = UrmState
@@ -65,12 +69,15 @@ class Urm(Manager):
             (Kind.ANSWERED, ADMISSION.name): self._fold_admission,
             (Kind.ANSWERED, PLACEMENT): self._fold_placement,
             (Kind.OUTCOME, PLACEMENT): self._fold_ended,
+            (Kind.EFFECT, FORWARD): self._fold_forward,
+            (Kind.OUTCOME, FORWARD): self._fold_forwarded,
             (Kind.OUTCOME, NODE_HEALTH): self._fold_node_health,
             (Kind.ANSWERED, PRESSURE.name): self._fold_relief,
             (Kind.OUTCOME, PRESSURE.name): self._fold_relieved,
         }
         self._reactions: Mapping[tuple[str, str], Callable[[Entry, Any], Iterable[Event]]] = {
             (Kind.OUTCOME, PLACEMENT): self._next_in_queue,
+            (Kind.OUTCOME, FORWARD): self._came_back,
             (Kind.ANSWERED, ADMISSION.name): self._next_in_queue,
             (Kind.OUTCOME, PRESSURE.name): self._migrated,
             (Kind.ANSWERED, PRESSURE.name): self._resubmitted,
@@ -96,8 +103,8 @@ class Urm(Manager):
     def due(self, now: int) -> Iterator[Event]:
         self._pass(now)
         self.capacity.forget(now)
-        queue = waiting(self.state.jobs)
-        self._waiting = len(queue)
+        self._waiting = len(waiting(self.state.jobs))
+        queue = self._queue()
         if queue and now - queue[0].asked_at >= round(RETRY * SECOND):
             yield from self._ask_again(queue[0])
 
@@ -161,14 +168,14 @@ class Urm(Manager):
             "nodes": len(nodes),
             "settled": self._settled,
             "fits_now": bool(room),
-            "fits_ever": self._fits_ever(request),
+            "fits_ever": self._fits_ever(request) or self._may_go(event.data),
             **_largest(nodes),
             "fleet_memory_free": sum(node.memory_free for node in nodes),
             "fleet_cpus_free": sum(node.cpus_free for node in nodes),
             "fleet_gpus_free": sum(node.gpus_free for node in nodes),
             "pressure": min((node.figures["memory"] or 0.0 for node in room), default=None),
             "queue_depth": len(queue),
-            "ahead": sum(job.rank < rank for job in queue),
+            "ahead": sum(job.rank < rank and not self._only_elsewhere(job) for job in queue),
         }
 
     def propose(self, point: DecisionPoint, event: Event, facts: Mapping[str, Any]) -> list[Candidate]:
@@ -199,6 +206,18 @@ class Urm(Manager):
 
     def _fits_ever(self, request: JobRequest) -> bool:
         return any(node.fits_ever(request) for node in self.capacity.usable(self._now))
+
+    def _queue(self) -> list[Job]:
+        """Waiting jobs in the order in which they start here."""
+        return [job for job in waiting(self.state.jobs) if not self._only_elsewhere(job)]
+
+    def _may_go(self, data: Mapping[str, Any]) -> bool:
+        """Whether UFM may give the job to another cluster."""
+        return bool(self.settings.peers.known and data.get("anywhere"))
+
+    def _only_elsewhere(self, job: Job) -> bool:
+        """Whether it waits for a peer's room alone: nobody here has to wait for it."""
+        return self._may_go(job.data) and not self._fits_ever(job.request)
 
     def _stopped_on(self, node: str) -> list[Stopped]:
         stopped = self.state.stopped
@@ -250,6 +269,21 @@ class Urm(Manager):
     def _fold_ended(self, entry: Entry, _: Outcome) -> None:
         job = self.state.jobs.get(entry.subject)
         if job is not None and job.placement == entry.decision:
+            self._drop(job.id)
+
+    def _fold_forward(self, entry: Entry, effect: Effect) -> None:
+        job = self.state.jobs.get(entry.subject)
+        if job is not None and effect.settled:
+            self.capacity.release(job.id)
+            job.status, job.placement = FORWARDED, entry.decision
+
+    def _fold_forwarded(self, entry: Entry, outcome: Outcome) -> None:
+        job = self.state.jobs.get(entry.subject)
+        if job is None or job.status != FORWARDED or job.placement != entry.decision:
+            return
+        if outcome.undone:
+            job.status = WAITING
+        else:
             self._drop(job.id)
 
     def _fold_node_health(self, entry: Entry, outcome: Outcome) -> None:
@@ -305,8 +339,13 @@ class Urm(Manager):
         return () if reaction is None else reaction(entry, body)
 
     def _next_in_queue(self, entry: Entry, _: Any) -> Iterable[Event]:
-        queue = waiting(self.state.jobs)
+        queue = self._queue()
         return self._ask_again(queue[0]) if queue and queue[0].id != entry.subject else ()
+
+    def _came_back(self, entry: Entry, outcome: Outcome) -> Iterator[Event]:
+        job = self.state.jobs.get(entry.subject)
+        if job is not None and outcome.undone and job.status == WAITING and job.placement == entry.decision:
+            yield Event(f"{job.id} again {job.asks}", SOURCE, SUBMITTED, job.id, None, job.data)
 
     def _migrated(self, entry: Entry, _: Outcome) -> Iterator[Event]:
         for name, stop in self.state.stopped.items():

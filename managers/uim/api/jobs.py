@@ -15,20 +15,23 @@ from managers.uim.api.context import Context
 from managers.uim.reading import Decision, Wanted
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
-ADMISSION, PLACEMENT = "urm.admission", "ufm.placement"
+ADMISSION, PLACEMENT, FORWARD = "urm.admission", "ufm.placement", "ufm.forward"
 
 
 class Job(BaseModel):
-    """state: case (a person decides on it), held, waiting (for room), running, or its outcome."""
+    """state: case (a person decides on it), held, waiting (for room), running, forwarded (a peer has it), or its
+    outcome. peer: the cluster that was given it."""
 
     id: str
     state: str
     node: str = ""
+    peer: str = ""
     gpus: list[Any] = []
     exit_code: int | None = None
     detail: str = ""
     admission: Decision | None = None
     placement: Decision | None = None
+    forward: Decision | None = None
 
 
 @router.get("/{id}", summary="Where a job stands", dependencies=[needs(Scope.READ)])
@@ -51,7 +54,10 @@ async def _encoded(lines: AsyncIterator[str]) -> AsyncIterator[bytes]:
 def find(here: Context, id: str) -> Job:
     """Raises Refused when no job of that name was ever submitted."""
     admission, placement = _latest(here, ADMISSION, id), _latest(here, PLACEMENT, id)
-    newest = placement or admission
+    forward = _latest(here, FORWARD, id)
+    if forward is not None and not _given(forward, admission, placement):
+        forward = None
+    newest = forward or placement or admission
     if newest is None:
         raise Refused(
             "no-job", f"there is no job `{id}`", cure="a job goes by the subject of its elias.job.submitted event"
@@ -60,12 +66,23 @@ def find(here: Context, id: str) -> Job:
         id=id,
         state=state_of(newest),
         node=str(newest.args.get("node", "")),
+        peer=str(newest.args.get("peer", "")),
         gpus=list(newest.args.get("gpus", ())),
         exit_code=_exit_code(newest),
         detail=next((s.detail for s in reversed(newest.steps) if s.detail), newest.reason),
         admission=admission,
         placement=placement,
+        forward=forward,
     )
+
+
+def _given(forward: Decision, admission: Decision | None, placement: Decision | None) -> bool:
+    """Whether a peer is given the job, and has not given it back. What is placed later was not given, and an older job
+    of the same name does not count."""
+    older = admission is not None and forward.seq < admission.seq and bool(forward.outcome)
+    placed = placement is not None and placement.action == "place" and forward.seq < placement.seq
+    wanted = forward.action == "forward" and bool(forward.effect)
+    return wanted and forward.outcome not in ("refused", "expired") and not older and not placed
 
 
 def _latest(here: Context, point: str, subject: str) -> Decision | None:
@@ -79,15 +96,16 @@ def state_of(newest: Decision) -> str:
         return "case"
     if newest.point == ADMISSION:
         return {"admit": "waiting", "wait": "waiting"}.get(newest.action, "held")
-    if newest.action != "place":
+    if newest.action not in ("place", "forward"):
         return "waiting"
     if newest.outcome:
         return newest.outcome
-    return {"released": "running", "withheld": "case", "approval": "case"}.get(newest.effect, "waiting")
+    under_way = "forwarded" if newest.point == FORWARD else "running"
+    return {"released": under_way, "withheld": "case", "approval": "case"}.get(newest.effect, "waiting")
 
 
 def _exit_code(newest: Decision) -> int | None:
-    if not newest.outcome or newest.point != PLACEMENT:
+    if not newest.outcome or newest.point == ADMISSION:
         return None
     code = newest.result.get("exit_code")
     if isinstance(code, int):

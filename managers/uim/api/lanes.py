@@ -99,7 +99,7 @@ class Lanes:
                 others = self._by_type.get(kind, ())
                 self._by_type[kind] = others if manager in others else (*others, manager)
         names = {manager for managers in self._by_type.values() for manager in managers}
-        self._own = {f"elias/{name}" for name in (*names, "agent", "gate", "root")} | {"elias"}
+        self._own = {f"elias/{name}" for name in (*names, "agent", "gate", "root", "peer")} | {"elias"}
         self._lanes = {manager: Lane(link, manager) for managers in self._by_type.values() for manager in managers}
 
     def own(self, source: str) -> bool:

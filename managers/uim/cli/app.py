@@ -21,6 +21,7 @@ from managers.uim.cli import (
     apps,
     bundle,
     cases,
+    clusters,
     control,
     decide,
     doctor,
@@ -29,12 +30,12 @@ from managers.uim.cli import (
     ledger,
     messages,
     nodes,
+    peers,
     plugins,
     policy,
     replay,
     report,
     setup,
-    slurm,
     specs,
 )
 from managers.uim.cli.client import Unreachable
@@ -72,7 +73,7 @@ def options(
 
 GROUPS = (
     *(federation, nodes, decide, job, cases, control, apps, messages, ledger, specs, bundle, policy, report, replay),
-    *(access, setup, doctor, slurm),
+    *(access, setup, doctor, clusters, peers),
 )
 for group in GROUPS:
     group.add_to(app)

@@ -170,7 +170,7 @@ def status(context: typer.Context, json_: Json = False) -> None:
     for line in (*_rules(found["bundle"], members), *_advisors(members)):
         print(line)
     if found["problem"]:
-        print(f"SLURM is out of sight, and nothing is known of its nodes: {found['problem']}")
+        print(found["problem"])
     rows = [
         [m["name"], m["status"], m["pid"] or "", m["restarts"], _load(m)] for m in members if not _is_group(m, members)
     ]

@@ -31,6 +31,7 @@ def run(
     model: Annotated[list[str] | None, typer.Option(help="Only on GPUs of this model; may be given again.")] = None,
     label: Annotated[list[str] | None, typer.Option(help="Only on nodes with this label; may be given again.")] = None,
     restartable: Annotated[bool, typer.Option(help="It may begin anew on another node when its own is lost.")] = False,
+    anywhere: Annotated[bool, typer.Option(help="Another cluster may run it, without the files of this one.")] = False,
     priority: Annotated[int, typer.Option(help="Higher goes first.")] = 0,
     name: Annotated[str, typer.Option(help="The id of the job; made up by default.")] = "",
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once it is submitted.")] = False,
@@ -57,6 +58,7 @@ def run(
         "models": model or [],
         "labels": label or [],
         "restartable": restartable,
+        "anywhere": anywhere,
         "cwd": os.getcwd(),
     }
     if gpu_share is not None:
@@ -105,7 +107,7 @@ def _followed(api: Api, job: str) -> dict[str, Any]:
         now: dict[str, Any] = api.get(f"/v1/jobs/{job}")
         state = now["state"]
         if state in ENDED:
-            if now["exit_code"] is not None and not streamed:
+            if now["exit_code"] is not None and not streamed and not now["peer"]:
                 _stream(api, job)
             return now
         words = f"{job}: {state_words(now)}"
@@ -138,10 +140,10 @@ def _say_how_to_go_on(api: Api, job: dict[str, Any]) -> None:
 
 def state_words(job: dict[str, Any]) -> str:
     """Where a job stands: `running on n1`, `failed on n1 with exit code 7`, `waiting: no room`."""
-    where = f" on {job['node']}" if job["node"] else ""
+    where = f" at {job['peer']}" if job["peer"] else f" on {job['node']}" if job["node"] else ""
     if job["exit_code"]:
         return f"{job['state']}{where} with exit code {job['exit_code']}"
-    detail = f": {job['detail']}" if job["detail"] and job["state"] not in ("running", "done") else ""
+    detail = f": {job['detail']}" if job["detail"] and job["state"] not in ("running", "forwarded", "done") else ""
     return f"{job['state']}{where}{detail}"
 
 

@@ -38,7 +38,7 @@ def nodes(context: typer.Context, json_: Json = False) -> None:
     columns = ("node", "status", "cores", "memory", "gpus", "labels", "heard", "cpu", "memory in use", "disk in use")
     table(columns, map(_row, found["nodes"]), "no node has reported yet")
     if found["problem"]:
-        complain(f"Slurm is out of sight: {found['problem']}", cure="docs/slurm.md says what ELIAS needs of it")
+        complain(found["problem"], cure="its page in docs/ says what ELIAS needs of it")
 
 
 def _row(node: dict[str, Any]) -> list[str]:

@@ -65,6 +65,7 @@ _ABOUT = {
 _LOGS = ("elias.log", "logs/*.log")
 # Of Ray's own logs those of its services: what jobs and their workers print is their users'.
 _RAY = ("start.log", "session_latest/logs/gcs_server*", "session_latest/logs/raylet*", "session_latest/logs/dashboard*")
+_ELSEWHERE = re.compile("^(slurm|kubernetes):")
 _LONG = re.compile(rf"\S{{{LONGEST + 1},}}")
 _KNOWN = ("127.0.0.1", "127.0.0.2", "0.0.0.0", "::1", "::")  # noqa: S104 - they say nothing about anybody
 
@@ -194,7 +195,7 @@ def _tail(path: Path) -> bytes:
 def _machines(status: Any) -> set[str]:
     """Names of all nodes, as far as ELIAS has told them."""
     nodes = status.get("nodes", ()) if isinstance(status, Mapping) else ()
-    return {str(node.get("name", "")).removeprefix("slurm:") for node in nodes} - {""}
+    return {_ELSEWHERE.sub("", str(node.get("name", ""))) for node in nodes} - {""}
 
 
 def _hosts(settings: Settings | None) -> set[str]:

@@ -53,6 +53,10 @@ def endpoints(settings: Settings) -> Iterator[Endpoint]:
                     continue
     if settings.alertmanager.url:
         yield _of_url("alertmanager.url", settings.alertmanager.url)
+    if settings.prometheus.url:
+        yield _of_url("prometheus.url", settings.prometheus.url)._replace(ca=settings.prometheus.ca_file)
+    for name, peer in settings.peers.known.items():  # its certificate is that on its card, which UFM looks at
+        yield _of_url(f"peers.known.{name}.url", peer.url, proxied=False)._replace(tls=False)
     if settings.mlflow.enabled and settings.mlflow.uri.startswith("http"):
         yield _of_url("mlflow.uri", settings.mlflow.uri)
     if settings.telemetry.traces.endpoint:

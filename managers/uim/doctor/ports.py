@@ -75,6 +75,8 @@ def check(here: Here) -> Iterator[Finding]:
     except Refused as error:
         yield PLAIN.found(error.message, error.place, error.cure)
     wanted = [("listen.port", listen.host, listen.port)]
+    if here.settings.peers.host:
+        wanted.append(("peers.port", here.settings.peers.host, here.settings.peers.port))
     if not here.serves or here.role == "standby":
         host = "127.0.0.2" if ray.address == "127.0.0.1" else ray.address
         wanted.append(("ray.port", host, port_of_head(ray)))

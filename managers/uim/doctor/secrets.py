@@ -74,10 +74,11 @@ def named(settings: Settings) -> Iterator[Named]:
     """All of them that are set."""
     for number, provider in enumerate(settings.advisors.providers):
         yield Named(f"advisors.providers.{number}", provider.key_env, provider.key_file)
-    for name, target in (*settings.targets.items(), ("", settings.alertmanager)):
+    targets = {f"targets.{name}": target for name, target in settings.targets.items()}
+    for name, target in {**targets, "alertmanager": settings.alertmanager, "prometheus": settings.prometheus}.items():
         for kind in ("secret", "url", "password"):
-            env, file = getattr(target, f"{kind}_env", ""), getattr(target, f"{kind}_file", None)
-            yield Named(f"targets.{name}.{kind}" if name else f"alertmanager.{kind}", env, file)
+            yield Named(f"{name}.{kind}", getattr(target, f"{kind}_env", ""), getattr(target, f"{kind}_file", None))
+    yield Named("kubernetes.kubeconfig", "", settings.kubernetes.kubeconfig)
     yield Named("policy.key_file", "", settings.policy.key_file)
     yield Named("listen.key", "", settings.listen.key)
     if settings.access.oidc is not None:
@@ -88,7 +89,8 @@ def kept(settings: Settings) -> list[Path]:
     """Files of ours that nobody else may read."""
     state = settings.state
     names = ("token", ACCOUNTS, "ledger.db", "ledger.db-wal", "ledger.db-index")
-    return [*(state / name for name in names), *_of_cluster(state), tls.ours(state).key, signed_in.path()]
+    peers = (settings.peers_folder / name for name in ("signing.key", "key.pem"))
+    return [*(state / name for name in names), *_of_cluster(state), *peers, tls.ours(state).key, signed_in.path()]
 
 
 def _of_cluster(state: Path) -> Iterator[Path]:
@@ -158,12 +160,13 @@ def values(settings: Settings | None) -> frozenset[str]:
 
 
 def _of_file(path: Path | None) -> set[str]:
-    """What it holds: a word, or the lines of a key."""
+    """What it holds: a word, the lines of a key, or in a longer text what may be a token."""
     try:
         text = path.read_bytes()[:_LARGEST].decode("utf-8", "replace").strip() if path is not None else ""
     except OSError:
         return set()
-    return {text, *(line.strip() for line in text.splitlines() if not line.startswith("-----"))}
+    lines = [line.strip() for line in text.splitlines() if not line.startswith("-----")]
+    return {text, *lines, *(word for line in lines for word in line.split() if len(word) >= 16)}
 
 
 def _of_login() -> set[str]:

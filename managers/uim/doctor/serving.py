@@ -96,8 +96,8 @@ def members(tree: Iterable[dict[str, Any]]) -> Iterator[Finding]:
 def nodes(found: Iterable[dict[str, Any]]) -> Iterator[Finding]:
     """found: as `GET /v1/nodes` tells them."""
     for one in found:
-        if one.get("source") == "slurm":
-            continue  # `elias slurm` tells of those, and who keeps them
+        if "source" in one:
+            continue  # `elias slurm` and `elias kubernetes` tell of those, and who keeps them
         if one.get("status") not in _UP:
             yield SILENT_NODE.found(f"it is {one.get('status')}", one.get("name", ""))
         elif one.get("missed", 0) >= _MISSED:

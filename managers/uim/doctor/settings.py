@@ -2,11 +2,13 @@
 
 import shutil
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 from federation import strictyaml
 from federation.errors import Refused
 from federation.settings import Settings
+from managers.ufm.prometheus.facts import queries
 from managers.uim import launch
 from managers.uim.doctor.finding import ERROR, OK, WARNING, Code, Finding
 from managers.uim.doctor.here import Here
@@ -34,6 +36,20 @@ APPS = Code("settings.apps", ERROR, "the file of applications cannot be read", "
 PROGRAM = Code(
     "settings.program", ERROR, "a program that the settings ask for is not installed", "install it, or name its folder"
 )
+CLIENT = Code(
+    "settings.client",
+    ERROR,
+    "a library that the settings need is not installed",
+    "`pip install 'elias[kubernetes]'`",
+)
+
+
+FACT = Code(
+    "settings.fact",
+    ERROR,
+    "a query of Prometheus is for a fact that there is not",
+    "correct it, or make it a sign",
+)
 
 
 def broken(error: Refused) -> Finding:
@@ -41,7 +57,8 @@ def broken(error: Refused) -> Finding:
 
 
 def check(here: Here) -> Iterator[Finding]:
-    found = [*_files(here.settings), *_programs(here.settings), *_specs(here), *_apps(here.settings)]
+    found = [*_files(here.settings), *_programs(here.settings), *_facts(here.settings)]
+    found += [*_specs(here), *_apps(here.settings)]
     yield from found
     if not found:
         yield SOUND.found("settings, rules and the files that they name are sound", here.settings.spec_folder)
@@ -55,6 +72,8 @@ def _files(settings: Settings) -> Iterator[Finding]:
             "policy.calibration": settings.policy.calibration,
             "slurm.commands": settings.slurm.commands,
             "slurm.conf": settings.slurm.conf,
+            "kubernetes.kubeconfig": settings.kubernetes.kubeconfig if settings.kubernetes.enabled else None,
+            "prometheus.ca_file": settings.prometheus.ca_file,
             **{f"targets.{name}.ca_file": getattr(one, "ca_file", None) for name, one in settings.targets.items()},
         }
     )
@@ -73,6 +92,15 @@ def _programs(settings: Settings) -> Iterator[Finding]:
         for name in ("scontrol", "squeue"):
             if shutil.which(name, path=folder) is None:
                 yield PROGRAM.found(f"there is no `{name}` in {folder or 'PATH'}", "slurm.commands")
+    if settings.kubernetes.enabled and find_spec("kubernetes") is None:
+        yield CLIENT.found("the settings ask for Kubernetes' official client", "kubernetes.enabled")
+
+
+def _facts(settings: Settings) -> Iterator[Finding]:
+    try:
+        queries(settings.prometheus)
+    except Refused as error:
+        yield FACT.found(error.message, error.place)
 
 
 def _specs(here: Here) -> Iterator[Finding]:

@@ -353,7 +353,12 @@ def test_help_loads_nothing_heavy() -> None:
         ({"state": "running", "node": "n1", "detail": "", "exit_code": None}, "running on n1"),
         ({"state": "failed", "node": "n1", "detail": "x", "exit_code": 7}, "failed on n1 with exit code 7"),
         ({"state": "done", "node": "n1", "detail": "", "exit_code": 0}, "done on n1"),
+        ({"state": "forwarded", "node": "", "detail": "x", "exit_code": None, "peer": "west"}, "forwarded at west"),
+        (
+            {"state": "failed", "node": "", "detail": "x", "exit_code": 7, "peer": "west"},
+            "failed at west with exit code 7",
+        ),
     ],
 )
 def test_where_a_job_stands_is_said_in_a_few_words(job: dict[str, Any], words: str) -> None:
-    assert state_words(job) == words
+    assert state_words({"peer": "", **job}) == words

@@ -54,7 +54,7 @@ async def test_an_event_that_breaks_its_manager_is_found_and_the_rest_is_answere
     assert _ids(results) == ["a", "b", "500", "c", "d"]
 
 
-@pytest.mark.parametrize("source", ["elias", "elias/ufm", "elias/ufm/ada"])
+@pytest.mark.parametrize("source", ["elias", "elias/ufm", "elias/ufm/ada", "elias/peer/west"])
 async def test_nobody_may_speak_in_the_name_of_a_part_of_elias(source: str) -> None:
     lanes = Lanes(SlowManager(), POINTS)
     (result,) = await lanes.decide([Event("1", source, POINTS[0].name)])

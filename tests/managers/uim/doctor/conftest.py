@@ -21,9 +21,11 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     for name in ("SIGN", "CHAT", "OIDC"):
         monkeypatch.setenv(name, f"planted-{name.lower()}")
     monkeypatch.setenv("CHAT", "https://chat.example/services/planted-chat-address")
-    for name in ("key", "password", "replica", "alerts"):
+    for name in ("key", "password", "replica", "alerts", "measures"):
         (tmp_path / name).write_text(f"planted-{name}\n")
         (tmp_path / name).chmod(0o600)
+    (tmp_path / "kubeconfig").write_text("users:\n- user: {token: planted-in-kubeconfig }\n")
+    (tmp_path / "kubeconfig").chmod(0o600)
     (tmp_path / "state").mkdir(mode=0o700)
     for name in ("token", "ray.token", "joined.token"):
         (tmp_path / "state" / name).write_text(f"planted-{name}-0123456789abcdef0123456789\n")
@@ -34,6 +36,8 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
             "ledger": {"url": "postgresql://ada:planted-db%2Fpw@127.0.0.1:1/elias"},
             "mlflow": {"uri": "http://ada:planted-mlflow@127.0.0.1:1"},
             "alertmanager": {"url": "http://127.0.0.1:1", "secret_file": tmp_path / "alerts"},
+            "prometheus": {"url": "http://127.0.0.1:1", "secret_file": tmp_path / "measures"},
+            "kubernetes": {"kubeconfig": tmp_path / "kubeconfig"},
             "advisors": {"providers": [{"kind": "anthropic", "model": "m", "key_file": tmp_path / "key"}]},
             "policy": {"key_file": tmp_path / "replica"},
             "access": {

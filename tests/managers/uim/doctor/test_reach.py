@@ -69,6 +69,8 @@ def test_every_address_of_the_settings_is_known(monkeypatch: pytest.MonkeyPatch)
             "mails": {**mail, "host": "m2", "tls": "tls"},
         },
         alertmanager={"url": "http://alerts:9093"},
+        prometheus={"url": "https://measures"},
+        peers={"name": "east", "known": {"west": {"url": "https://west.example:8610", "card": "west.card"}}},
         mlflow={"uri": "https://mlflow.example"},
         telemetry={"traces": {"endpoint": "http://traces:4318/v1/traces"}},
         access={"oidc": {"issuer": "https://login.example/realm", "client_id": "e", "roles": {}}},
@@ -84,7 +86,9 @@ def test_every_address_of_the_settings_is_known(monkeypatch: pytest.MonkeyPatch)
         "targets.mail": ("m1:587", False, ""),
         "targets.mails": ("m2:465", True, ""),
         "alertmanager.url": ("alerts:9093", False, ""),
+        "prometheus.url": ("measures:443", True, ""),
         "telemetry.traces.endpoint": ("traces:4318", False, ""),
+        "peers.known.west.url": ("west.example:8610", False, ""),
         "mlflow.uri": ("mlflow.example:443", True, ""),
         "access.oidc.issuer": ("login.example:443", True, ""),
     }
@@ -99,8 +103,10 @@ def test_what_is_no_address_is_told_and_holds_up_nothing() -> None:
 
 def test_no_setting_that_names_an_address_is_unknown_to_the_doctor() -> None:
     known = {"PolicySettings.replicas", "Provider.base_url", "Webhook.url", "Email.host", "Alertmanager.url"}
-    known |= {"MlflowSettings.uri", "Traces.endpoint", "Oidc.issuer"}
+    known |= {"Prometheus.url"}
+    known |= {"MlflowSettings.uri", "Traces.endpoint", "Oidc.issuer", "Peer.url"}
     elsewhere = {"LedgerSettings.url", "Listen.url", "Listen.host", "RaySettings.address"}  # of other checks
+    elsewhere |= {"PeersSettings.host"}
     assert names("url", "uri", "endpoint", "issuer", "replicas", ".host", ".address") == known | elsewhere
 
 
