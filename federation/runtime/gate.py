@@ -28,6 +28,7 @@ from federation.settings import Settings
 RESCAN = 1.0  # seconds between looks at the freeze flag
 RECORD = 2.0  # seconds for which a freeze waits to be on record before it says that the record follows
 GRACE = 5.0  # seconds past its expiry that a node's agent is still asked what came of an effect
+_RELEASED = b'{"verdict":"released"'  # how the body of such an effect begins
 
 
 class GateService(ManagerService):
@@ -35,6 +36,7 @@ class GateService(ManagerService):
         super().__init__(name, settings, roster)
         self.frozen = FreezeFlag(settings.state)
         self.bundles = Bundles(self)
+        self._on_record: set[str] = set()  # releases; the state also holds those that are still on their way there
         self._sent: set[str] = set()
         self._agents: dict[str, str] = {}
         self._word: Freeze | None = None  # a person's newest word on the freeze, while it is not on record
@@ -181,9 +183,18 @@ class GateService(ManagerService):
         self.gate.epoch = self.epoch
         self._agents.clear()
 
+    def _rebuild(self, bundle: tiki.Bundle) -> None:
+        super()._rebuild(bundle)
+        self._on_record = set(self.gate.state.released)
+
+    async def commit(self, entries: list[Entry]) -> None:
+        await super().commit(entries)
+        self._on_record.update(e.decision for e in entries if e.kind == Kind.EFFECT and e.body.startswith(_RELEASED))
+
     def committed(self) -> None:
+        self._on_record &= self.gate.state.released.keys()
         for decision, wish in self.gate.state.released.items():
-            if decision not in self._sent:
+            if decision in self._on_record and decision not in self._sent:
                 self._sent.add(decision)
                 self.spawn(self._dispatch(wish))
 
@@ -192,6 +203,8 @@ class GateService(ManagerService):
         entry = Entry(Kind.OUTCOME, wish.point, wish.subject, wish.decision, encode(outcome))
 
         def work(now: int) -> tuple[list[Entry], Any]:
+            if wish.decision not in self.gate.state.released:
+                return [], None  # it stands on record: the answer of an earlier commit was lost
             self.desk.take(entry)
             return [entry, *self.desk.settle(now)], None
 
