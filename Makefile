@@ -9,6 +9,8 @@ export ELIAS_DATA
 WORKERS ?= 2
 FUZZ_SECONDS ?= 1800
 FUZZ_DOCUMENTS ?= 100000
+FAULTS ?= 1000
+SEED ?= 1
 
 .DEFAULT_GOAL := help
 
@@ -57,7 +59,7 @@ lint: $(VENV)/.serve ## ruff, mypy --strict, the import contract
 
 serve: $(VENV)/.serve ## install vLLM for the processor, for `elias policy serve --profile cpu`
 
-programs: build/.programs ## install what the tests start: Chromium, PostgreSQL, Prometheus, Alertmanager, Slurm; and axe-core
+programs: build/.programs ## install what the tests start: Chromium, PostgreSQL, Prometheus, Alertmanager, node_exporter, Slurm; and axe-core
 
 test: ## everything CI runs, in WORKERS=2 processes
 	@$(MAKE) --no-print-directory -j2 serve programs
@@ -83,7 +85,10 @@ fuzz-documents: $(VENV)/.dev ## check FUZZ_DOCUMENTS=100000 documents written by
 			tests/tiki/test_any_document.py || exit 1; \
 	done
 
+chaos: $(VENV)/.dev build/.programs ## strike three hosts with FAULTS=1000 faults of SEED=1, as root (75 minutes)
+	$(BIN)/python -m tests.chaos --faults $(FAULTS) --seed $(SEED)
+
 clean: ## forget .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help install up lint serve programs test demo-learning bench guarantee fuzz fuzz-documents clean
+.PHONY: help install up lint serve programs test demo-learning bench guarantee fuzz fuzz-documents chaos clean

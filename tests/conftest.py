@@ -31,4 +31,4 @@ def usual_collector() -> Iterator[None]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest comes first under `pytest -n`, so that at the end no process works alone."""
     if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: item.path.parent.name not in ("e2e", "nodes", "training"))
+        items.sort(key=lambda item: item.path.parent.name not in ("chaos", "e2e", "nodes", "training"))
