@@ -73,7 +73,7 @@ def measured(folder: Path, cuts: int) -> tuple[list[float], bool]:
 
 def taken_over(head: Host, other: Host) -> float:
     """Seconds from the cut of the head until the other one decides."""
-    until(lambda: len(heard(head)) == 2)
+    until(lambda: "which its head serves" in other.elias("status").stderr and len(heard(head)) == 2)
     head.cut()
     begun = time.monotonic()
     decided(other)

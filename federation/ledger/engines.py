@@ -25,6 +25,11 @@ STILL_SECONDS = 2
 """How long PostgreSQL lets a session stand still inside a transaction. Shorter than BUSY_SECONDS: whoever waits for it
 gets through."""
 
+SILENT_SECONDS = (10, 5, 3)
+"""When PostgreSQL asks a session that says nothing whether its machine is still there, how long it waits for a word,
+and how often it asks. By itself it asks after two hours: until then a machine that was cut off keeps a dozen sessions.
+"""
+
 Row = tuple[int, int, int, str, int, str, str, str, str, int, bytes, bytes]
 """A row of `records`, in the order of its columns."""
 
@@ -82,6 +87,8 @@ def postgres_engine(url: URL, *, read_only: bool = False) -> Engine:
         cursor.execute("SET synchronous_commit = on")
         cursor.execute(f"SET lock_timeout = '{BUSY_SECONDS}s'")
         cursor.execute(f"SET idle_in_transaction_session_timeout = '{STILL_SECONDS}s'")
+        for setting, value in zip(("idle", "interval", "count"), SILENT_SECONDS, strict=True):
+            cursor.execute(f"SET tcp_keepalives_{setting} = {value}")
         if read_only:
             cursor.execute("SET default_transaction_read_only = on")
         cursor.close()

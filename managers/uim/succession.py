@@ -72,7 +72,7 @@ def enrol(settings: Settings, invitation: Invitation) -> None:
 
 def _take_turns(settings: Settings, member: Member, headship: Headship, say: Say, greet: Callable[[str], None]) -> None:
     address = f"{settings.ray.address}:{port_of_head(settings.ray)}"
-    begun, going = time.monotonic(), True
+    begun, going, served = time.monotonic(), True, False
     while going:
         try:
             term = headship.take(member.name, address)
@@ -81,8 +81,9 @@ def _take_turns(settings: Settings, member: Member, headship: Headship, say: Say
             else:
                 with _renewed(headship, term, settings.ledger.lease, say) as hold:
                     going = _lead(settings, member, hold, say, greet)
+            served = True
         except (Temporary, Refused) as error:
-            if time.monotonic() - begun < SOUND:
+            if not served and time.monotonic() - begun < SOUND:
                 raise  # somebody waits for it
             say(f"not yet: {error}")
             time.sleep(_margin(settings))

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
 
 from federation.clock import SystemClock
 from federation.errors import Fenced, Temporary
 from federation.ledger.appender import Appender
+from federation.ledger.engines import SILENT_SECONDS, postgres_engine
 from federation.ledger.headship import Headship
 from federation.ledger.store import Store
 from tests.federation.ledger.postgres import Postgres
@@ -115,3 +118,15 @@ def test_a_database_that_is_away_is_temporary_and_the_term_goes_on(machine: Mach
             one.renew(1)
         server.start()
         assert one.renew(1)
+
+
+def test_the_database_asks_whether_a_silent_machine_is_still_there(url: str) -> None:
+    """Of one that was cut off the sessions would stay for two hours, a dozen for each time."""
+    engine = postgres_engine(make_url(url))
+    try:
+        with engine.connect() as connection:
+            names = (f"tcp_keepalives_{name}" for name in ("idle", "interval", "count"))
+            said = tuple(int(connection.execute(text(f"SHOW {name}")).scalar_one()) for name in names)
+        assert said == SILENT_SECONDS
+    finally:
+        engine.dispose()
