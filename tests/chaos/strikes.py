@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -106,9 +107,7 @@ class Hang(Pause):
         return _node(self.site, self.target)
 
 
-class _Cut(Strike):
-    """wires: a host, and the address that it reaches no more."""
-
+class _Cut(Strike, ABC):
     def find(self) -> str:
         return ", ".join(f"{host} to {other}" for host, other in self.wires())
 
@@ -120,8 +119,9 @@ class _Cut(Strike):
         for host, other in self.wires():
             self.site.heal(host, other)
 
+    @abstractmethod
     def wires(self) -> list[tuple[str, str]]:
-        raise NotImplementedError
+        """Each a host, and the address that it reaches no more."""
 
 
 class CutNode(_Cut):

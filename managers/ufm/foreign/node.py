@@ -1,5 +1,6 @@
 """A node of a cluster that somebody else runs: who keeps it from work, and whether it is to be asked about."""
 
+from abc import ABCMeta, abstractmethod
 from enum import StrEnum
 from typing import Generic, TypeVar
 
@@ -16,7 +17,11 @@ class Status(StrEnum):
     ASIDE = "aside"
 
 
-class ForeignNode(msgspec.Struct, frozen=True, kw_only=True):
+class _Abstract(msgspec.StructMeta, ABCMeta):
+    """Of structs with methods that each of their kinds has in its own way."""
+
+
+class ForeignNode(msgspec.Struct, frozen=True, kw_only=True, metaclass=_Abstract):
     """reason, by: why it is kept from work, and by whom; empty where it is not. memory: bytes; *_used: promised to what
     runs there. jobs: how many of them run there."""
 
@@ -33,33 +38,34 @@ class ForeignNode(msgspec.Struct, frozen=True, kw_only=True):
     jobs: int = 0
 
     @property
+    @abstractmethod
     def status(self) -> Status:
-        raise NotImplementedError
+        """Whether it takes work."""
 
     @property
+    @abstractmethod
     def answers(self) -> bool:
         """Whether its cluster hears of it."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def down(self) -> bool:
         """Whether its cluster has taken it out of service because it does not answer."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def state(self) -> str:
         """In the words of its cluster."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def labels(self) -> tuple[str, ...]:
         """What it is for."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def groups(self) -> list[str]:
         """That caps may count by, as `kind:name`."""
-        raise NotImplementedError
 
 
 N = TypeVar("N", bound=ForeignNode)
