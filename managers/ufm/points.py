@@ -2,10 +2,9 @@
 work, and which node takes a task. That of alerts is in `alert_point`, that of other clusters in `peers.point`.
 """
 
-from math import inf
-
 from federation.points import DecisionPoint, Does, Due, Mode
 from managers.ufm.alert_point import ALERT
+from managers.ufm.asked import ASKED_FOR
 from managers.ufm.peers.point import FORWARD
 from managers.ufm.prometheus.facts import FACTS
 from tiki.schema import Action, Arg, Attribute, Fact, Point, Setting, Type
@@ -30,13 +29,7 @@ PLACEMENT = DecisionPoint(
         doc="Which node runs this job? Asked for every job that was admitted, and again when room appears.",
         facts=(
             Fact(name="feasible", type=Type.COUNT, doc="nodes that the job fits now"),
-            Fact(name="gpus", type=Type.COUNT, doc="GPUs asked for"),
-            Fact(
-                name="gpu_share", type=Type.PERCENT, doc="share of one GPU that a sharing job takes; absent without GPU"
-            ),
-            Fact(name="cpus", type=Type.NUMBER, doc="cores asked for"),
-            Fact(name="memory", type=Type.BYTES, doc="memory asked for"),
-            Fact(name="priority", type=Type.COUNT, doc="of the job; higher goes first", minimum=-inf),
+            *ASKED_FOR,
         ),
         settings=(
             Setting(

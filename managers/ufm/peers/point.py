@@ -1,8 +1,7 @@
 """The decision point of jobs that find no room here."""
 
-from math import inf
-
 from federation.points import DecisionPoint, Does, Due, Mode
+from managers.ufm.asked import ASKED_FOR
 from tiki.schema import Action, Arg, Attribute, Fact, Point, Type
 
 _PEER = ("forward",)
@@ -17,13 +16,7 @@ FORWARD = DecisionPoint(
             Fact(name="peers", type=Type.COUNT, doc="peers that have room for it, told lately; counted here"),
             Fact(name="feasible", type=Type.COUNT, doc="nodes here that it fits now"),
             Fact(name="hops", type=Type.COUNT, doc="clusters that it has come by; 0: it was submitted here"),
-            Fact(name="gpus", type=Type.COUNT, doc="GPUs asked for"),
-            Fact(
-                name="gpu_share", type=Type.PERCENT, doc="share of one GPU that a sharing job takes; absent without GPU"
-            ),
-            Fact(name="cpus", type=Type.NUMBER, doc="cores asked for"),
-            Fact(name="memory", type=Type.BYTES, doc="memory asked for"),
-            Fact(name="priority", type=Type.COUNT, doc="of the job; higher goes first", minimum=-inf),
+            *ASKED_FOR,
         ),
         actions=(
             Action(
