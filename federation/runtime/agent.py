@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,15 @@ import ray
 from federation.clock import SystemClock
 from federation.effects import Doer, Executor, FreezeFlag, Order
 from federation.records import Outcome
-from federation.runtime.cluster import HEAD, HEADS, LABELS
+from federation.runtime.cluster import HEADS, LABELS
+from federation.runtime.reporting import HEARD, Relay, Reporter
 from federation.runtime.roster import Roster, resolve
-from federation.runtime.service import NAMESPACE, Service, actor_name, here
+from federation.runtime.service import Service, actor_name, here
 from federation.settings import Settings
 from federation.telemetry import Probe
 
 LOOK = 0.5  # seconds between two looks for an order to leave
 MOST_HEADS = 16  # that are remembered
-HEARD = 10.0  # seconds that the last report may take to be heard: a manager that is being restarted takes 3
 
 _order = msgspec.msgpack.Decoder(Order)
 
@@ -40,19 +40,23 @@ class NodeService(Service):
         self.folder: Path = self.settings.state / "nodes" / (node or self.node)
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.frozen = FreezeFlag(self.settings.state)
+        self.reporter = Reporter(actor_name(name))
 
     def take_orders(self, doers: Mapping[str, Doer]) -> None:
         """From now on, of these kinds."""
         self.executor = Executor(self.folder / "effects.db", doers, SystemClock(), self.frozen)
+        self._started.set()
 
     async def perform(self, raw: bytes) -> bytes:
         """Do a released effect, once; msgpack Outcome."""
         return msgspec.msgpack.encode(await self.execute(_order.decode(raw)))
 
     async def execute(self, order: Order) -> Outcome:
+        await self._started.wait()
         return await self.executor.perform(order)
 
     async def greet(self, epoch: int, incarnation: int) -> bool:
+        await self._started.wait()
         return self.executor.greet(epoch, incarnation)
 
     async def freeze(self, on: bool, by: str) -> None:
@@ -63,20 +67,8 @@ class NodeService(Service):
 
     async def drain(self) -> None:
         await self.stop_tasks()
-        self.executor.close()
-
-    async def send_reports(self, listeners: Iterable[str], reports: Sequence[Mapping[str, object]]) -> list[Any]:
-        """Send reports of nodes to these actors; one that is being restarted hears the next ones. Ray's references of
-        what was sent."""
-        sent = list[Any]()
-        sender = {"actor": actor_name(self.name), "ray_node": ray.get_runtime_context().get_node_id()}
-        for listener in listeners:
-            with contextlib.suppress(ValueError, ray.exceptions.RayError):
-                actor = ray.get_actor(actor_name(listener), NAMESPACE)
-                for report in reports:
-                    sent.append(actor.report.remote({**report, **sender}))
-                    await asyncio.sleep(0)
-        return sent
+        if self._started.is_set():
+            self.executor.close()
 
 
 class AgentService(NodeService):
@@ -94,6 +86,7 @@ class AgentService(NodeService):
         self.sign, self.order = self.folder / sign, self.folder / leave
         self.labels = os.environ.get(LABELS, "").split()
         self.reports = 0
+        self._relay = Relay(self, self.settings.telemetry.interval)
         self._told_leaving = False
         self.interfaces: dict[str, Any] = {}
         """What this node alone can reach, by name, for the agents of other nodes."""
@@ -101,6 +94,10 @@ class AgentService(NodeService):
     async def ask(self, interface: str, method: str, *args: Any) -> Any:
         """For the agent of another node: what this one's interface answers."""
         return await getattr(self.interfaces[interface], method)(*args)
+
+    async def relay(self, raw: bytes) -> bytes:
+        """See `Relay.take`; asked of the head's agent alone."""
+        return self._relay.take(raw)
 
     async def start(self) -> None:
         self.doers: dict[str, Doer] = {}
@@ -116,6 +113,7 @@ class AgentService(NodeService):
 
     async def report_now(self) -> None:
         """Report out of turn: something changed that a manager should hear of at once."""
+        await self._started.wait()
         await self._report()
 
     async def _report_loop(self) -> None:
@@ -150,9 +148,8 @@ class AgentService(NodeService):
             await self._say_goodbye(report)
             self.sign.unlink(missing_ok=True)
         else:
-            await self.send_reports(self.listeners, [report])
+            self._note_heads(await self.reporter.send(self.listeners, [report]))
             self.sign.write_text("".join(f"{job}\n" for job in jobs))
-            self._note_heads(await asyncio.to_thread(_heads))
         return left
 
     def _note_heads(self, now: list[str]) -> None:
@@ -167,19 +164,5 @@ class AgentService(NodeService):
         """Until everybody has heard it, or for as long as one may be away."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(HEARD):
-                while True:
-                    sent = await self.send_reports(self.listeners, [report])
-                    heard = (asyncio.wrap_future(one.future()) for one in sent)
-                    said = await asyncio.gather(*heard, return_exceptions=True)
-                    if len(said) == len(self.listeners) and not any(isinstance(one, BaseException) for one in said):
-                        return
+                while not await self.reporter.deliver(self.listeners, [report]):
                     await asyncio.sleep(LOOK)
-
-
-def _heads() -> list[str]:
-    """As `address:port`; none where Ray does not say."""
-    with contextlib.suppress(ray.exceptions.RayError):
-        nodes = ray.nodes()  # type: ignore[no-untyped-call]
-        able = [(node["NodeManagerAddress"], node["Labels"].get(HEAD)) for node in nodes if node["Alive"]]
-        return sorted(f"{address}:{port}" for address, port in able if port)
-    return []

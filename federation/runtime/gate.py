@@ -22,6 +22,7 @@ from federation.records import Mode as ModeBody
 from federation.runtime.bundles import Bundles
 from federation.runtime.delivery import deliver
 from federation.runtime.manager import ManagerService
+from federation.runtime.reporting import unpacked
 from federation.runtime.service import NAMESPACE, actor_name
 from federation.settings import Settings
 
@@ -167,16 +168,23 @@ class GateService(ManagerService):
 
     # -- effects -----------------------------------------------------------------------------------------------------
 
-    async def report(self, report: Mapping[str, Any]) -> None:
-        """A node agent says where it can be reached."""
-        node, actor = str(report["node"]), str(report["actor"])
-        if self._agents.get(node) != actor:
-            self._agents[node] = actor
-            agent = ray.get_actor(actor, NAMESPACE)
-            agent.greet.remote(self.epoch, self.incarnation)
-            if self.frozen or node != self.node:  # another node may have missed the end of a freeze
-                agent.freeze.remote(bool(self.frozen), self.frozen.by)
+    async def hear(self, messages: list[bytes]) -> None:
+        """Node agents say where they can be reached."""
+        for report in unpacked(messages):
+            self._meet(str(report["node"]), str(report["actor"]))
         self.committed()
+
+    def _meet(self, node: str, actor: str) -> None:
+        if self._agents.get(node) == actor:
+            return
+        try:
+            agent = ray.get_actor(actor, NAMESPACE)
+        except ValueError:
+            return  # it has ended since; the next one will report
+        self._agents[node] = actor
+        agent.greet.remote(self.epoch, self.incarnation)
+        if self.frozen or node != self.node:  # another node may have missed the end of a freeze
+            agent.freeze.remote(bool(self.frozen), self.frozen.by)
 
     def followed_anew(self) -> None:
         """A new appender means a new epoch: every agent is to hear of it before the next release."""

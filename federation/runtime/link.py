@@ -11,7 +11,7 @@ from federation.runtime.service import NAMESPACE, actor_name
 
 PATIENCE = 10.0  # seconds; a manager that was killed answers again after about 2
 PAUSE = 0.05
-DIRECT = ("submit", "score")  # methods that every decision needs, for which actors of one node listen on sockets
+DIRECT = ("submit", "score", "hear")  # methods called for every decision and report, for which actors listen on sockets
 
 
 class Link(Protocol):

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import heapq
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
@@ -29,6 +29,7 @@ from federation.runtime.advising import Advising
 from federation.runtime.consulting import Consulting
 from federation.runtime.link import RayLink
 from federation.runtime.pipeline import ROUND, Pipeline, Work
+from federation.runtime.reporting import unpacked
 from federation.runtime.roster import Roster, resolve
 from federation.runtime.service import NAMESPACE, Service, actor_name
 from federation.settings import Settings
@@ -87,7 +88,7 @@ class ManagerService(Service):
             except Temporary as error:
                 self.log.warning("waiting for the ledger: %s", error)
                 await asyncio.sleep(LEDGER_AWAY)
-        await self.listen({"submit": self.submit})
+        await self.listen({"submit": self.submit, "hear": self.hear})
         self._pipeline.start()
         self.spawn(self._follow_loop())
         await self._following.wait()
@@ -238,8 +239,14 @@ class ManagerService(Service):
         replies: list[list[Reply] | Rejected] = await self.do(lambda now: self.desk.handle(events, now), len(events))
         return await self._consulting.told(replies)
 
-    async def report(self, report: Mapping[str, Any]) -> None:
-        await self.do(lambda now: (self.desk.watch([report], now), None))
+    async def hear(self, messages: list[bytes]) -> None:
+        """Reports of nodes, as `Reporter` packs them."""
+        reports = unpacked(messages)
+        for at in range(0, len(reports), ROUND):
+            await self._watch(reports[at : at + ROUND])
+
+    async def _watch(self, reports: list[dict[str, Any]]) -> None:
+        await self.do(lambda now: (self.desk.watch(reports, now), None), len(reports))
 
     async def follow(self, number: int, raw: bytes) -> None:
         """A push of the appender: records of others that this manager folds."""

@@ -9,10 +9,10 @@ import ray
 from ray.job_submission import JobDetails, JobSubmissionClient
 
 from federation.runtime.cluster import Cluster
-from federation.runtime.service import NAMESPACE, actor_name
+from federation.runtime.reporting import agent_of_the_head
+from federation.runtime.service import NAMESPACE
 
 NAME = "jobs"  # under which an agent serves it to others
-_HEAD = "node:__internal_head__"  # resource of the head alone
 
 
 class Away(RuntimeError):
@@ -57,21 +57,13 @@ class DistantBoard:
 
     async def _ask(self, method: str, *args: Any) -> Any:
         try:
-            agent = await asyncio.to_thread(_agent_of_the_head)
+            agent = ray.get_actor(await asyncio.to_thread(agent_of_the_head), NAMESPACE)
             return await agent.ask.remote(NAME, method, *args)
         except ray.exceptions.RayTaskError as error:
             kind = Away if isinstance(error.cause, KeyError) else RuntimeError  # it is just starting
             raise kind(f"the job interface of the head: {error.cause}") from None
         except (ray.exceptions.RayError, ValueError) as error:
             raise Away(f"the agent of the head is away: {error}") from None
-
-
-def _agent_of_the_head() -> Any:
-    """Raises ValueError while there is none."""
-    heads = [node["NodeID"] for node in ray.nodes() if node["Alive"] and _HEAD in node["Resources"]]  # type: ignore[no-untyped-call]
-    if not heads:
-        raise ValueError("the cluster has no head now")
-    return ray.get_actor(actor_name(f"agent.{heads[0][:8]}"), NAMESPACE)
 
 
 async def board(agent: Any) -> Board | DistantBoard:

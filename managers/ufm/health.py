@@ -1,7 +1,7 @@
-"""The health of one node as its checks have found it."""
+"""The health of nodes, as their reports and checks have found it."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -9,6 +9,8 @@ import msgspec
 from federation.clock import SECOND
 
 MINUTE = 60 * SECOND
+SIGHT = 3.0  # intervals of telemetry after which a node without a report is out of sight
+ROUNDS = 10  # of checks at most in the interval between two checks of a node
 
 
 class Health(msgspec.Struct):
@@ -38,3 +40,48 @@ class Health(msgspec.Struct):
             "failures": len(self.failures) / 60,
             "silence": (now - self.reported) / SECOND,
         }
+
+
+class Healths:
+    """Of all nodes that were heard since this process started. interval: of their reports, seconds."""
+
+    def __init__(self, interval: float) -> None:
+        self.of: dict[str, Health] = {}
+        self.wake = 0
+        """Ledger time (ns) of the next round of checks."""
+        self._sight = round(SIGHT * interval * SECOND)
+        self._newest = 0
+
+    def hear(self, node: str, report: Mapping[str, Any], now: int) -> bool:
+        """Take its report; whether it had been out of sight."""
+        self._newest = now
+        health = self.of.get(node)
+        if health is None:
+            self.of[node] = Health(now, now, report=report)
+            return False
+        returned = now - health.reported > self._sight
+        health.reported, health.report = now, report
+        return returned
+
+    def forget(self, node: str) -> None:
+        self.of.pop(node, None)
+
+    def check(self, nodes: Iterable[str], interval: int, now: int) -> Iterator[str]:
+        """The nodes whose turn it was, each after its check. interval: ns between two checks of a node.
+
+        In rounds, for each costs a tick of the log, and a look at every node: some thousand nodes report at any moment.
+        """
+        if now < self.wake:
+            return
+        earliest = now
+        for node in nodes:
+            health = self.of.setdefault(node, Health(now, now))
+            if now - health.checked >= interval:
+                health.check(now - health.reported < interval, now)
+                yield node
+            earliest = min(earliest, health.checked)
+        self.wake = max(earliest + interval, now + interval // ROUNDS)
+
+    def seen(self, node: str) -> bool:
+        """Whether it reported lately, by the newest report of all; one that never did counts as seen."""
+        return node not in self.of or self._newest - self.of[node].reported <= self._sight

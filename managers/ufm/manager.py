@@ -19,7 +19,7 @@ from managers.ufm.alert_point import ALERT
 from managers.ufm.alerts import Alerts, AlertsState
 from managers.ufm.dispatch import task_facts, task_nodes
 from managers.ufm.foreign.watch import ForeignWatch
-from managers.ufm.health import Health
+from managers.ufm.health import Healths
 from managers.ufm.kubernetes.node import KUBERNETES
 from managers.ufm.peers.point import FORWARD
 from managers.ufm.peers.rooms import free_for
@@ -33,7 +33,6 @@ from managers.ufm.prometheus.watch import PrometheusWatch
 from managers.ufm.slurm.node import SLURM
 
 WAITING = 10_000  # jobs that wait for room; the next one is told to come again later
-SIGHT = 3.0  # intervals of telemetry after which a node without a report is out of sight
 
 
 JOINED, LEAVING, LEFT = "elias.node.joined", "elias.node.leaving", "elias.node.left"
@@ -81,7 +80,7 @@ class Ufm(Manager):
     def __init__(self, settings: Settings, typical: Sequence[Typical] | None = None) -> None:
         super().__init__(settings)
         self.typical = typical
-        self.health: dict[str, Health] = {}
+        self.health = Healths(settings.telemetry.interval)
         self.slurm = ForeignWatch(SLURM, settings.slurm)
         self.kubernetes = ForeignWatch(KUBERNETES, settings.kubernetes)
         self.foreign: tuple[ForeignWatch[Any], ...] = (self.slurm, self.kubernetes)
@@ -127,15 +126,10 @@ class Ufm(Manager):
             event = Event(f"{node.name} {now}", "elias/agent", kind, node.name, None, msgspec.to_builtins(node))
             self._news.append(Emission(Kind.EVENT, NODE_HEALTH.name, node.name, "", event))
         if report.get("left"):
-            self.health.pop(node.name, None)
+            self.health.forget(node.name)
             self._left[node.name] = float(report.get("measured", -inf))
             return
-        health = self.health.get(node.name)
-        if health is None:
-            self.health[node.name] = Health(now, now, report=report)
-        else:
-            self._room = self._room or not self._in_sight(health.reported, now)
-            health.reported, health.report = now, report
+        self._room = self.health.hear(node.name, report, now) or self._room
         self._news += self._ended_unseen(report)
         yield from ()
 
@@ -161,9 +155,6 @@ class Ufm(Manager):
                 event = Event(f"{job.id} ended {job.placement}", "elias/agent", "elias.job.ended", job.id)
                 yield Emission(Kind.EVENT, PLACEMENT.name, job.id, job.placement, event)
 
-    def _in_sight(self, reported: int, now: int) -> bool:
-        return now - reported <= round(SIGHT * self.settings.telemetry.interval * SECOND)
-
     def emit(self, now: int) -> Iterable[Emission]:
         while self._news:
             yield self._news.popleft()
@@ -172,11 +163,8 @@ class Ufm(Manager):
     def due(self, now: int) -> Iterator[Event]:
         """One health check of each node whose turn it is, and placements for jobs that wait where room appeared."""
         interval = round(self.options[NODE_HEALTH.name]["health_check_interval"] * SECOND)
-        for name in self.fleet.nodes:
-            health = self.health.setdefault(name, Health(now, now))
-            if now - health.checked >= interval:
-                health.check(now - health.reported < interval, now)
-                yield Event(f"{name} {now}", "elias/ufm", NODE_HEALTH.events[0], name)
+        for name in self.health.check(self.fleet.nodes, interval, now):
+            yield Event(f"{name} {now}", "elias/ufm", NODE_HEALTH.events[0], name)
         for watch in self.foreign:
             for name in watch.checked(interval, now):
                 yield Event(f"{name} {now}", "elias/ufm", NODE_HEALTH.events[0], name)
@@ -197,9 +185,8 @@ class Ufm(Manager):
         if self._room or self.peers.news:
             return 1
         interval = round(self.options[NODE_HEALTH.name]["health_check_interval"] * SECOND)
-        times = [h.checked + interval for n, h in self.health.items() if n in self.fleet.nodes]
-        others = (self.alerts.wake(), *(watch.wake(interval) for watch in self.foreign))
-        return min((t for t in (*times, *others) if t is not None), default=None)
+        times = (self.health.wake, self.alerts.wake(), *(watch.wake(interval) for watch in self.foreign))
+        return min(time for time in times if time is not None)
 
     # -- facts and candidates ----------------------------------------------------------------------------------------
 
@@ -229,7 +216,7 @@ class Ufm(Manager):
         if (watch := self._abroad(event.subject)) is not None:
             measured = self.prometheus.facts(event.subject.removeprefix(watch.source.prefix), now)
             return {**watch.facts(event.subject, now), **measured, **event.data}
-        health = self.health.get(event.subject)
+        health = self.health.of.get(event.subject)
         status = "drained" if self.state.drained.get(event.subject) else "up"
         known = {**(health.facts(now) if health else {}), **self.prometheus.facts(event.subject, now)}
         return {"status": status, **known, **event.data}
@@ -268,7 +255,7 @@ class Ufm(Manager):
             return [Candidate("hold")]  # whoever was given it runs it
         algorithm = self.options[point.name]["algorithm"]
         proposed = self.proposer.propose(request, algorithm, decision=event.id, subject=event.subject, limit=15)
-        best = [place for place in proposed if self._seen(place.node)]
+        best = [place for place in proposed if self.health.seen(place.node)]
         if point is ROUTING:
             routes = [Candidate("route", {"node": p.node}, _attributes(self.fleet.free(p.node))) for p in best]
             return [*routes, Candidate("hold")]
@@ -300,13 +287,8 @@ class Ufm(Manager):
         """The node itself, or if it is out of sight the first other one that reports: a cordon is kept by whoever
         can.
         """
-        seen = [name for name in sorted(self.health) if self._seen(name)]
+        seen = [name for name in sorted(self.health.of) if self.health.seen(name)]
         return node if node in seen or not seen else seen[0]
-
-    def _seen(self, node: str) -> bool:
-        """Whether a node reported lately, by the newest report of all; a manager that has heard of none sees all."""
-        newest = max((health.reported for health in self.health.values()), default=0)
-        return node not in self.health or self._in_sight(self.health[node].reported, newest)
 
     # -- folding -----------------------------------------------------------------------------------------------------
 
@@ -452,7 +434,7 @@ class Ufm(Manager):
     def view(self, now: int) -> dict[str, Any]:
         nodes = []
         for name, node in sorted(self.fleet.nodes.items()):
-            health, free = self.health.get(name), self.fleet.free(name)
+            health, free = self.health.of.get(name), self.fleet.free(name)
             nodes.append(
                 {
                     "name": name,

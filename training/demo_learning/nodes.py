@@ -70,7 +70,7 @@ class NodesService(NodeService):
     async def _known(self) -> None:
         """To the gate alone: of these nodes nobody measures anything but what the questions say."""
         while True:
-            await self.send_reports(("gate",), [{"node": node} for node in self.nodes])
+            await self.reporter.send(("gate",), [{"node": node} for node in self.nodes])
             await asyncio.sleep(KNOWN)
 
     async def _report(self) -> None:
@@ -80,5 +80,5 @@ class NodesService(NodeService):
             if loop.time() - changed >= CHANGE:
                 changed = loop.time()
                 reports = [refuge(name, self.random, roomy=name == ROOMY) for name in (FULL, ROOMY)]
-            await self.send_reports(self.listeners, reports)
+            await self.reporter.send(self.listeners, reports)
             await asyncio.sleep(self.settings.telemetry.interval)

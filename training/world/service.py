@@ -84,7 +84,7 @@ class FleetService(NodeService):
         while True:
             reports = list(self.world.reports())
             self._reports += len(reports)
-            await self.send_reports(self.listeners, reports)
+            await self.reporter.send(self.listeners, reports)
             await asyncio.sleep(self.settings.telemetry.interval)
 
     # -- the world ---------------------------------------------------------------------------------------------------

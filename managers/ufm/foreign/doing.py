@@ -143,5 +143,5 @@ async def watch(agent: Any, name: str, title: str, look: Callable[[], Awaitable[
         if problem != told:
             agent.log.warning("%s: %s", title, problem or "it can be read again")
         told = problem
-        await agent.send_reports(("ufm",), [{"node": agent.node, name: msgspec.to_builtins(seen), "problem": problem}])
+        await agent.reporter.send(("ufm",), [{"node": agent.node, name: msgspec.to_builtins(seen), "problem": problem}])
         await asyncio.sleep(max(0.0, begun + every - asyncio.get_running_loop().time()))

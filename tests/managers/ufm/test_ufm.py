@@ -196,7 +196,7 @@ async def test_a_node_that_leaves_gets_no_more_work_and_is_forgotten_once_it_has
     assert isinstance(replies, list)  # an alert about it is a question like any other
     three.words["n001"] = {"leaving": True, "left": True}
     await three.pass_time(2)
-    assert "n001" not in three.ufm.health  # also where it says so twice
+    assert "n001" not in three.ufm.health.of  # also where it says so twice
     three.alive.discard("n001")
     await three.pass_time(20)
     assert status(three) == {"n000": "up", "n002": "up"}

@@ -1,0 +1,97 @@
+"""The relay of the head's agent: what nodes sent reaches every listener, bundled and in order."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from federation.errors import Temporary
+from federation.runtime import direct, reporting, worker
+from federation.runtime.reporting import Relay, unpacked
+from federation.runtime.service import actor_name
+
+
+class Host:
+    """An actor around a relay."""
+
+    log = logging.getLogger("elias.test")
+
+    def __init__(self) -> None:
+        self.tasks: list[asyncio.Task[None]] = []
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        self.tasks.append(asyncio.create_task(work))
+        return self.tasks[-1]
+
+
+class Ear:
+    """Somebody who listens, and is restarted for the first `away` calls."""
+
+    def __init__(self, away: int = 0) -> None:
+        self.away = away
+        self.heard: list[list[int]] = []
+        self.all = asyncio.Event()
+
+    async def hear(self, messages: list[bytes]) -> None:
+        if self.away:
+            self.away -= 1
+            raise Temporary("away")
+        self.heard.append([report["number"] for report in unpacked(messages)])
+        if self.heard[-1][-1] == LAST:
+            self.all.set()
+
+
+LAST = 99
+
+
+@pytest.fixture
+async def relay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Relay]:
+    monkeypatch.setenv(worker.FOLDER, str(tmp_path))
+    monkeypatch.setattr(reporting, "_heads", lambda before: ["10.0.0.1:6380"])
+    host = Host()
+    yield Relay(host, interval=60.0)
+    for task in host.tasks:
+        task.cancel()
+    await asyncio.gather(*host.tasks, return_exceptions=True)
+
+
+async def told(relay: Relay, **ears: Ear) -> None:
+    """A hundred reports of nodes, and the last one heard by all."""
+    async with AsyncExitStack() as stack:
+        for name, ear in ears.items():
+            listener = await direct.Listener.open(actor_name(name), {"hear": ear.hear})
+            assert listener is not None
+            stack.push_async_callback(listener.close)
+        for number in range(LAST + 1):
+            last = relay.take(msgspec.msgpack.encode([list(ears), msgspec.msgpack.encode([{"number": number}])]))
+            await asyncio.sleep(0)
+        await asyncio.gather(*(ear.all.wait() for ear in ears.values()))
+    assert msgspec.msgpack.decode(last) == ["10.0.0.1:6380"]
+
+
+async def test_everybody_hears_everything_in_order_and_in_few_bundles(relay: Relay) -> None:
+    one, other = Ear(), Ear()
+    await told(relay, one=one, other=other)
+    for ear in (one, other):
+        assert [number for bundle in ear.heard for number in bundle] == list(range(LAST + 1))
+        assert len(ear.heard) < LAST / 10
+
+
+async def test_who_is_being_restarted_hears_it_afterwards_and_keeps_nobody_waiting(relay: Relay) -> None:
+    here, away = Ear(), Ear(away=3)
+    await told(relay, here=here, away=away)
+    assert [number for bundle in away.heard for number in bundle] == list(range(LAST + 1))
+    assert away.away == 0
+
+
+async def test_of_more_than_can_wait_the_oldest_go(relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reporting, "KEPT", 10)
+    ear = Ear()
+    await told(relay, ear=ear)
+    assert ear.heard[-1][-10:] == list(range(LAST - 9, LAST + 1))
+    assert sum(map(len, ear.heard)) <= 20
