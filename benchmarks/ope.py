@@ -1,6 +1,6 @@
 """Whether the intervals of off-policy evaluation cover the truth as often as they say.
 
-    python -m benchmarks.ope [--json] [--runs 400] [--decisions 4000] [--setting NAME]
+    python -m benchmarks.ope [--json] [--runs 400] [--decisions 4000] [--setting NAME] [--seed 0]
 
 Each run draws decisions of a synthetic world of which the truth is known, logs what one policy did there with its
 propensities, fits a model of the outcome to the log, each fifth by the others, and estimates what another policy
@@ -52,8 +52,9 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Covered:
-    """share: of the runs whose interval holds the truth; low, high: its exact 95 % interval. bias: mean error; width:
-    mean width of the interval; deviation: of the estimate over the runs. effective: mean effective decisions."""
+    """share: of the runs whose interval holds the truth; low, high: its exact 95 % interval. over: of those whose
+    interval lies wholly above the truth. bias: mean error; width: mean width of the interval; deviation: of the
+    estimate over the runs. effective: mean effective decisions."""
 
     setting: str
     estimator: str
@@ -61,6 +62,7 @@ class Covered:
     share: float
     low: float
     high: float
+    over: float
     bias: float
     width: float
     deviation: float
@@ -131,16 +133,21 @@ def covered(name: str, setting: Setting, runs: int, decisions: int, seed: int = 
     world = World(setting)
     truth = world.truth()
     number = list(SETTINGS).index(name)  # settings share no draws, so that chance does not strike them together
-    samples = [world.sample(decisions, np.random.default_rng((seed, number, run))) for run in range(runs)]
-    effective = float(np.mean([one.effective() for one in samples]))
-    for estimator in ESTIMATORS:
-        yield _covered(name, estimator, samples, truth, effective)
+    effective, found = 0.0, np.empty((len(ESTIMATORS), runs, 3))
+    for run in range(runs):
+        sample = world.sample(decisions, np.random.default_rng((seed, number, run)))
+        effective += sample.effective() / runs
+        for at, estimator in enumerate(ESTIMATORS):
+            one = estimate(estimator, sample)
+            found[at, run] = one.value, one.low, one.high
+    for estimator, each in zip(ESTIMATORS, found, strict=True):
+        yield _covered(name, estimator, each, truth, effective)
 
 
-def _covered(name: str, estimator: Name, samples: list[Sample], truth: float, effective: float) -> Covered:
-    found = [estimate(estimator, one, seed=run) for run, one in enumerate(samples)]
-    runs, held = len(found), sum(one.low <= truth <= one.high for one in found)
-    values = np.array([one.value for one in found])
+def _covered(name: str, estimator: Name, each: Numbers, truth: float, effective: float) -> Covered:
+    """each: runs x value, low, high."""
+    values, lows, highs = each.T
+    runs, held = len(each), int(((lows <= truth) & (truth <= highs)).sum())
     return Covered(
         setting=name,
         estimator=estimator,
@@ -148,8 +155,9 @@ def _covered(name: str, estimator: Name, samples: list[Sample], truth: float, ef
         share=held / runs,
         low=float(beta.ppf(0.025, held, runs - held + 1)) if held else 0.0,
         high=float(beta.ppf(0.975, held + 1, runs - held)) if held < runs else 1.0,
+        over=float((lows > truth).mean()),
         bias=float(values.mean() - truth),
-        width=float(np.mean([one.high - one.low for one in found])),
+        width=float((highs - lows).mean()),
         deviation=float(values.std(ddof=1)),
         effective=effective,
     )
@@ -166,16 +174,17 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=400)
     parser.add_argument("--decisions", type=int, default=4000)
     parser.add_argument("--setting", choices=SETTINGS, action="append")
+    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     found = []
     for name in options.setting or SETTINGS:
-        for one in covered(name, SETTINGS[name], options.runs, options.decisions):
+        for one in covered(name, SETTINGS[name], options.runs, options.decisions, options.seed):
             found.append(one)
             if not options.json:
                 print(
                     f"{one.setting:28} {one.estimator:10} covered {one.share:6.1%} ({one.low:.1%} to {one.high:.1%}), "
-                    f"bias {one.bias:+.4f}, deviation {one.deviation:.4f}, width {one.width:.4f}, "
-                    f"effective {one.effective:.0f} of {options.decisions}",
+                    f"over {one.over:5.1%}, bias {one.bias:+.4f}, deviation {one.deviation:.4f}, "
+                    f"width {one.width:.4f}, effective {one.effective:.0f} of {options.decisions}",
                     flush=True,
                 )
     if options.json:

@@ -129,15 +129,66 @@ def test_a_gain_is_told_more_exactly_than_two_rewards_apart(drawn: Sample) -> No
 
 
 def test_the_same_decisions_give_the_same_interval_wider_than_the_normal_one_where_much_hangs_on_few() -> None:
-    values = np.random.default_rng(1).pareto(2, 200)
-    found = interval(values)
-    assert found == interval(values)
-    assert found.high - found.low > 2 * 1.96 * values.std() / 200**0.5
+    def wider(values: np.ndarray) -> float:
+        found = interval(values)
+        assert found == interval(values)
+        return float((found.high - found.low) / (2 * 1.96 * values.std() / len(values) ** 0.5))
+
+    random = np.random.default_rng(1)
+    assert wider(random.normal(size=4000)) == pytest.approx(1, abs=0.002)
+    assert wider(random.pareto(2, 200)) > 1.1
 
 
-def test_rewards_that_never_differ_leave_no_doubt() -> None:
-    found = interval(np.full(50, 0.25))
-    assert (found.value, found.low, found.high) == pytest.approx((0.25, 0.25, 0.25))
+def test_the_ends_of_an_interval_worked_by_hand() -> None:
+    """Of yes and no, empirical likelihood is the binomial one; half of each has the least kurtosis, 1: no doubt about
+    the spread, so the limit is that of the normal distribution."""
+    found = interval(np.arange(100) % 2.0)
+    for end in (found.low, found.high):
+        assert 2 * 50 * (np.log(0.5 / end) + np.log(0.5 / (1 - end))) == pytest.approx(1.959964**2, rel=1e-4)
+    assert found.value - found.low == pytest.approx(found.high - found.value)
+
+
+def test_an_interval_reaches_farther_to_where_the_heavy_weights_lie() -> None:
+    random = np.random.default_rng(2)
+    found = interval(random.pareto(1.5, 300) * (random.random(300) < 0.9))
+    assert found.high - found.value > 1.25 * (found.value - found.low)
+
+
+@pytest.mark.parametrize(("odd", "proven"), [(1, False), (3, False), (6, True)])
+def test_a_few_decisions_that_differ_prove_no_gain(odd: int, proven: bool) -> None:
+    """Six to one side and none to the other, one would say of two policies; three are chance."""
+    found = interval((np.arange(1000) < odd).astype(float))
+    assert (found.low > 0) is proven
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e12])
+def test_the_unit_of_the_rewards_changes_nothing_else(unit: float) -> None:
+    random = np.random.default_rng(3)
+    weights, rewards = random.pareto(2, 200), random.normal(size=200)
+    one, other = interval(weights * rewards, weights), interval(weights * rewards * unit, weights)
+    for before, after in zip(msgspec.structs.astuple(one)[:3], msgspec.structs.astuple(other)[:3], strict=True):
+        assert after / unit == pytest.approx(before, rel=1e-5)
+
+
+@pytest.mark.parametrize("reward", [0.0, 0.1, -3e9])
+def test_rewards_that_never_differ_leave_no_doubt(reward: float) -> None:
+    weights = np.linspace(0, 3, 50)
+    for found in (interval(np.full(50, reward)), interval(weights * reward, weights)):
+        assert (found.low, found.high) == (found.value, found.value)
+        assert found.value == pytest.approx(reward)
+
+
+@pytest.mark.parametrize("values", [[0.0, 1.0], [1.0, 2.0, 4.0], [1.0] * 5 + [1e9]])
+def test_of_too_few_decisions_an_interval_has_no_end(values: list[float]) -> None:
+    found = interval(np.array(values))
+    assert (found.value, found.low, found.high) == (np.mean(values), -np.inf, np.inf)
+
+
+def test_one_weight_beside_which_the_others_are_nothing_tells_nothing() -> None:
+    weights = np.full(200, 1e-6)
+    weights[0] = 50
+    found = interval(weights * (np.arange(200) % 2), weights)
+    assert (found.low, found.high) == (-np.inf, np.inf)
 
 
 # -- what can be told ------------------------------------------------------------------------------------------------
@@ -195,6 +246,18 @@ def test_too_few_decisions_like_its_own_are_refused(
     few = log[: int(LEAST_EFFECTIVE)]
     with pytest.raises(Refused, match="are needed") as refused:
         supported(point, few, _last(few), predicted[: len(few)])
+    assert _code(refused) == "few-effective"
+
+
+def test_one_weight_that_outweighs_all_others_is_refused(
+    point: DecisionPoint, log: list[Logged], predicted: list[np.ndarray]
+) -> None:
+    last = len(log[7].propensities) - 1
+    rare = [(1 - 1e-5) / last] * last + [1e-5]
+    heavy = [*log[:7], msgspec.structs.replace(log[7], propensities=tuple(rare), choice=last), *log[8:]]
+    assert supported(point, log, _last(log), predicted).effective() > LEAST_EFFECTIVE
+    with pytest.raises(Refused, match="tell as much about this policy as 1 of its own") as refused:
+        supported(point, heavy, _last(heavy), predicted)
     assert _code(refused) == "few-effective"
 
 

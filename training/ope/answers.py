@@ -13,8 +13,7 @@ from federation.policy.question import Question, Scores
 from tiki.schema import Point
 from training.dataset.example import Logged
 from training.dataset.store import DataSet
-from training.evaluation.bootstrap import Numbers, interval
-from training.ope.estimators import Estimate
+from training.ope.estimators import Estimate, Numbers, interval
 from training.ope.target import best
 from training.policy.answered import answers, right
 
@@ -45,8 +44,7 @@ def agreement(
         return None
     questions = [example.question for example in asked]
     new, old = (_right(each(questions), asked) for each in (after, before))
-    low, high = interval(new - old)
-    return Agreement(len(asked), float(new.mean()), float(old.mean()), Estimate(float((new - old).mean()), low, high))
+    return Agreement(len(asked), float(new.mean()), float(old.mean()), interval(new - old))
 
 
 def _right(said: Sequence[Scores], asked: Sequence[Logged]) -> Numbers:

@@ -7,10 +7,11 @@ With w = target / logging of the candidate that was taken, and q what a model pr
     dr         mean of sum_a target(a) q(a) + w (r - q(taken)) (Dudik, Langford and Li 2011)
     switch-dr  as dr, without the second part where w is above a threshold (Wang, Agarwal and Dudik 2017)
 
-All four are ratios of two means, so one interval does for all: the symmetric studentised bootstrap (Hall 1988);
-docs/training/off-policy.md says why.
+All four are ratios of two means, so one interval does for all: empirical likelihood (Owen 1988), as sure of itself as
+the decisions tell of their own spread; docs/training/off-policy.md says why.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -23,9 +24,9 @@ Name = Literal["ips", "snips", "dr", "switch-dr"]
 ESTIMATORS: tuple[Name, ...] = get_args(Name)
 
 LEVEL = 0.95
-RESAMPLES = 1000
 _THRESHOLDS = 21  # that switch-dr chooses from
-_AT_ONCE = 4_000_000  # draws of the bootstrap held in memory together
+_ROUNDING = 1e-12  # deviations below this share of the values are of floating point, not of the decisions
+_FAR = 1e9  # deviations, beyond which an interval has no end
 
 
 class Sample(NamedTuple):
@@ -61,31 +62,31 @@ class Estimate(msgspec.Struct, frozen=True):
     threshold: float | None = None
 
 
-def estimate(name: Name, sample: Sample, seed: int = 0) -> Estimate:
-    """What the target would have reached. seed: of the bootstrap."""
+def estimate(name: Name, sample: Sample) -> Estimate:
+    """What the target would have reached."""
     weights = sample.weights()
     match name:
         case "ips":
-            return interval(weights * sample.rewards, seed=seed)
+            return interval(weights * sample.rewards)
         case "snips":
-            return interval(weights * sample.rewards, weights, seed=seed)
+            return interval(weights * sample.rewards, weights)
         case "dr":
-            return interval(corrected(sample), seed=seed)
+            return interval(corrected(sample))
         case "switch-dr":
             threshold = switch_threshold(sample)
-            found = interval(corrected(sample, np.where(weights <= threshold, weights, 0.0)), seed=seed)
+            found = interval(corrected(sample, np.where(weights <= threshold, weights, 0.0)))
             return msgspec.structs.replace(found, threshold=threshold)
 
 
-def logged(sample: Sample, seed: int = 0) -> Estimate:
+def logged(sample: Sample) -> Estimate:
     """What was reached by whoever decided."""
-    return interval(sample.rewards, seed=seed)
+    return interval(sample.rewards)
 
 
-def gain(sample: Sample, seed: int = 0) -> Estimate:
+def gain(sample: Sample) -> Estimate:
     """What the target would have reached more than was reached: doubly robust, decision by decision, so that what the
     two have in common does not widen the interval."""
-    return interval(corrected(sample) - sample.rewards, seed=seed)
+    return interval(corrected(sample) - sample.rewards)
 
 
 def switch_threshold(sample: Sample) -> float:
@@ -107,24 +108,31 @@ def switch_threshold(sample: Sample) -> float:
     return float(min(grid[::-1], key=risk))
 
 
-def interval(above: Numbers, below: Numbers | None = None, seed: int = 0) -> Estimate:
-    """The mean of `above` over that of `below` (1 where it is left out), with the 95 % interval of the symmetric
-    studentised bootstrap; at least two decisions. The deviation of a ratio is that of its influence function."""
+def interval(above: Numbers, below: Numbers | None = None) -> Estimate:
+    """The mean of `above` over that of `below` (1 where it is left out; never negative), with the 95 % interval of
+    empirical likelihood: the ratios that some weighting of the decisions gives under which these are not too unlikely.
+    Where all decisions say the same it is a point, and infinite where a dozen or fewer count."""
+    from scipy.optimize import brentq  # noqa: PLC0415 - 25 MB, for whoever estimates
+
     below = np.ones_like(above) if below is None else below
-    columns = np.column_stack([above, below, above * above, above * below, below * below])
-    count = len(above)
-    value, deviation = _studentised(columns.sum(axis=0)[None])
-    random = np.random.default_rng(seed)
-    found: list[Numbers] = []
-    for size in _portions(count):
-        draws = random.integers(0, count, (size, count))
-        counts = np.zeros((size, count))
-        for row, drawn in enumerate(draws):
-            counts[row] = np.bincount(drawn, minlength=count)
-        values, deviations = _studentised(counts @ columns)
-        found.append(np.abs(values - value) / np.maximum(deviations, 1e-12))
-    reach = float(np.quantile(np.concatenate(found), LEVEL) * deviation[0])
-    return Estimate(float(value[0]), float(value[0]) - reach, float(value[0]) + reach)
+    value = float(above.sum() / below.sum())
+    off = above - value * below
+    if np.abs(off).max() <= _ROUNDING * np.abs(above).max():
+        return Estimate(value, value, value)
+    deviation = float(np.sqrt(off @ off) / below.sum())
+    limit = _limit(off)
+
+    def excess(steps: float) -> float:
+        return _deviance(above - (value + steps * deviation) * below) - limit
+
+    def end(steps: float) -> float:
+        while excess(steps) < 0:
+            if abs(steps) > _FAR:
+                return math.copysign(math.inf, steps)
+            steps *= 2
+        return value + deviation * float(brentq(excess, 0.0, steps, xtol=1e-6))
+
+    return Estimate(value, end(-2.0), end(2.0))
 
 
 def sample(
@@ -154,19 +162,36 @@ def corrected(sample: Sample, weights: Numbers | None = None) -> Numbers:
     return np.asarray(direct + weights * (sample.rewards - predicted))
 
 
-def _studentised(sums: Numbers) -> tuple[Numbers, Numbers]:
-    """Ratios and their deviations, from the sums of above, below, and their products, a row each."""
-    above, below, squares, products, weights = sums.T
-    total = np.maximum(below, 1e-300)
-    values = above / total
-    spread = squares - 2 * values * products + values * values * weights
-    return values, np.sqrt(np.maximum(spread, 0.0)) / total
+def _deviance(off: Numbers) -> float:
+    """-2 log of how likely the decisions are under the weighting by which the mean of `off` is 0, over how likely they
+    are when all weigh the same: the largest sum of 2 log(1 + t off) over t (Owen 2001). What was not seen may lie as
+    far on the other side as the farthest that was, or one decision alone would prove that the mean is on its side;
+    that is what bounds t (Karampatziakis, Langford and Mineiro 2020)."""
+    from scipy.optimize import brentq  # noqa: PLC0415
+
+    off = off / np.abs(off).max()
+
+    def slope(tilt: float) -> float:
+        return float((off / (1 + tilt * off)).sum())
+
+    most = 1 - 1 / len(off)  # no decision weighs more than 1
+    if slope(most) >= 0:
+        tilt = most
+    elif slope(-most) <= 0:
+        tilt = -most
+    else:
+        tilt = float(brentq(slope, -most, most))
+    return 2 * float(np.log1p(tilt * off).sum())
 
 
-def _portions(count: int) -> list[int]:
-    size = max(1, min(RESAMPLES, _AT_ONCE // max(count, 1)))
-    whole, rest = divmod(RESAMPLES, size)
-    return [size] * whole + ([rest] if rest else [])
+def _limit(off: Numbers) -> float:
+    """Of the deviance: the square of Student's t. The degrees of freedom are of as many normal values as would tell
+    their variance as exactly as these do theirs (Satterthwaite 1946): 2 n / (kurtosis - 1)."""
+    from scipy.special import stdtrit  # noqa: PLC0415
+
+    squares = (off / np.abs(off).max()) ** 2
+    vague = float(squares @ squares) / float(squares.sum()) ** 2 - 1 / len(off)
+    return float(stdtrit(2 / max(vague, _ROUNDING), (1 + LEVEL) / 2)) ** 2
 
 
 def _padded(rows: Sequence[Any], most: int) -> Numbers:

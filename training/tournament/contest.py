@@ -12,7 +12,8 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from training.ope.estimators import LEVEL, RESAMPLES, Numbers
+from training.evaluation.bootstrap import RESAMPLES
+from training.ope.estimators import LEVEL, Numbers
 
 LEAST_DIFFERING = 30
 """Questions that two policies have to answer otherwise before they are compared: a bootstrap of fewer differences says
