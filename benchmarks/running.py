@@ -17,6 +17,17 @@ from tests.ports import free_port
 START = 300.0  # seconds until a start that does not answer is given up
 
 
+def exchange(
+    connection: http.client.HTTPConnection, token: str, method: str, path: str, body: Any = None
+) -> tuple[int, Any]:
+    """Status and decoded JSON of one request."""
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    connection.request(method, path, None if body is None else json.dumps(body), headers)
+    response = connection.getresponse()
+    raw = response.read()
+    return response.status, json.loads(raw) if raw[:1] in (b"{", b"[") else raw.decode()
+
+
 class Running:
     """`elias up` in `folder`, ready; drained at the end. settings: further lines of elias.yaml. options: of the
     command."""
@@ -92,16 +103,10 @@ class Running:
         self, method: str, path: str, body: Any = None, connection: http.client.HTTPConnection | None = None
     ) -> tuple[int, Any]:
         """Status and decoded JSON of one request."""
-        used = connection or self.connect()
-        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
-        try:
-            used.request(method, path, None if body is None else json.dumps(body), headers)
-            response = used.getresponse()
-            raw = response.read()
-        finally:
-            if connection is None:
-                used.close()
-        return response.status, json.loads(raw) if raw[:1] in (b"{", b"[") else raw.decode()
+        if connection is not None:
+            return exchange(connection, self.token, method, path, body)
+        with contextlib.closing(self.connect()) as own:
+            return exchange(own, self.token, method, path, body)
 
     def get(self, path: str) -> tuple[int, Any]:
         return self.request("GET", path)

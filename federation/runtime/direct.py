@@ -110,11 +110,12 @@ class Listener:
             await _closed(writer)
 
 
-def _kept(tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
+def _kept(tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
     """Runs on its own; the loop itself holds tasks only weakly."""
     task = asyncio.get_running_loop().create_task(work)
     tasks.add(task)
     task.add_done_callback(tasks.discard)
+    return task
 
 
 async def _reply(writer: asyncio.StreamWriter, call: _Call, method: Method | None) -> None:
@@ -130,6 +131,9 @@ async def _reply(writer: asyncio.StreamWriter, call: _Call, method: Method | Non
         await _write(writer, answer)
 
 
+_lines: set[asyncio.Task[None]] = set()  # what listens on each line of this process
+
+
 class Line:
     """A connection to an actor; many calls may be under way. Once it is broken it stays so: `connect` anew."""
 
@@ -139,7 +143,7 @@ class Line:
         self._writer = writer
         self._ids = itertools.count()
         self._pending: dict[int, asyncio.Future[Any]] = {}
-        self._listening = asyncio.get_running_loop().create_task(self._listen())
+        self._listening = _kept(_lines, self._listen())
 
     @property
     def broken(self) -> bool:
@@ -183,6 +187,14 @@ class Line:
 
     def _lost(self) -> Temporary:
         return Temporary(f"{self._actor} is being restarted; send it again")
+
+
+async def hang_up() -> None:
+    """Ends all lines of this loop, whoever has them, before it ends itself."""
+    mine = [task for task in _lines if task.get_loop() is asyncio.get_running_loop()]
+    for task in mine:
+        task.cancel()
+    await asyncio.gather(*mine, return_exceptions=True)
 
 
 async def connect(actor: str) -> Line | None:

@@ -389,6 +389,8 @@ class ManagerService(Service):
             try:
                 self._batch_number = next((s.number + 1 for s in self.store.standings() if s.writer == self.name), 0)
                 self._rebuild(await ManagerService._bundle_in_force(self))  # not an edit that is not on record
+                if self._line is not None:
+                    await self._line.close()
                 self._line = await direct.connect(actor_name("appender"))
                 return
             except Temporary as error:

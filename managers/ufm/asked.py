@@ -1,13 +1,15 @@
-"""What a job asks for, as the rules of placement and of forwarding see it."""
+"""What placement looks for, from what a job asks for."""
 
-from math import inf
+from federation.errors import Refused
+from managers.job import JobRequest
+from managers.ufm.placement import Request
+from managers.ufm.placement.fleet import WHOLE
 
-from tiki.schema import Fact, Type
 
-ASKED_FOR = (
-    Fact(name="gpus", type=Type.COUNT, doc="GPUs asked for"),
-    Fact(name="gpu_share", type=Type.PERCENT, doc="share of one GPU that a sharing job takes; absent without GPU"),
-    Fact(name="cpus", type=Type.NUMBER, doc="cores asked for"),
-    Fact(name="memory", type=Type.BYTES, doc="memory asked for"),
-    Fact(name="priority", type=Type.COUNT, doc="of the job; higher goes first", minimum=-inf),
-)
+def request_of(asked: JobRequest) -> Request:
+    """Raises Refused for what no node could have."""
+    gpus, share = (1, max(1, round(asked.gpu_share * WHOLE))) if asked.gpu_share else (asked.gpus, WHOLE)
+    try:
+        return Request(round(asked.cpus * 1000), asked.memory, gpus, share, asked.models, asked.labels)
+    except ValueError as error:
+        raise Refused("bad-job", str(error), cure="see docs/placement.md") from None

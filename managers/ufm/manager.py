@@ -9,58 +9,29 @@ import msgspec
 import numpy as np
 
 from federation.clock import SECOND
-from federation.errors import Refused
 from federation.manager import Emission, Follow, Manager, Target
 from federation.peers.messages import Capacity
 from federation.points import DecisionPoint
-from federation.records import Answered, Asked, Candidate, Entry, Event, Kind, Outcome
+from federation.records import Answered, Asked, Candidate, Entry, Event, Kind
 from federation.settings import Settings
+from managers.job import needs, of
 from managers.ufm.alert_point import ALERT
-from managers.ufm.alerts import Alerts, AlertsState
+from managers.ufm.alerts import Alerts
+from managers.ufm.asked import request_of
 from managers.ufm.dispatch import task_facts, task_nodes
+from managers.ufm.folding import ADMISSION, JOINED, LEAVING, LEFT, PRESSURE, Folding, Job, UfmState
 from managers.ufm.foreign.watch import ForeignWatch
 from managers.ufm.health import Healths
 from managers.ufm.kubernetes.node import KUBERNETES
 from managers.ufm.peers.point import FORWARD
 from managers.ufm.peers.rooms import free_for
-from managers.ufm.peers.state import PeersState
 from managers.ufm.peers.watch import PeersWatch
-from managers.ufm.placement import Demand, Fleet, Free, Node, Proposer, Request, Typical
-from managers.ufm.placement.fleet import WHOLE, FleetState
+from managers.ufm.placement import Fleet, Free, Node, Proposer, Request, Typical
+from managers.ufm.placement.fleet import WHOLE
 from managers.ufm.points import DISPATCH, NODE_HEALTH, PLACEMENT, POINTS, ROUTING
 from managers.ufm.prometheus.watch import NAME as PROMETHEUS
 from managers.ufm.prometheus.watch import PrometheusWatch
 from managers.ufm.slurm.node import SLURM
-
-WAITING = 10_000  # jobs that wait for room; the next one is told to come again later
-
-
-JOINED, LEAVING, LEFT = "elias.node.joined", "elias.node.leaving", "elias.node.left"
-
-
-class Job(msgspec.Struct, frozen=True, gc=False):
-    """A job as it was submitted. data: command, resources, priority. placement: the decision by which it runs. lost: it
-    was started, and whoever ran it cannot tell what became of it."""
-
-    id: str
-    data: dict[str, Any]
-    attempt: int = 0
-    placement: str = ""
-    lost: bool = False
-
-
-class UfmState(msgspec.Struct):
-    fleet: FleetState = FleetState()
-    drained: dict[str, bool] = {}
-    leaving: dict[str, bool] = {}  # nodes that somebody takes out of the cluster: they end what they have
-    silent: dict[str, bool] = {}  # whether a node missed its last check when it was last decided about
-    displaced: dict[str, list[Job]] = {}  # by the decision that ended their stay: jobs to be placed again
-    admitted: dict[str, Job] = {}
-    waiting: dict[str, Job] = {}
-    running: dict[str, Job] = {}
-    demand: Demand = msgspec.field(default_factory=Demand)
-    alerts: AlertsState = msgspec.field(default_factory=AlertsState)
-    peers: PeersState = msgspec.field(default_factory=PeersState)
 
 
 class Ufm(Manager):
@@ -71,9 +42,9 @@ class Ufm(Manager):
     name = "ufm"
     points = POINTS
     follows: ClassVar[tuple[Follow, ...]] = (
-        Follow(Kind.ASKED, "urm.admission"),
-        Follow(Kind.ANSWERED, "urm.admission"),
-        Follow(Kind.OUTCOME, "urm.resource_pressure"),
+        Follow(Kind.ASKED, ADMISSION),
+        Follow(Kind.ANSWERED, ADMISSION),
+        Follow(Kind.OUTCOME, PRESSURE),
     )
     State = UfmState
 
@@ -95,6 +66,7 @@ class Ufm(Manager):
         self.state = state
         self.fleet = Fleet.from_state(state.fleet)
         self.proposer = Proposer(self.fleet, state.demand.typical if self.typical is None else self.typical)
+        self.folding = Folding(state, self.fleet, self.proposer.learn if self.typical is None else None)
         self.alerts = Alerts(state.alerts, self._status_of, usable=bool(self.settings.alertmanager.url))
         self.peers = PeersWatch(self.settings.peers, state.peers)
 
@@ -129,7 +101,7 @@ class Ufm(Manager):
             self.health.forget(node.name)
             self._left[node.name] = float(report.get("measured", -inf))
             return
-        self._room = self.health.hear(node.name, report, now) or self._room
+        self.folding.room = self.health.hear(node.name, report, now) or self.folding.room
         self._news += self._ended_unseen(report)
         yield from ()
 
@@ -169,20 +141,18 @@ class Ufm(Manager):
             for name in watch.checked(interval, now):
                 yield Event(f"{name} {now}", "elias/ufm", NODE_HEALTH.events[0], name)
         yield from self.alerts.due(now)
-        if self._room:
-            self._room = False
+        if self.folding.room:
+            self.folding.room = False
             for job in sorted(self.state.waiting.values(), key=_urgency)[:64]:
                 yield _placement_event(job, "elias/ufm", f"{job.id} at {now}")
-        yield from self.peers.due(self._unplaced(), request_of, now)
-
-    _room = False
+        yield from self.peers.due(self._unplaced(), now)
 
     def _unplaced(self) -> dict[str, dict[str, Any]]:
         """The data of all jobs that wait for room here."""
         return {**self.state.peers.queued, **{job.id: job.data for job in self.state.waiting.values()}}
 
     def wake(self) -> int | None:
-        if self._room or self.peers.news:
+        if self.folding.room or self.peers.news:
             return 1
         interval = round(self.options[NODE_HEALTH.name]["health_check_interval"] * SECOND)
         times = (self.health.wake, self.alerts.wake(), *(watch.wake(interval) for watch in self.foreign))
@@ -197,19 +167,20 @@ class Ufm(Manager):
             return task_facts(event)
         if point is ALERT:
             return self.alerts.facts(event, now)
-        request = request_of(event.data)
+        asked = needs(event)
+        request = request_of(asked)
         room = self._fitting(request)
         if point is ROUTING:
             return {"nodes": room, "gpus": request.gpus, "memory": request.memory}
         share = request.gpu_milli / 10 if request.gpus else None
         return {
-            **(self.peers.facts(event, request, now) if point is FORWARD else {}),
+            **(self.peers.facts(asked, now) if point is FORWARD else {}),
             "feasible": room,
             "gpus": request.gpus,
             "gpu_share": share,
             "cpus": request.cpu_milli / 1000,
             "memory": request.memory,
-            "priority": int(event.data.get("priority", 0)),
+            "priority": asked.priority,
         }
 
     def _health_facts(self, event: Event, now: int) -> dict[str, Any]:
@@ -248,24 +219,31 @@ class Ufm(Manager):
             return [*task_nodes(event), Candidate("hold")]
         if point is ALERT:
             return self.alerts.propose(event, facts)
-        request = request_of(event.data)
+        asked = needs(event)
         if point is FORWARD:
-            return self.peers.candidates(event, request, waits=event.subject in self._unplaced())
+            return self.peers.candidates(event, asked, waits=event.subject in self._unplaced())
         if point is PLACEMENT and event.subject in self.state.peers.sent:
             return [Candidate("hold")]  # whoever was given it runs it
+        request = request_of(asked)
+        if point is PLACEMENT and event.subject in self.state.running:
+            return self._kept(self.state.running[event.subject], event, request)
         algorithm = self.options[point.name]["algorithm"]
         proposed = self.proposer.propose(request, algorithm, decision=event.id, subject=event.subject, limit=15)
         best = [place for place in proposed if self.health.seen(place.node)]
         if point is ROUTING:
             routes = [Candidate("route", {"node": p.node}, _attributes(self.fleet.free(p.node))) for p in best]
             return [*routes, Candidate("hold")]
-        wanted = event.data.get("node")  # a job that was moved on purpose goes there if it fits
-        best.sort(key=lambda proposal: proposal.node != wanted)
-        job = {"job.gpu": request.total_gpu_milli / WHOLE}
-        places = [
-            Candidate("place", {"node": p.node, "gpus": list(p.gpus)}, _attributes(self.fleet.free(p.node)) | job)
-            for p in best
-        ]
+        best.sort(key=lambda proposal: proposal.node != asked.node)  # where a job was moved on purpose, if it fits
+        places = [_place(p.node, p.gpus, self.fleet.free(p.node), request) for p in best]
+        return [*places, Candidate("hold")]
+
+    def _kept(self, job: Job, event: Event, request: Request) -> list[Candidate]:
+        """The place that a job holds, where the decision that gave it is looked at again before the job begins. No
+        other decision gives it a second one."""
+        here, places = self.fleet.allocations[job.id], []
+        if job.placement == event.decision(PLACEMENT.name) and self.health.seen(here.node):
+            free = self.fleet.room_of(job.id, request)
+            places = [] if free is None else [_place(here.node, here.gpus, free, request)]
         return [*places, Candidate("hold")]
 
     def target(self, point: DecisionPoint, asked: Asked, answered: Answered) -> Target:
@@ -293,128 +271,18 @@ class Ufm(Manager):
     # -- folding -----------------------------------------------------------------------------------------------------
 
     def fold(self, entry: Entry, body: Any) -> None:
-        if entry.point == "urm.admission":
-            self._fold_admission(entry, body)
-        elif entry.point == ALERT.name:
+        if entry.point == ALERT.name:
             self.alerts.fold(entry, body)
-        elif entry.point == PLACEMENT.name:
-            self._fold_placement(entry, body)
-        elif entry.point == FORWARD.name:
-            self._fold_forward(entry, body)
-        elif entry.point in (NODE_HEALTH.name, "urm.resource_pressure"):
-            self._fold_node(entry, body)
-
-    def _fold_forward(self, entry: Entry, body: Any) -> None:
-        self.state.peers.fold(entry, body)
-        if entry.subject in self.state.peers.sent:
-            self.state.waiting.pop(entry.subject, None)
-
-    def _fold_admission(self, entry: Entry, body: Any) -> None:
-        job = self.state.admitted.get(entry.subject)
-        self.state.peers.fold_admission(entry, body, job.data if job else {})
-        self.peers.news = self.peers.news or bool(self.state.peers.queued and self.peers.told)
-        if entry.kind == Kind.ASKED:
-            self.state.admitted[entry.subject] = Job(entry.subject, body.event.data)
-        elif body.action != "admit":
-            self.state.admitted.pop(entry.subject, None)
-
-    def _fold_placement(self, entry: Entry, body: Any) -> None:
-        job = entry.subject
-        if entry.kind == Kind.ASKED:
-            self._fold_asked_placement(job, body)
-        elif entry.kind == Kind.ANSWERED and body.action == "place" and body.mode == "act":
-            asked = self.state.waiting.pop(job, None)
-            if asked is not None and job not in self.fleet.allocations:
-                self.state.running[job] = msgspec.structs.replace(asked, placement=entry.decision)
-                self.fleet.reserve(job, body.args["node"], request_of(asked.data), body.args["gpus"])
-        elif entry.kind == Kind.ANSWERED and body.action == "place" and body.mode == "observe":
-            self.state.peers.end_guest(job, Outcome("refused", "it only says what it would do with jobs"))
-        running = self.state.running.get(job)
-        if running is None or running.placement != entry.decision:  # it may have been placed anew since
             return
-        if entry.kind == Kind.EVENT:
-            self._end(entry.decision, [running])
-        elif entry.kind == Kind.OUTCOME and body.data.get("leaving"):
-            self._end(entry.decision, [running], whatever=True)
-        elif entry.kind == Kind.OUTCOME and body.status != "unknown":
-            self._release(job)
-            self.state.peers.end_guest(job, body)
-        elif entry.kind == Kind.OUTCOME:
-            self._fold_lost(running)
-
-    def _fold_lost(self, job: Job) -> None:
-        """Nobody knows what became of it. Where its node is silent and taken out as well, it is gone with its node;
-        else it may still run, which its node will tell."""
-        self.state.running[job.id] = msgspec.structs.replace(job, lost=True)
-        node = self.fleet.allocations[job.id].node
-        if self.state.drained.get(node) and self.state.silent.get(node):
-            self._end(job.placement, self._restartable(node))
-
-    def _end(self, decision: str, jobs: list[Job], *, whatever: bool = False) -> None:
-        """They run no more; those that can be restarted are to be placed again. whatever: none of them has begun."""
-        for job in jobs:
-            self._release(job.id)
-        again = [job for job in jobs if whatever or job.data.get("restartable")]
-        for job in (job for job in jobs if job not in again):
-            self.state.peers.end_guest(job.id, Outcome("unknown", "its node was lost, and nobody saw how it ended"))
-        if again:
-            self.state.displaced[decision] = again
-
-    def _release(self, job: str) -> None:
-        del self.state.running[job]
-        self._room = self.fleet.release(job) is not None or self._room
-
-    def _fold_asked_placement(self, job: str, asked: Asked) -> None:
-        self.state.admitted.pop(job, None)
-        self.state.displaced = {
-            d: left for d, js in self.state.displaced.items() if (left := [j for j in js if j.id != job])
-        }
-        if job in self.state.peers.sent:
-            return
-        self.peers.news = self.peers.news or bool(asked.event.data.get("anywhere") and self.peers.told)
-        attempt = self.state.waiting[job].attempt + 1 if job in self.state.waiting else 0
-        self.state.waiting[job] = Job(job, asked.event.data, attempt)
-        if len(self.state.waiting) > WAITING:
-            del self.state.waiting[next(iter(self.state.waiting))]
-        if self.typical is None and attempt == 0 and self.state.demand.observe(request_of(asked.event.data)):
-            self.proposer.learn(self.state.demand.typical)
-
-    def _fold_node(self, entry: Entry, body: Any) -> None:
-        name = entry.subject
-        if entry.kind == Kind.EVENT:
-            self._fold_membership(name, body)
-        elif entry.kind == Kind.ASKED and entry.point == NODE_HEALTH.name:
-            self.state.silent[name] = body.facts.get("missed", 0) > 0
-        elif entry.kind == Kind.OUTCOME and "cordoned" in body.data and name in self.fleet.nodes:
-            drained = body.data["cordoned"]
-            if drained and entry.point == NODE_HEALTH.name and self.state.silent.get(name):
-                self._end(entry.decision, self._restartable(name))
-            self.state.drained[name] = drained
-            fit = not (drained or self.state.leaving.get(name))
-            self.fleet.put(msgspec.structs.replace(self.fleet.nodes[name], schedulable=fit))
-            self._room = self._room or fit
-
-    def _fold_membership(self, name: str, event: Event) -> None:
-        if event.type == LEFT:
-            gone = self.fleet.remove(name)
-            for known in (self.state.leaving, self.state.silent):  # a cordon outlives it: its agent keeps that
-                known.pop(name, None)
-            self._end(event.id, [self.state.running[one.owner] for one in gone if one.owner in self.state.running])
-            return
-        self.state.leaving[name] = event.type == LEAVING
-        fit = not (self.state.drained.get(name) or self.state.leaving[name])
-        self.fleet.put(msgspec.structs.replace(msgspec.convert(event.data, Node), schedulable=fit))
-        self._room = self._room or fit
-
-    def _restartable(self, node: str) -> list[Job]:
-        """Lost jobs of a node that can be restarted. Silence alone does not say that a node is dead: what its agent
-        started may go on, and would run twice."""
-        here = [a.owner for a in self.fleet.allocations.values() if a.node == node]
-        jobs = [self.state.running[owner] for owner in here if owner in self.state.running]
-        return [job for job in jobs if job.lost and job.data.get("restartable")]
+        self.folding.fold(entry, body)
+        if entry.point == ADMISSION:
+            may_go = bool(self.state.peers.queued)
+        else:
+            may_go = entry.point == PLACEMENT.name and entry.kind == Kind.ASKED and body.event.data.get("anywhere")
+        self.peers.news = self.peers.news or bool(may_go and self.peers.told)
 
     def react(self, entry: Entry, body: Any) -> Iterator[Event]:
-        if entry.kind == Kind.ANSWERED and entry.point == "urm.admission" and body.action == "admit":
+        if entry.kind == Kind.ANSWERED and entry.point == ADMISSION and body.action == "admit":
             job = self.state.admitted.get(entry.subject)
             if job is not None and job.id not in self.state.peers.sent:
                 back = self.state.peers.back.get(job.id)
@@ -468,25 +336,6 @@ class Ufm(Manager):
         return {"nodes": nodes, "jobs": jobs, "alerts": alerts, "peers": peers, **clusters, "problems": told}
 
 
-def request_of(data: Mapping[str, Any]) -> Request:
-    """What a job asks for, from an event's data. Raises Refused."""
-    try:
-        share = data.get("gpu_share")
-        gpus = int(data.get("gpus", 0)) if share is None else 1
-        return Request(
-            cpu_milli=round(float(data.get("cpus", 0)) * 1000),
-            memory=int(data.get("memory", 0)),
-            gpus=gpus,
-            gpu_milli=WHOLE if share is None else round(float(share) * WHOLE),
-            models=tuple(data.get("models", ())),
-            labels=tuple(data.get("labels", ())),
-        )
-    except (TypeError, ValueError) as error:
-        raise Refused(
-            "bad-request", f"what the job asks for makes no sense: {error}", cure="see docs/placement.md"
-        ) from None
-
-
 def _node_of(report: Mapping[str, Any]) -> Node:
     gpus = report.get("gpus", ())
     return Node(
@@ -508,8 +357,13 @@ def _attributes(free: Free) -> dict[str, Any]:
     }
 
 
+def _place(node: str, gpus: Sequence[int], free: Free, request: Request) -> Candidate:
+    attributes = _attributes(free) | {"job.gpu": request.total_gpu_milli / WHOLE}
+    return Candidate("place", {"node": node, "gpus": list(gpus)}, attributes)
+
+
 def _urgency(job: Job) -> tuple[int, str]:
-    return -int(job.data.get("priority", 0)), job.id
+    return -of(job.data).priority, job.id
 
 
 def _placement_event(job: Job, source: str, id: str) -> Event:

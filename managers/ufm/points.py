@@ -3,8 +3,8 @@ work, and which node takes a task. That of alerts is in `alert_point`, that of o
 """
 
 from federation.points import DecisionPoint, Does, Due, Mode
+from managers.job import ASKED_FOR
 from managers.ufm.alert_point import ALERT
-from managers.ufm.asked import ASKED_FOR
 from managers.ufm.peers.point import FORWARD
 from managers.ufm.prometheus.facts import FACTS
 from tiki.schema import Action, Arg, Attribute, Fact, Point, Setting, Type

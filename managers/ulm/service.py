@@ -40,7 +40,7 @@ class UlmService(ManagerService):
             promotion.EXECUTOR: promoting.Promote(self.settings),
             trainer.EXECUTOR: trainer.Train(self.settings, self.store, self.clock, self._submit),
         }
-        self._executor = Executor(path, doers, self.clock, frozen)
+        self._executor, self._link = Executor(path, doers, self.clock, frozen), RayLink()
         self.spawn(Mirroring(self.settings, lambda: self._state, self.log).keep())
 
     async def perform(self, raw: bytes) -> bytes:
@@ -50,7 +50,7 @@ class UlmService(ManagerService):
     async def _submit(self, event: Event) -> list[Reply] | Rejected:
         """Give an event to the manager that decides it, as the gateway would. Raises Refused, Temporary."""
         (manager,) = {point.schema.manager for point in self.roster.points.values() if event.type in point.events}
-        (said,) = _results.decode(await RayLink().call(manager, "submit", msgspec.msgpack.encode([event])))
+        (said,) = _results.decode(await self._link.call(manager, "submit", msgspec.msgpack.encode([event])))
         return said
 
     # -- a person's word on trials -----------------------------------------------------------------------------------

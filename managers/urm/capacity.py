@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from federation.clock import SECOND
+from managers.job import JobRequest
 from managers.urm.points import SAMPLE_AGE
-from managers.urm.requests import JobRequest
 
 FORGET = 3600.0  # seconds of silence after which a node is no longer remembered
 _SAMPLE_AGE = round(SAMPLE_AGE * SECOND)

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from managers.urm.requests import JobRequest
+from managers.job import JobRequest
 
 QUEUE = 1000  # waiting jobs; one more is not taken
 KEPT = 200  # stopped jobs that can be submitted again; the oldest is forgotten first

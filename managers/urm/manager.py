@@ -9,6 +9,7 @@ from federation.manager import Follow, Manager
 from federation.points import DecisionPoint
 from federation.records import Answered, Asked, Candidate, Effect, Entry, Event, Kind, Outcome
 from federation.settings import Settings
+from managers.job import JobRequest, of, parse
 from managers.urm import packages, pressure
 from managers.urm.capacity import Capacity, Node
 from managers.urm.jobs import (
@@ -27,7 +28,6 @@ from managers.urm.jobs import (
 )
 from managers.urm.points import ADMISSION, PACKAGE, POINTS, PRESSURE, SAMPLE_AGE
 from managers.urm.pressure import Refuges
-from managers.urm.requests import JobRequest, of, parse
 
 PLACEMENT = "ufm.placement"
 FORWARD = "ufm.forward"

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from federation.records import Candidate
+from managers.job import JobRequest
 from managers.urm.capacity import Node
 from managers.urm.jobs import Job, Stopped
 from managers.urm.points import VICTIMS
-from managers.urm.requests import JobRequest
 
 MOVABLE = 4  # jobs proposed for migration, and as many to be submitted again
 _KEEPS_ROOM = {"memory": "memory_threshold", "cpu": "cpu_threshold", "gpu": "gpu_threshold"}

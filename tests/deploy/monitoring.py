@@ -6,10 +6,9 @@ import contextlib
 import http.client
 import json
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.request import urlopen
@@ -18,6 +17,7 @@ import yaml
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from tests.deploy.serving import serving
 from tests.ports import free_port
 from tests.programs import program
 
@@ -136,15 +136,8 @@ class World:
             def log_message(self, format: str, *args: Any) -> None:
                 """Nobody reads it."""
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Exporter)
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield server.server_address[1]
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
+        with serving(Exporter) as port:
+            yield port
 
 
 class Collector:
@@ -173,15 +166,8 @@ class Collector:
             def log_message(self, format: str, *args: Any) -> None:
                 """Nobody reads it."""
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/v1/traces"
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
+        with serving(Receiver) as port:
+            yield f"http://127.0.0.1:{port}/v1/traces"
 
     def take(self, request: ExportTraceServiceRequest) -> None:
         for resource in request.resource_spans:

@@ -126,6 +126,23 @@ async def test_what_is_under_way_when_an_actor_dies_may_be_sent_again_to_the_nex
         assert await successor.call("echo", 1) == [1]
 
 
+async def test_who_ends_hangs_up_all_lines() -> None:
+    worker = Worker()
+    async with serving(worker) as line:
+        other = await direct.connect("worker")
+        assert other is not None
+        slow = asyncio.create_task(other.call("slow", 1))
+        await worker.entered.wait()
+        await direct.hang_up()
+        assert (line.broken, other.broken) == (True, True)
+        with pytest.raises(Temporary):
+            await slow
+        again = await direct.connect("worker")
+        assert again is not None
+        assert await again.call("echo", 2) == [2]
+        await direct.hang_up()
+
+
 async def test_where_nobody_listens_there_is_no_line() -> None:
     assert await direct.connect("worker") is None
 

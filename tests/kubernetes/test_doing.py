@@ -9,38 +9,31 @@ from typing import Any
 import pytest
 import yaml
 
-from federation.clock import SECOND, VirtualClock
-from federation.effects import Executor, FreezeFlag, Order
-from federation.records import Outcome
+from federation.effects import FreezeFlag
 from managers.ufm.foreign.node import Status
 from managers.ufm.kubernetes.api import Kubernetes
 from managers.ufm.kubernetes.doing import KubeDrain
 from managers.ufm.kubernetes.node import MARK, KubeNode
-from tests.kubernetes.apiserver import ALL, READ, Answer, ApiServer, Budget, Busy, Rules
+from tests.kubernetes.apiserver import ALL, READ, ApiServer, Busy, Rules
 from tests.kubernetes.conftest import settings_for
+from tests.kubernetes.objects import Answer, Budget
+from tests.watching import Ordered
 
 FIRST, SECOND_ONE = "0" * 32, "1" * 32
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "kubernetes.md"
 
 
-class Head:
+class Head(Ordered):
     """The agent of the head: what it does with orders."""
 
     def __init__(self, folder: Path, api: ApiServer, **more: Any) -> None:
         self.settings = settings_for(api, **{"update": True, **more})
-        self.frozen, self.clock = FreezeFlag(folder), VirtualClock()
+        self.frozen = FreezeFlag(folder)
         again = 0.05
         self.drain = KubeDrain(self.settings, True, self.frozen, again)
         self.resume = KubeDrain(self.settings, False, self.frozen, again)
         doers = {"node.cordon": self.drain, "node.uncordon": self.resume}
-        self.executor = Executor(folder / "effects.db", doers, self.clock, self.frozen)
-
-    async def perform(self, executor: str, decision: str, node: str = "a1") -> Outcome:
-        return await self.executor.perform(self.order(executor, decision, node))
-
-    def order(self, executor: str, decision: str, node: str = "a1") -> Order:
-        until, subject = self.clock.now() + 30 * SECOND, f"kubernetes:{node}"
-        return Order(decision, "ufm.node_health", subject, "drain", {}, executor, 1, 1, until, {"kubernetes": node})
+        super().__init__("kubernetes", folder, doers, self.frozen)
 
     async def node(self) -> KubeNode:
         async with Kubernetes(self.settings) as cluster:

@@ -14,8 +14,9 @@ from managers.ufm.kubernetes import api as requests
 from managers.ufm.kubernetes import mirror
 from managers.ufm.kubernetes.api import Kubernetes
 from managers.ufm.kubernetes.node import KubeNode, Picture
-from tests.kubernetes.apiserver import READ, Answer, ApiServer
+from tests.kubernetes.apiserver import READ, ApiServer
 from tests.kubernetes.conftest import settings_for
+from tests.kubernetes.objects import Answer
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@ becomes of a policy over many decisions.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from random import Random
 from types import MappingProxyType
@@ -150,6 +151,13 @@ class Busy(LocalFederation):
         for name, desk in self.desks.items():
             self._commit(name, desk.settle(self.clock.now()))
         self.settle()
+
+
+@contextmanager
+def several(make: "Callable[..., Works]") -> "Iterator[Callable[..., Works]]":
+    """Makes works as often as it is called; all of them are closed in the end."""
+    with ExitStack() as stack:
+        yield lambda *words: stack.enter_context(closing(make(*words)))
 
 
 class Works:

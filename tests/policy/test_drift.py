@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -13,7 +14,7 @@ from federation.policy.exploration import taken
 from federation.records import Drift, Event, Kind, Recalibrated, decode
 from federation.replay import replay
 from federation.replies import Rejected
-from tests.policy.plant import POLICY, VALVE, Question, Works, question
+from tests.policy.plant import POLICY, VALVE, Question, Works, question, several
 
 ENOUGH = 400
 CALM, WILD, HOPELESS = 0.1, 1.6, 60.0
@@ -30,15 +31,8 @@ def works_in(folder: Path, mode: str = "act") -> Works:
 
 @pytest.fixture
 def make(tmp_path: Path) -> Iterator[Make]:
-    made: list[Works] = []
-
-    def works(mode: str = "act") -> Works:
-        made.append(works_in(tmp_path, mode))
-        return made[-1]
-
-    yield works
-    for one in made:
-        one.close()
+    with several(partial(works_in, tmp_path)) as making:
+        yield making
 
 
 @pytest.fixture(scope="module")

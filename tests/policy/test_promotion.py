@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -16,7 +17,7 @@ from federation.policy.registry import Line, Stage, Step, after
 from federation.records import Kind, Scored, decode
 from federation.replay import replay
 from managers.ulm.promoting import registered
-from tests.policy.plant import POLICY, VALVE, Killed, Question, Says, Works, calibration
+from tests.policy.plant import POLICY, VALVE, Killed, Question, Says, Works, calibration, several
 from tests.policy.shelf import GAIN, policy
 
 SUBJECTS = [f"valve{number}" for number in range(40)]
@@ -27,15 +28,8 @@ Make = Callable[..., Works]
 
 @pytest.fixture
 def make(tmp_path: Path) -> Iterator[Make]:
-    made: list[Works] = []
-
-    def works(mode: str = "act") -> Works:
-        made.append(works_in(tmp_path, mode))
-        return made[-1]
-
-    yield works
-    for one in made:
-        one.close()
+    with several(partial(works_in, tmp_path)) as making:
+        yield making
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +42,7 @@ def promoted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Works]:
     works.close()
 
 
-def works_in(folder: Path, mode: str) -> Works:
+def works_in(folder: Path, mode: str = "act") -> Works:
     works = Works(folder)
     for action in ("advance", "promote", "roll_back"):
         works.mode(f"ulm.promotion/{action}", mode)

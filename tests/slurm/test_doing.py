@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from federation.clock import SECOND, VirtualClock
-from federation.effects import Doer, Executor, FreezeFlag, Order
-from federation.records import Outcome
+from federation.clock import SECOND
+from federation.effects import Doer, FreezeFlag, Order
 from federation.settings import SlurmSettings
 from managers.ufm.cordon import Cordon, Cordons
 from managers.ufm.foreign.doing import Drain, Either, Elsewhere
@@ -17,11 +16,12 @@ from managers.ufm.slurm.commands import Slurm
 from managers.ufm.slurm.node import SLURM, SlurmNode, reason
 from tests.e2e.waiting import until
 from tests.slurm.cluster import Cluster
+from tests.watching import Ordered
 
 FIRST, SECOND_ONE = "0" * 32, "1" * 32
 
 
-class Head:
+class Head(Ordered):
     """The agent of a node that has Slurm's commands: what it does with orders."""
 
     def __init__(self, folder: Path, cluster: Cluster, **settings: Any) -> None:
@@ -33,25 +33,8 @@ class Head:
             "node.cordon": Either(Cordon(cordons, True), {"slurm": self.drain}),
             "node.uncordon": Either(Cordon(cordons, False), {"slurm": self.resume}),
         }
-        self.cordons, self.clock = cordons, VirtualClock()
-        self.executor = Executor(folder / "effects.db", doers, self.clock, FreezeFlag(folder))
-
-    async def perform(self, executor: str, decision: str, node: str = "a1") -> Outcome:
-        return await self.executor.perform(self.order(executor, decision, node))
-
-    def order(self, executor: str, decision: str, node: str = "a1") -> Order:
-        return Order(
-            decision,
-            "ufm.node_health",
-            f"slurm:{node}",
-            "drain",
-            {},
-            executor,
-            1,
-            1,
-            self.clock.now() + 30 * SECOND,
-            {"slurm": node},
-        )
+        self.cordons = cordons
+        super().__init__("slurm", folder, doers, FreezeFlag(folder))
 
     async def node(self, name: str = "a1") -> SlurmNode:
         return await self.slurm.node(name)

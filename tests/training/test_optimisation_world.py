@@ -7,8 +7,6 @@ from typing import Any
 import pytest
 
 from managers.ulm.profile import change
-from training.quality import measure
-from training.scenarios.generate import generate, scenario
 from training.scenarios.optimisation import HOUR, OPTIMISATION
 from training.scenarios.world import Seen
 
@@ -60,13 +58,3 @@ def test_to_leave_it_as_it_is_neither_saves_nor_costs() -> None:
     seen = OPTIMISATION.ask("risky_rewrites", Random(1))
     assert seen.candidates[-1].action == "hold"
     assert OPTIMISATION.outcomes(seen, Random(1))[-1] == 0
-
-
-def test_its_questions_are_as_hard_as_they_should_be() -> None:
-    drawn = [*generate("ulm.optimisation", "test", 250), *generate("ulm.optimisation", "held_out", 60)]
-    found = measure(scenario("ulm.optimisation"), drawn)
-    assert found.overall.random < 0.5
-    assert 0.65 < found.overall.rules < 0.88
-    assert 0.95 < found.overall.best < 0.99
-    assert min(family.consults for family in found.families.values()) > 0.5
-    assert min(answers.right for answers in found.actions.values()) > 0.2

@@ -1,7 +1,7 @@
 """The decision point of jobs that find no room here."""
 
 from federation.points import DecisionPoint, Does, Due, Mode
-from managers.ufm.asked import ASKED_FOR
+from managers.job import ASKED_FOR
 from tiki.schema import Action, Arg, Attribute, Fact, Point, Type
 
 _PEER = ("forward",)

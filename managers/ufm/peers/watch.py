@@ -4,7 +4,7 @@ What peers have free is telemetry, and on no record but in the decisions that us
 with their next word.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -15,10 +15,11 @@ from federation.manager import Target
 from federation.peers.messages import Room, Work
 from federation.peers.settings import PeersSettings
 from federation.records import Answered, Asked, Candidate, Event
+from managers.job import JobRequest, of
+from managers.ufm.asked import request_of
 from managers.ufm.peers.point import FORWARD
 from managers.ufm.peers.rooms import fits
 from managers.ufm.peers.state import PeersState
-from managers.ufm.placement import Request
 
 SIGHT = 3.0  # words that may be missing until what was told before counts no more
 ASKED = 64  # jobs that are asked about at a time
@@ -59,49 +60,44 @@ class PeersWatch:
         told = self.told[peer]
         return bool(told.at) and not told.problem and now - told.at <= round(SIGHT * self.settings.every * SECOND)
 
-    def room_at(self, request: Request, data: Mapping[str, Any], now: int) -> Iterator[tuple[str, int]]:
+    def room_at(self, asked: JobRequest, now: int) -> Iterator[tuple[str, int]]:
         """Peers with room for a job that may go to them, and how many nodes it fits there. None that it came by."""
-        passed = data.get("hops", ())
+        request = request_of(asked)
         for peer, told in self.told.items():
-            if self.knows(peer, now) and peer not in passed and (rooms := fits(request, told.rooms)):
+            if self.knows(peer, now) and peer not in asked.hops and (rooms := fits(request, told.rooms)):
                 yield peer, rooms
 
-    def due(
-        self, waiting: Mapping[str, Mapping[str, Any]], read: Callable[[Mapping[str, Any]], Request], now: int
-    ) -> Iterator[Event]:
-        """Questions about jobs for which a peer has room. waiting: data of all that wait, by id. read: a request of
-        such data; raises Refused."""
+    def due(self, waiting: Mapping[str, Mapping[str, Any]], now: int) -> Iterator[Event]:
+        """Questions about jobs for which a peer has room. waiting: data of all that wait, by id."""
         self.news = False
         found = 0
         for job, data in waiting.items():
             if found == ASKED:
                 return
-            if data.get("anywhere") and job not in self.state.held and self._could_go(data, read, now):
+            if data.get("anywhere") and job not in self.state.held and self._could_go(data, now):
                 found += 1
                 yield Event(f"{job} {now}", "elias/ufm", FORWARD.events[0], job, None, dict(data))
 
-    def _could_go(self, data: Mapping[str, Any], read: Callable[[Mapping[str, Any]], Request], now: int) -> bool:
+    def _could_go(self, data: Mapping[str, Any], now: int) -> bool:
+        asked = of(data)
         try:
-            work_of(data)
-            return any(self.room_at(read(data), data, now))
+            work_of(asked)
+            return any(self.room_at(asked, now))
         except Refused:
             return False  # it stays here, where whoever reads it says what is wrong with it
 
-    def facts(self, event: Event, request: Request, now: int) -> dict[str, Any]:
+    def facts(self, asked: JobRequest, now: int) -> dict[str, Any]:
         self._now = now
-        return {
-            "peers": sum(1 for _ in self.room_at(request, event.data, now)),
-            "hops": len(event.data.get("hops", ())),
-        }
+        return {"peers": sum(1 for _ in self.room_at(asked, now)), "hops": len(asked.hops)}
 
-    def candidates(self, event: Event, request: Request, *, waits: bool) -> list[Candidate]:
+    def candidates(self, event: Event, asked: JobRequest, *, waits: bool) -> list[Candidate]:
         """waits: the job waits here. One that was given to a peer by this very decision is still its own."""
         sent = self.state.sent.get(event.subject)
         mine = sent is not None and not sent.ended and sent.decision == event.decision(FORWARD.name)
         full = sum(self.state.away(peer) for peer in self.told) >= AWAY
-        if not event.data.get("anywhere") or not (mine or (waits and not full)):
+        if not asked.anywhere or not (mine or (waits and not full)):
             return [_WAIT]
-        work_of(event.data)
+        work_of(asked)
         places = [
             Candidate(
                 "forward",
@@ -112,15 +108,15 @@ class PeersWatch:
                     "target.sent": self.state.away(peer),
                 },
             )
-            for peer, rooms in self.room_at(request, event.data, self._now)
+            for peer, rooms in self.room_at(asked, self._now)
         ]
         places.sort(key=lambda one: (-one.attributes["target.rooms"], one.args["peer"]))
         return [*places[:15], _WAIT]
 
     def target(self, asked: Asked, answered: Answered) -> Target:
         """By UFM itself; caps may count by `peer`."""
-        work = msgspec.to_builtins(work_of(asked.event.data))
-        hops = [*asked.event.data.get("hops", ()), self.settings.name]
+        job = of(asked.event.data)
+        work, hops = msgspec.to_builtins(work_of(job)), [*job.hops, self.settings.name]
         return Target("@ufm", [f"peer:{answered.args['peer']}"], {"work": work, "hops": hops})
 
     def view(self, now: int) -> list[dict[str, Any]]:
@@ -140,10 +136,9 @@ class PeersWatch:
         ]
 
 
-def work_of(data: Mapping[str, Any]) -> Work:
+def work_of(asked: JobRequest) -> Work:
     """What a peer is told of a job. Raises Refused for one that cannot go."""
-    given = {name: data[name] for name in Work.__struct_fields__ if data.get(name) is not None}
     try:
-        return msgspec.convert(given, Work, strict=False)
+        return msgspec.convert(asked, Work, from_attributes=True)
     except msgspec.ValidationError as error:
         raise Refused("bad-job", f"the job cannot be told to a peer: {error}", cure="see docs/peers.md") from None

@@ -255,6 +255,20 @@ class Fleet:
         """The same for one node by name; an unknown one does not fit. For the second check before an effect."""
         return name in self.nodes and bool(self.fits(request, np.array([self._slot[name]]))[0])
 
+    def room_of(self, owner: str, request: Request) -> Free | None:
+        """What is free on the owner's node beside what others hold; None where its request, with the GPUs that it was
+        given, fits there no more. Raises KeyError where it holds nothing."""
+        held = self.allocations[owner]
+        slot = self._slot[held.node]
+        self._apply(slot, held, -1)
+        try:
+            self._check(slot, request, held.gpus)
+            return self.free(held.node) if self.fits_on(request, held.node) else None
+        except Refused:
+            return None
+        finally:
+            self._apply(slot, held, 1)
+
     def choose_gpus(self, slot: int, request: Request) -> tuple[int, ...]:
         """The tightest GPU for a share, else the first whole ones; fewer than asked for where it does not fit."""
         free = self.gpu_free[slot].tolist()

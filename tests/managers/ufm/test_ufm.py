@@ -9,6 +9,7 @@ import pytest
 import tiki
 from federation.clock import VirtualClock
 from federation.effects import Executor, FreezeFlag, Order
+from federation.gate import freeze_entry
 from federation.ledger.store import Store
 from federation.local import LocalFederation, points_of
 from federation.manager import Emission
@@ -171,6 +172,90 @@ async def test_a_job_holds_its_gpus_until_its_outcome(three: Cluster) -> None:
     await three.federation.act()
     assert three.place("next", gpus=1).action == "place"
     assert {o.subject for o in three.runs.orders} >= {"j0", "j1", "j2"}
+
+
+def confirm(cluster: Cluster, point: str, action: str) -> None:
+    """As a person answers all cases of a point of the gate."""
+    for case in list(cluster.federation.desks["gate"].state.cases.values()):
+        if case.point == point:
+            cluster.federation.answer("gate", case.decision, action)
+
+
+def running(cluster: Cluster) -> set[str]:
+    return {job["id"] for job in cluster.ufm.view(cluster.clock.now())["jobs"]["running"]}
+
+
+async def test_a_placement_that_waits_for_a_person_holds_its_room_and_runs_once_it_is_approved(three: Cluster) -> None:
+    three.mode("ufm.placement/place", "approve")
+    assert {three.place(f"j{i}", gpus=2).args["node"] for i in range(3)} == three.alive
+    assert three.place("late", gpus=1).action == "hold"
+    await three.pass_time(2)
+    assert three.runs.orders == []
+    confirm(three, "gate.approval", "approve")
+    assert running(three) == {"j0", "j1", "j2"}
+    await three.federation.act()
+    assert sorted(order.subject for order in three.runs.orders) == ["j0", "j1", "j2"]
+    await three.pass_time(1)
+    assert running(three) == {"late"}
+
+
+async def test_a_placement_that_a_person_does_not_approve_gives_its_room_back(three: Cluster) -> None:
+    three.mode("ufm.placement/place", "approve")
+    three.alive = {"n001"}
+    await three.pass_time(5)
+    assert three.place("no", gpus=2).args["node"] == "n001"
+    assert three.place("next", gpus=2).action == "hold"
+    confirm(three, "gate.approval", "hold")
+    await three.pass_time(1)
+    assert running(three) == {"next"}
+    confirm(three, "gate.approval", "approve")
+    await three.pass_time(1)
+    assert [order.subject for order in three.runs.orders] == ["next"]
+
+
+async def test_a_job_that_has_a_place_gets_no_other_one(three: Cluster) -> None:
+    three.mode("ufm.placement/place", "approve")
+    assert three.place("j").action == "place"
+    again = Event("again", "test", "elias.job.placement", "j", None, {"command": ["true"]})
+    ((reply,),) = three.federation.post([again])
+    assert reply.action == "hold"
+    confirm(three, "gate.approval", "approve")
+    await three.pass_time(3)
+    assert [order.subject for order in three.runs.orders] == ["j"]
+
+
+async def test_what_a_freeze_withheld_runs_where_it_was_placed_once_a_person_releases_it(three: Cluster) -> None:
+    three.federation.note(freeze_entry(True, "test", ""))
+    placed = {f"j{i}": three.place(f"j{i}", gpus=2).args for i in range(3)}
+    three.federation.note(freeze_entry(False, "test", ""))
+    confirm(three, "gate.withheld", "release")
+    await three.federation.act()
+    assert {order.subject: order.args for order in three.runs.orders} == placed
+
+
+async def test_what_a_person_approves_after_its_node_was_taken_out_does_not_run_there(three: Cluster) -> None:
+    three.mode("ufm.placement/place", "approve")
+    three.mode("ufm.node_health/drain", "act")
+    reply = three.place("j", gpus=2)
+    three.alive.discard(reply.args["node"])
+    await three.pass_time(15)
+    confirm(three, "gate.approval", "approve")
+    await three.pass_time(1)
+    assert (three.runs.orders, running(three)) == ([], set())
+
+
+async def test_a_job_whose_node_leaves_before_a_person_approves_is_placed_elsewhere_and_runs_once(
+    three: Cluster,
+) -> None:
+    three.mode("ufm.placement/place", "approve")
+    node = three.place("j", gpus=2).args["node"]
+    three.words[node] = {"leaving": True, "left": True}
+    three.federation.report("ufm", [three._report(node)])
+    three.alive.discard(node)
+    confirm(three, "gate.approval", "approve")
+    await three.pass_time(1)
+    ((_, elsewhere),) = [(order.subject, order.args["node"]) for order in three.runs.orders]
+    assert elsewhere != node
 
 
 async def test_a_job_runs_only_where_its_labels_are(three: Cluster) -> None:
@@ -337,6 +422,25 @@ async def test_what_a_lost_node_says_late_of_a_job_changes_nothing_where_it_runs
     assert three.ufm.fleet.allocations["j"].node == elsewhere
 
 
+@pytest.mark.parametrize(
+    ("needs", "held"),
+    [
+        ({"memory": "8GB"}, (0, 8 * 10**9)),
+        ({"gpu_share": 0.5, "memory": "2GiB"}, (500, 2 * GIB)),
+        ({"gpu_share": 0.0001}, (1, GIB)),
+        ({"gpu_share": 0, "gpus": 2}, (2000, GIB)),
+        ({"gpus": None, "labels": None, "priority": None}, (0, GIB)),
+    ],
+    ids=["memory", "share", "smallest", "whole", "nulls"],
+)
+async def test_what_a_job_asks_for_is_what_it_holds(
+    three: Cluster, needs: dict[str, Any], held: tuple[int, int]
+) -> None:
+    three.place("j", **needs)
+    here = three.ufm.fleet.allocations["j"]
+    assert (len(here.gpus) * here.gpu_milli, here.memory) == held
+
+
 def test_a_request_with_the_same_key_is_routed_to_the_same_node(three: Cluster) -> None:
     def route(key: str, id: str) -> str:
         event = Event(id, "test", "elias.request.route", key, None, {})
@@ -348,9 +452,14 @@ def test_a_request_with_the_same_key_is_routed_to_the_same_node(three: Cluster) 
     assert len({route(f"user{i}", f"u{i}") for i in range(30)}) == 3
 
 
-def test_nonsense_in_a_request_is_refused(three: Cluster) -> None:
-    (refused,) = three.federation.post(
-        [Event("x", "test", "elias.job.placement", "x", None, {"cpus": "many", "command": ["true"]})]
-    )
+@pytest.mark.parametrize("kind", ["elias.job.placement", "elias.request.route", "elias.job.unplaced"])
+@pytest.mark.parametrize(
+    "nonsense",
+    [{"cpus": "many"}, {"cpus": float("inf")}, {"memory": "8 GBs"}, {"gpus": 65}, {"labels": 5}, {"hops": 5}],
+    ids=["words", "infinite", "unit", "gpus", "labels", "hops"],
+)
+def test_nonsense_in_a_request_is_refused_with_the_cure(three: Cluster, kind: str, nonsense: dict[str, Any]) -> None:
+    (refused,) = three.federation.post([Event("x", "test", kind, "x", None, {"command": ["true"], **nonsense})])
     assert not isinstance(refused, list)
-    assert refused.status == 422
+    assert (refused.status, refused.code) == (422, "bad-job")
+    assert refused.cure

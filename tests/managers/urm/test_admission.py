@@ -173,10 +173,15 @@ def test_a_job_id_in_use_is_refused_with_the_cure(cluster: Cluster) -> None:
     [
         ({"memory": "8 GBs"}, "unit"),
         ({"memory": "80%"}, "percent"),
-        ({"gpus": -1}, "negative"),
-        ({"gpu_share": 1.5}, "0 to 1"),
+        ({"gpus": -1}, "gpus"),
+        ({"gpu_share": 1.5}, "gpu_share"),
         ({"gpu_share": 0.5, "gpus": 2}, "one GPU"),
         ({"cpus": "many"}, "cpus"),
+        ({"cpus": float("inf")}, "cpus"),
+        ({"priority": "high"}, "priority"),
+        ({"labels": "storage"}, "labels"),
+        ({"anywhere": "yes"}, "anywhere"),
+        ({"hops": 5}, "hops"),
     ],
 )
 def test_a_malformed_job_is_refused_with_its_place(cluster: Cluster, data: dict[str, Any], said: str) -> None:

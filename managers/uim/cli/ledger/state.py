@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -17,6 +18,7 @@ import msgspec
 from sqlalchemy import Engine, func, insert, inspect, select
 from sqlalchemy.engine import make_url
 
+from federation import privatefile
 from federation.errors import Refused
 from federation.ledger import engines
 from federation.ledger.backup.archive import STATE, Part, Reader, Writer, is_backup, sync
@@ -146,16 +148,7 @@ def _database(path: Path) -> bytes:
 
 def _write(path: Path, part: Part) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
-            while piece := part.read(_PIECE):
-                out.write(piece)
-            out.flush()
-            os.fsync(out.fileno())
-        new.replace(path)
-    finally:
-        new.unlink(missing_ok=True)
+    privatefile.write_pieces(path, iter(partial(part.read, _PIECE), b""))
     sync(path.parent)
 
 

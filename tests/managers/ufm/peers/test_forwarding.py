@@ -209,6 +209,16 @@ async def test_a_job_that_is_too_large_here_waits_for_a_peer_and_runs_there(two:
     assert (two.east.urm.state.jobs, two.west.urm.state.jobs) == ({}, {})
 
 
+@pytest.mark.parametrize("needs", [{"memory": "8GB"}, {"gpus": None, "priority": None}], ids=["unit", "nulls"])
+async def test_what_a_job_asks_for_is_read_alike_wherever_it_comes(two: Two, needs: dict[str, Any]) -> None:
+    """Admitted and placed here, or given to a peer, and admitted and placed there."""
+    assert two.east.submit("here", cpus=1.0, **needs).action == "admit"
+    two.east.submit("there", **needs)
+    await two.east.round("west")
+    await two.east.round("west")
+    assert (two.east.ran, two.west.ran) == (["here"], ["east.there"])
+
+
 async def test_a_job_that_was_admitted_and_fits_no_node_goes_as_well(two: Two) -> None:
     """Labels are looked at when it is placed."""
     assert two.east.submit("train", cpus=1.0, labels=["big"]).action == "admit"

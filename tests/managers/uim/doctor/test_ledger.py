@@ -13,7 +13,6 @@ from sqlalchemy import text
 from federation.clock import SECOND, SystemClock
 from federation.errors import Corrupt, EliasError, Refused, Temporary
 from federation.ledger import tables
-from federation.ledger.appender import Appender
 from federation.ledger.store import Lease, Store
 from federation.settings import LedgerSettings, Settings
 from managers.uim.doctor import ledger
@@ -21,6 +20,7 @@ from managers.uim.doctor.finding import Finding
 from managers.uim.doctor.here import Here
 from managers.uim.doctor.ledger import Seen
 from tests.federation.ledger.postgres import Postgres
+from tests.managers.uim.doctor.ledgers import left
 
 NOW = 1_700_000_000 * SECOND
 HELD = Lease(3, "pid 7", NOW + 8 * SECOND)
@@ -79,17 +79,8 @@ def codes(found: list[Finding]) -> list[str]:
 def made(tmp_path: Path) -> Path:
     """A ledger of SQLite with a few records, as an appender left it."""
     path = tmp_path / "ledger.db"
-    _use(f"sqlite:///{path}")
+    left(f"sqlite:///{path}")
     return path
-
-
-def _use(url: str) -> None:
-    store = Store.open(url)
-    appender = Appender(store, SystemClock(), f"pid {os.getpid()}")
-    epoch = appender.open()
-    appender.tick()
-    store.release(epoch)
-    store.close()
 
 
 def test_a_sound_ledger_and_none(made: Path, tmp_path: Path) -> None:
@@ -168,7 +159,7 @@ def postgres() -> Iterator[Postgres]:
 def test_a_ledger_in_postgresql(postgres: Postgres, tmp_path: Path) -> None:
     url = postgres.new_url()
     assert codes(found_in(tmp_path, url)) == ["ledger.none"]
-    _use(url)
+    left(url)
     assert codes(found_in(tmp_path, url)) == ["ledger.sound"]
     postgres.execute(f"ALTER DATABASE {url.rpartition('/')[2]} SET default_transaction_read_only = on")
     assert codes(found_in(tmp_path, url)) == ["ledger.read_only"]
@@ -178,7 +169,7 @@ def test_a_ledger_in_postgresql(postgres: Postgres, tmp_path: Path) -> None:
 
 def test_a_user_of_postgresql_who_may_only_read(postgres: Postgres, tmp_path: Path) -> None:
     url = postgres.new_url()
-    _use(url)
+    left(url)
     postgres.execute("CREATE ROLE reader LOGIN")
     store = Store.open(url)
     with store.engine.begin() as connection:

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import stat
 import tarfile
 from pathlib import Path
@@ -11,8 +10,6 @@ import pytest
 
 from federation.clock import SystemClock
 from federation.errors import Refused
-from federation.ledger.appender import Appender
-from federation.ledger.store import Store
 from federation.settings import Settings
 from managers.uim.access.accounts import Accounts
 from managers.uim.access.database import Database
@@ -20,6 +17,7 @@ from managers.uim.access.person import Role
 from managers.uim.doctor import bundle
 from managers.uim.doctor.bundle import Cleaner, ending
 from tests.advisors.test_scrub import PLANTED
+from tests.managers.uim.doctor.ledgers import left
 from tests.ports import free_port
 
 LINE = "2026-01-31 12:00:00,123 INFO elias.ufm: "
@@ -43,20 +41,11 @@ def planted(settings: Settings) -> Settings:
     (state / "logs" / "ufm.log").write_text("\n".join(lines) + "\n")
     (state / "logs" / "ufm.log.1").write_text("\n".join(reversed(lines)) + "\n")
     (state / "elias.log").write_text("\n".join([*lines, FORMS[CUT][0]]) + "\n")
-    _ledger(f"sqlite:///{state}/ledger.db")
+    left(f"sqlite:///{state}/ledger.db")
     advisors = settings.advisors.model_copy(update={"withhold": ("Acme Corp",)})
     listen = settings.listen.model_copy(update={"port": free_port(), "url": "https://ada:planted-page@elias.example"})
     words = "password: hunter2 for jane.doe+x@example.com of Acme Corp"
     return settings.model_copy(update={"advisors": advisors, "listen": listen, "notice": words})
-
-
-def _ledger(url: str) -> None:
-    store = Store.open(url)
-    appender = Appender(store, SystemClock(), f"pid {os.getpid()}")
-    epoch = appender.open()
-    appender.tick()
-    store.release(epoch)
-    store.close()
 
 
 @pytest.fixture
