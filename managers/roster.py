@@ -30,4 +30,5 @@ DOERS = {
     "jobs": "managers.ufm.jobs:doers",
     "cordon": "managers.ufm.doing:doers",
     "process": "managers.uam.processes:doers",
+    "restart": "managers.uim.restarting:doers",
 }

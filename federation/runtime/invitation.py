@@ -1,8 +1,6 @@
 """What a machine needs to join a cluster: one file, made at the head and carried there by a person."""
 
-import importlib.metadata
 import os
-import platform
 import shutil
 import socket
 from pathlib import Path
@@ -20,26 +18,12 @@ LARGEST = 64 << 10  # bytes of such a file
 REACHED = 5.0  # seconds in which the head has to take a connection
 
 
-class Versions(msgspec.Struct, frozen=True):
-    """Ray refuses another Ray and another minor version of Python, ELIAS another ELIAS: agents speak its own words."""
-
-    elias: str
-    ray: str
-    python: str
-
-    @classmethod
-    def here(cls) -> Self:
-        installed = importlib.metadata.version
-        return cls(installed("elias"), installed("ray"), ".".join(platform.python_version_tuple()[:2]))
-
-
 class Invitation(msgspec.Struct, frozen=True):
     """head: `host:port` of the control store. token: the secret that every node has. authority: signs the certificates
     of nodes, where they speak TLS."""
 
     head: str
     token: str
-    versions: Versions
     authority: Authority | None = None
 
     @classmethod
@@ -57,11 +41,10 @@ class Invitation(msgspec.Struct, frozen=True):
     def to(cls, head: str, state: Path) -> Self:
         """To the cluster whose credentials this state folder has, at the head that it has now."""
         token = credentials.token_file(state).read_text().strip()
-        return cls(head, token, Versions.here(), Authority.of(credentials.tls_folder(state)))
+        return cls(head, token, Authority.of(credentials.tls_folder(state)))
 
     def keep(self, state: Path) -> None:
         """This machine is of that cluster from now on, also as its head."""
-        self.check_versions()
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
         privatefile.write(credentials.token_file(state), self.token.encode())
         shutil.rmtree(credentials.tls_folder(state), ignore_errors=True)
@@ -99,18 +82,6 @@ class Invitation(msgspec.Struct, frozen=True):
             cure = "write it like `10.0.0.1` or `10.0.0.1:6380`"
             raise Refused("address", f"`{head}` is not the address of a head", cure=cure)
         return msgspec.structs.replace(self, head=f"{host}:{port or self.head.rpartition(':')[2]}")
-
-    def check_versions(self) -> None:
-        """Raises Refused where this installation does not fit the one at the head."""
-        here = Versions.here()
-        unlike = [
-            f"{name} {wanted} at the head, {found} here"
-            for name in Versions.__struct_fields__
-            if (wanted := getattr(self.versions, name)) != (found := getattr(here, name))
-        ]
-        if unlike:
-            cure = "install the versions of the head here, then join again"
-            raise Refused("version-skew", "; ".join(unlike), cure=cure)
 
     def outward(self) -> str:
         """The address by which the head knows this machine. Raises Temporary where nothing takes a connection there."""

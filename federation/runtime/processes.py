@@ -13,6 +13,7 @@ from ray.actor import ActorHandle
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from federation.errors import Temporary
+from federation.runtime.clockfilter import ClockFilter
 from federation.runtime.roster import resolve
 from federation.runtime.service import NAMESPACE, actor_name
 
@@ -52,16 +53,20 @@ def at_home(spec: ActorSpec) -> ActorSpec:
 
 @dataclass(eq=False, slots=True)
 class Process:
-    """The actor behind a child; `node` is Ray's id of its node. `adopted`: it was started by a root before this one."""
+    """The actor behind a child; `node` is Ray's id of its node. `adopted`: it was started by a root before this one.
+    elias: the version that it runs; clock: of its machine, as its answers to pings tell."""
 
     handle: ActorHandle[Any]
     pid: int = 0
     node: str = ""
     adopted: bool = False
+    elias: str = ""
+    clock: ClockFilter = field(default_factory=ClockFilter)
 
     async def greet(self) -> None:
-        """Learns the pid from the process itself: it answers."""
-        self.pid = (await call(self.handle.ping))["pid"]
+        """Learns from the process itself what it is: it answers."""
+        told = await call(self.handle.ping)
+        self.pid, self.elias = told["pid"], str(told.get("elias", ""))
         _, self.node = await asyncio.to_thread(_whereabouts, self.handle)
 
     async def end(self, here: str, patience: float) -> None:

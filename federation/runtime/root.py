@@ -9,6 +9,7 @@ import contextlib
 import json
 import logging
 import os
+import time
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
@@ -48,7 +49,9 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A supervisor or child for the dashboard. since: ns; pid 0 and node "" where no process runs."""
+    """A supervisor or child for the dashboard. since: ns; pid 0 and node "" where no process runs. elias: the version
+    that it runs, empty where it has not said. ahead: by how many seconds the clock of its machine is before that of the
+    head, give or take `within`; None: not known yet."""
 
     name: str
     supervisor: str
@@ -57,6 +60,9 @@ class Member:
     restarts: int
     pid: int
     node: str
+    elias: str = ""
+    ahead: float | None = None
+    within: float | None = None
 
 
 class Root:
@@ -97,8 +103,12 @@ class Root:
         found = []
         for state in self._tree.states():
             process = self._processes.get(state.name)
-            pid, node = (process.pid, process.node) if process else (0, "")
-            found.append(Member(state.name, state.supervisor, state.status, state.since, state.restarts, pid, node))
+            here = (state.name, state.supervisor, state.status, state.since, state.restarts)
+            if process is None:
+                found.append(Member(*here, 0, ""))
+            else:
+                clock = process.clock.offset or (None, None)
+                found.append(Member(*here, process.pid, process.node, process.elias, *clock))
         return found
 
     async def resume(self, supervisor: str) -> None:
@@ -235,11 +245,15 @@ class Root:
     async def _answer(self, process: Process, closed: "asyncio.Future[Any]") -> Reason | None:
         patience = max(self._heartbeat.every, self._heartbeat.hung_after - self._heartbeat.every)
         loop = asyncio.get_running_loop()
-        asked = loop.time()
+        asked, sent = loop.time(), time.time()
         pong = asyncio.ensure_future(call(process.handle.ping))
         await asyncio.wait({pong, closed}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
         if pong.done():
-            return "crash" if pong.exception() else None
+            if pong.exception():
+                return "crash"
+            if "time" in (told := pong.result()):
+                process.clock.add(sent, told["time"], time.time())
+            return None
         pong.cancel()
         # Had this process slept itself, the answer may lie unread: ask again.
         return None if loop.time() - asked > patience + 1 else "hung"

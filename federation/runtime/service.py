@@ -6,7 +6,9 @@ import logging
 import logging.handlers
 import os
 import socket
+import time
 from collections.abc import Coroutine, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -57,6 +59,7 @@ class Service:
         self.log = logging.getLogger(f"elias.{name}")
         log_to_file(name)
         self.node = os.environ.get(NODE) or socket.gethostname()
+        self._elias = version("elias")
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = asyncio.Event()
         self._started = asyncio.Event()  # set by whoever has to be waited for: Ray carries calls before the start
@@ -88,7 +91,8 @@ class Service:
             os._exit(2)
 
     async def ping(self) -> dict[str, Any]:
-        return {"pid": os.getpid(), "node": self.node}
+        """elias: the version that this process runs. time: by the clock of this machine (s since 1970)."""
+        return {"pid": os.getpid(), "node": self.node, "elias": self._elias, "time": time.time()}
 
     async def wait_closed(self) -> None:
         """Returns when the service is drained; a supervisor that holds this call learns of a death at once."""
@@ -104,6 +108,7 @@ class Service:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await direct.hang_up()
 
     def vitals(self) -> dict[str, Any]:
         with self._process.oneshot():

@@ -19,8 +19,9 @@ import tiki
 from federation.errors import EliasError, Refused, Temporary
 from federation.points import schemas
 from federation.runtime.cluster import ALONE, Cluster, Member
+from federation.runtime.session import started
 from federation.settings import Settings
-from managers.uim import tls
+from managers.uim import restarting, tls
 
 if TYPE_CHECKING:
     from federation.bundles.acceptance import Acceptance
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 ROSTER = "managers.roster"
 START_DEADLINE = 90.0  # seconds; a start takes about 10 on two cores
 DETACHED = 120.0  # seconds for a start in the background
+DRAINED = 60.0  # seconds in which it has ended
 AGENT = "agent.up"  # in the folder of a node while its agent is up
 LEAVE = "leave"  # beside it: the order to leave
 LISTENERS = ("gate", "ufm", "urm", "ulm", "uam")
@@ -90,7 +92,7 @@ def up(
         _check_peers(settings)
         _check_ledger(settings)
         say("starting Ray")
-        cluster = Cluster.up(settings.state, settings.ray, member, ROSTER)
+        cluster = Cluster.up(settings.state, settings.ray, member, ROSTER, term=term, say=say)
     if not cluster.dashboard:
         cure = "`elias leave` first; the page is that of the head"
         raise Refused("joined", "this machine is a node of another cluster", place=str(settings.state), cure=cure)
@@ -98,6 +100,7 @@ def up(
         return None
     for order in settings.state.glob(f"nodes/*/{LEAVE}"):
         order.unlink()  # to leave a cluster that this machine was in once
+    restarting.forget(settings.state)
     from ray.exceptions import RayError  # noqa: PLC0415
 
     running = Running(cluster)
@@ -174,26 +177,23 @@ def down(settings: Settings, say: Say) -> bool:
     pid = running(settings)
     if pid is not None:
         say(f"draining (process {pid})")
-        try:
-            process = psutil.Process(pid)
-            process.terminate()
-            process.wait(60)
-        except psutil.NoSuchProcess:
-            pass
-        except psutil.TimeoutExpired:
-            raise Temporary(
-                f"process {pid} is still draining; try again, or look at {settings.state / 'elias.log'}"
-            ) from None
+        begun, deadline = started(pid), time.monotonic() + DRAINED
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        while begun is not None and started(pid) == begun:
+            if time.monotonic() > deadline:
+                log = settings.state / "elias.log"
+                raise Temporary(f"process {pid} is still draining; try again, or look at {log}")
+            time.sleep(0.05)
     return Cluster.sweep(settings.state) or pid is not None
 
 
 def running(settings: Settings) -> int | None:
     """The process that keeps this federation up, if one does."""
     try:
-        pid, started = keeper(settings).read_text().split()
-        process = psutil.Process(int(pid))
-        return process.pid if process.create_time() == float(started) else None
-    except (OSError, ValueError, psutil.Error):
+        pid, begun = keeper(settings).read_text().split()
+        return int(pid) if started(int(pid)) == float(begun) else None
+    except (OSError, ValueError):
         return None
 
 
@@ -220,16 +220,22 @@ def keeper(settings: Settings) -> Path:
     return settings.state / "elias.pid"
 
 
+def command(config: Path | None, arguments: list[str]) -> list[str]:
+    """Of `elias`, as this process runs it, with these arguments."""
+    chosen = ["--config", str(config.resolve())] if config else []
+    return [sys.executable, "-m", "managers.uim.cli", *chosen, *arguments]
+
+
 def detached(config: Path | None, arguments: list[str], settings: Settings, ready: Callable[[Settings], bool]) -> None:
     """Run a command of `elias` in a session of its own, its output in the state folder, and return when it is ready.
 
     Raises Refused with its last words where it ends, Temporary where it is not ready in time.
     """
     settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    log, chosen = settings.state / "elias.log", ["--config", str(config.resolve())] if config else []
+    log = settings.state / "elias.log"
     with log.open("ab") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "managers.uim.cli", *chosen, *arguments],
+            command(config, arguments),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,

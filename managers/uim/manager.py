@@ -1,5 +1,5 @@
-"""UIM: the book of cases, and its own decisions: which addresses are still listened to, and how far a new version
-goes.
+"""UIM: the book of cases, and its own decisions: which addresses are still listened to, how far a new version goes, and
+whether a machine is started anew.
 """
 
 import ipaddress
@@ -22,7 +22,7 @@ from managers.uim.cases.case import Group
 from managers.uim.cases.claims import CaseUpdate
 from managers.uim.cases.deadlines import Deadlines
 from managers.uim.cases.escalation import ELIAS, Call, next_call, next_remark, remark
-from managers.uim.points import ACCESS, POINTS, ROLLOUT
+from managers.uim.points import ACCESS, POINTS, RESTART, ROLLOUT
 from managers.uim.rollout import rollout_candidates
 from tiki.schema import Type
 from tiki.values import canonical
@@ -70,6 +70,8 @@ class Uim(Manager):
     def facts(self, point: DecisionPoint, event: Event, now: int) -> dict[str, Any]:
         if point is ROLLOUT:
             return event.data
+        if point is RESTART:
+            return {fact.name: event.data[fact.name] for fact in RESTART.schema.facts}
         address = event.subject
         recent = [at for at in self.failures.get(address, ()) if at > now - WINDOW]
         return {
@@ -162,6 +164,9 @@ class Uim(Manager):
         self.calls.set(group.id, next_call(self.settings.escalation, group))
 
     def target(self, point: DecisionPoint, asked: Asked, answered: Answered) -> Target:
+        if point is RESTART:
+            node = asked.event.subject
+            return Target(node, [f"node:{node}"], {"patience": asked.event.data["patience"]})
         return Target("@uim", [f"address:{asked.event.subject}"])
 
     def _refused(self, address: str, now: int) -> Event:

@@ -1,5 +1,6 @@
 """A machine joins a cluster, stays in it and leaves it: what `elias join` and `elias leave` do."""
 
+import math
 import os
 import re
 import socket
@@ -11,11 +12,12 @@ from pathlib import Path
 import psutil
 
 from federation.errors import Refused, Temporary
+from federation.runtime import discovery
 from federation.runtime.cluster import HEADS, Cluster, Member
 from federation.runtime.invitation import Invitation, reached
 from federation.runtime.session import Session
 from federation.settings import Settings
-from managers.uim import launch
+from managers.uim import launch, restarting
 from managers.uim.launch import AGENT, LEAVE, START_DEADLINE, Say
 
 LOOK = 0.5  # seconds between two looks at whether the node is still one
@@ -29,18 +31,34 @@ def reachable(settings: Settings, *, tls: bool) -> Settings:
     settings = settings.model_copy(update={"ray": settings.ray.model_copy(update={"tls": tls or settings.ray.tls})})
     if not settings.ray.loopback:
         return settings
-    up = {name for name, state in psutil.net_if_stats().items() if state.isup}
-    found = [
-        address.address
-        for name, some in psutil.net_if_addrs().items()
-        for address in some
-        if name in up and address.family == socket.AF_INET and not ip_address(address.address).is_loopback
-    ]
+    found = _addresses()
     if len(found) != 1:
         what = f"which of the addresses of this machine is it: {', '.join(found)}?" if found else "it has no address"
         cure = "set `ray.address` in elias.yaml"
         raise Refused("address", f"other machines have to reach this one; {what}", cure=cure)
     return settings.model_copy(update={"ray": settings.ray.model_copy(update={"address": found[0]})})
+
+
+def _addresses() -> list[str]:
+    """Of this machine, IPv4, at which others may reach it."""
+    up = {name for name, state in psutil.net_if_stats().items() if state.isup}
+    return [
+        address.address
+        for name, some in psutil.net_if_addrs().items()
+        for address in some
+        if name in up and address.family == socket.AF_INET and not ip_address(address.address).is_loopback
+    ]
+
+
+def discovered(settings: Settings, invitation: Invitation) -> Invitation:
+    """To the head of its cluster as it answers on a network of this machine. Raises Temporary where none does, Refused
+    where several do."""
+    heads = discovery.find(invitation.token, _addresses() if settings.ray.loopback else [settings.ray.address])
+    if not heads:
+        raise Temporary("no head of this cluster answers here: is it up, with `ray.discoverable`, on this network?")
+    if len(heads) > 1:
+        raise Refused("several-heads", f"several heads answer: {', '.join(heads)}", cure="name one: `elias join HEAD`")
+    return invitation.at(heads[0])
 
 
 def stay(
@@ -53,17 +71,20 @@ def stay(
     one of the invitation, any that was known here. To be called within `launch.keeping`.
 
     Raises Refused when this machine does not fit or is in a cluster already, Temporary when the head cannot be reached
-    or sends no agent; once it has joined, whatever keeps it from joining again may pass.
+    or sends no agent; once it has joined, whatever keeps it from joining again may pass. Raises Again once the node has
+    left because it is to be started anew.
     """
     os.umask(0o077)
     check(settings, member)
-    invitation.check_versions()
     settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     cluster: Cluster | None = None
+    restart = _Restart(settings.state / "nodes" / member.name, say)
     try:
         cluster = _joined(settings, invitation, _others(settings, over), member, say)
         say(f"this machine is node {member.name}; Ctrl-C or `elias leave` ends that")
         while over is None or not over():
+            if restart.due():
+                raise restarting.Again
             if _has_left(settings, member.name):
                 (settings.state / HEADS).unlink(missing_ok=True)
                 return True
@@ -87,6 +108,32 @@ def stay(
         if cluster is not None:
             cluster.down()
         _forget_signs(settings)
+
+
+class _Restart:
+    """The order to start this node anew, if there is one: the node leaves, unless its jobs take too long."""
+
+    def __init__(self, folder: Path, say: Say) -> None:
+        self._folder, self._say = folder, say
+        self._until: float | None = None  # monotonic, s; infinite: called off
+
+    def due(self) -> bool:
+        """Whether the node has left for it."""
+        wanted = restarting.take(self._folder)
+        if wanted is not None:
+            self._say(f"told to start anew, once the jobs of this node have ended; {wanted.patience:.0f} s for that")
+            self._until = time.monotonic() + wanted.patience
+            (self._folder / LEAVE).touch()
+        if self._until is None:
+            return False
+        if not (self._folder / AGENT).exists():
+            # It may have been on its way when that was called off; who leaves after that leaves for good.
+            return self._until < math.inf or not (self._folder / LEAVE).exists()
+        if self._until < time.monotonic():
+            self._say("its jobs have not ended in time: this node is not started anew, and takes work as before")
+            self._until = math.inf
+            (self._folder / LEAVE).unlink(missing_ok=True)
+        return False
 
 
 def _others(settings: Settings, over: Callable[[], bool] | None) -> list[str]:
@@ -161,6 +208,7 @@ def _has_left(settings: Settings, name: str) -> bool:
 
 def _forget_signs(settings: Settings) -> None:
     """Of agents that were here, under whatever name."""
+    restarting.forget(settings.state)
     for sign in (AGENT, LEAVE):
         for path in settings.state.glob(f"nodes/*/{sign}"):
             path.unlink(missing_ok=True)

@@ -1,5 +1,5 @@
-"""The decision points of the user interfaces: an address that keeps sending wrong tokens, and how far a new version of
-a component goes.
+"""The decision points of the user interfaces: an address that keeps sending wrong tokens, how far a new version of a
+component goes, and the restart of a machine.
 """
 
 from federation.points import DecisionPoint, Does, Due, Mode
@@ -121,4 +121,27 @@ ROLLOUT = DecisionPoint(
     outcome=Due(3600.0, "requests of 100", bounds=(-100.0, 10.0)),
 )
 
-POINTS = (ACCESS, ROLLOUT)
+RESTART = DecisionPoint(
+    Point(
+        name="uim.restart",
+        version=1,
+        doc="A person orders that the ELIAS of a machine is started anew, with what is installed there by now. Now?",
+        facts=(
+            Fact(name="head", type=Type.FLAG, doc="whether it is the head of the cluster"),
+            Fact(name="jobs", type=Type.COUNT, doc="jobs that run on it; of the head, those of all nodes"),
+        ),
+        actions=(
+            Action(name="restart", doc="have the machine end its jobs, leave, and join again"),
+            Action(name="hold", doc="leave it as it is"),
+        ),
+        terminal="hold",
+        titles=("UIM Restart",),
+        trigger="every",
+    ),
+    events=("elias.node.restart",),
+    # A person orders each of them, and one after the other: no brake and no cap for what is disruptive is in the way.
+    effects={"restart": Does("node.restart", Mode.ACT, expires=60, disruptive=False)},
+    interferes=True,
+)
+
+POINTS = (ACCESS, ROLLOUT, RESTART)

@@ -6,18 +6,20 @@ comes back finds its term over, and stands by itself. Where the ledger is in SQL
 """
 
 import math
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from federation.errors import EliasError, Refused, Temporary
 from federation.ledger.headship import Headship, Incumbent, shared
+from federation.runtime import discovery
 from federation.runtime.cluster import Cluster, Member, port_of_head
 from federation.runtime.credentials import token_file
 from federation.runtime.invitation import Invitation
 from federation.settings import Settings
-from managers.uim import launch, membership
+from managers.uim import launch, membership, restarting
 from managers.uim.launch import Say
 
 LOOK = 0.5  # seconds between two looks at whether this machine is still what it was
@@ -30,7 +32,8 @@ def serve(settings: Settings, member: Member, say: Say, greet: Callable[[str], N
     """Until KeyboardInterrupt, which ends what runs here in order.
 
     greet: is told, once this machine serves as the head, with what to begin its words. Raises Refused and Temporary as
-    `launch.up` does, and Refused where another machine is the head and this one cannot stand by.
+    `launch.up` does, and Refused where another machine is the head and this one cannot stand by; Again once what ran
+    here has ended because it is to be started anew.
     """
     while True:
         with launch.keeping(settings) as alone:
@@ -96,12 +99,17 @@ def _lead(settings: Settings, member: Member, hold: "_Hold | None", say: Say, gr
     if running is None:
         greet("ELIAS runs already")
         return False
-    begun = time.monotonic()
+    begun, wanted = time.monotonic(), None
+    folder = settings.state / "nodes" / (member.name or socket.gethostname())
     try:
         greet("ELIAS is up")
         say("Ctrl-C drains and ends it")
-        while running.cluster.alive() and not _is_lost(settings, running.cluster, hold):
-            time.sleep(LOOK)
+        with _findable(settings, running.cluster, say):
+            while running.cluster.alive() and not _is_lost(settings, running.cluster, hold):
+                if wanted is not None:
+                    raise restarting.Again  # its agent has had the time to say that the order is taken
+                wanted = restarting.take(folder)
+                time.sleep(LOOK)
     except BaseException:
         say("draining")
         running.drain()
@@ -114,6 +122,19 @@ def _lead(settings: Settings, member: Member, hold: "_Hold | None", say: Say, gr
     else:
         say("Ray has ended; starting it again")
     return True
+
+
+@contextmanager
+def _findable(settings: Settings, cluster: Cluster, say: Say) -> Iterator[None]:
+    """Within, the head of this cluster is found on its network, where the settings want that."""
+    with ExitStack() as stack:
+        if settings.ray.discoverable and not settings.ray.loopback:
+            token = token_file(settings.state).read_text().strip()
+            try:
+                stack.enter_context(discovery.answering(token, settings.ray.address, cluster.address))
+            except OSError as error:
+                say(f"`elias join --discover` does not find this head: {error.strerror or error}")
+        yield
 
 
 def _is_lost(settings: Settings, cluster: Cluster, hold: "_Hold | None") -> bool:

@@ -9,7 +9,8 @@ from typing import Any
 from benchmarks import load
 from tests.chaos.history import CERTAIN, REFUSED, SOURCE, UNKNOWN, Request
 from tests.chaos.kinds import PARTS
-from tests.chaos.site import Connection, Site
+from tests.chaos.site import Site
+from tests.nodes.hosts import Connection
 
 PACE = 0.25  # seconds between two requests of a client that is answered at once
 PATIENCE = 1.0  # seconds for one request

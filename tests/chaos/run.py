@@ -15,6 +15,7 @@ from tests.chaos.kinds import HOSTS
 from tests.chaos.schedule import Fault
 from tests.chaos.site import Site
 from tests.chaos.strikes import STRIKES, AwayError, Strike
+from tests.nodes.hosts import heard
 
 AWAY = 10.0  # seconds in which whom a fault is to strike may come back
 LOOK = 0.2
@@ -105,10 +106,10 @@ class _Run:
         if not _await(lambda: all(_answered(client) >= goal for client, goal in goals.items()), WELL):
             away = [client.part for client, goal in goals.items() if _answered(client) < goal]
             return f"{', '.join(away)} did not answer {MORE} requests within {WELL:g} s"
-        if not _await(self._site.ready, WELL):
+        if not _await(self._site.head.ready, WELL):
             return f"it is not ready after {WELL:g} s"
-        if not _await(lambda: self._site.heard() == set(HOSTS), WELL):
-            return f"after {WELL:g} s nothing is heard of {', '.join(sorted(set(HOSTS) - self._site.heard()))}"
+        if not _await(lambda: heard(self._site.head) == set(HOSTS), WELL):
+            return f"after {WELL:g} s nothing is heard of {', '.join(sorted(set(HOSTS) - heard(self._site.head)))}"
         return ""
 
     def _history(self, asking: Sequence[Client], unwell: str) -> History:

@@ -2,9 +2,7 @@
 on none of them, each with a disk and a clock of its own. Whoever ends there is started again, as systemd would.
 """
 
-import ctypes
 import http.client
-import json
 import os
 import shutil
 import signal
@@ -24,14 +22,14 @@ import pg8000.dbapi
 import psutil
 
 from benchmarks import load
+from benchmarks.running import exchange
 from federation.clock import SECOND
 from tests import programs
 from tests.chaos.kinds import DATABASE, HEAD, HOSTS
 from tests.e2e.waiting import until
 from tests.federation.ledger.postgres import Postgres
-from tests.nodes.hosts import Host, network
+from tests.nodes.hosts import Connection, Host, heard, network
 
-PORT = 8600
 DISK, LARGE_DISK = 400, 4000  # MB, of a host and of the database; only what is written is taken
 AGAIN = 1.0  # seconds until what has ended is started again
 WINDOW = 5.0  # seconds; the parts take turns, so that every kill is the first one in its supervisor's window
@@ -47,41 +45,6 @@ targets:
     url: http://{address}:{port}/
 """
 CLOCK = Path(__file__).parent / "clock"
-_CLONE_NEWNET = 0x40000000
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-@contextmanager
-def inside(namespace: str) -> Iterator[None]:
-    """This thread is in that network: a socket that it opens stays there."""
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    there = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
-    try:
-        _enter(there)
-        try:
-            yield
-        finally:
-            _enter(home)
-    finally:
-        os.close(there)
-        os.close(home)
-
-
-def _enter(file: int) -> None:
-    if _libc.setns(file, _CLONE_NEWNET):
-        raise OSError(ctypes.get_errno(), "setns")
-
-
-class Connection(http.client.HTTPConnection):
-    """To the API of a host, which listens on that host's loopback."""
-
-    def __init__(self, host: Host, patience: float) -> None:
-        super().__init__("127.0.0.1", PORT, timeout=patience)
-        self._namespace = host.namespace
-
-    def connect(self) -> None:
-        with inside(self._namespace):
-            super().connect()
 
 
 class Disk:
@@ -223,7 +186,7 @@ class Site:
         self.head.set(SETTINGS.format(window=WINDOW, url=self.url, address=address, port=port))
         (self.head.folder / "apps.yaml").write_text(load.APPS)
         self._keep(self.head, "up", "--head", "--name", HEAD)
-        until(self.ready)
+        until(self.head.ready)
         invitation = self.folder / "cluster.join"
         self.head.done("invite", str(invitation))
         for host in self.hosts.values():
@@ -231,7 +194,7 @@ class Site:
                 self._keep(
                     host, "join", self.head.address, "-t", str(invitation), "--name", host.name, "--label", "worker"
                 )
-        until(lambda: self.heard() == set(HOSTS))
+        until(lambda: heard(self.head) == set(HOSTS))
 
     def end(self) -> None:
         """The nodes first; then whatever is left. Their logs stay in the folder, in `logs`. Once."""
@@ -303,41 +266,15 @@ class Site:
     # The API of the head
 
     def connect(self, patience: float) -> Connection:
-        return Connection(self.head, patience)
-
-    @property
-    def token(self) -> str:
-        return (self.head.folder / ".elias" / "token").read_text().strip()
+        return self.head.connect(patience)
 
     def request(
         self, method: str, path: str, body: Any = None, *, connection: Connection | None = None, patience: float = 5.0
     ) -> tuple[int, Any]:
         """Status and decoded JSON of one request."""
-        used = connection or self.connect(patience)
-        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
-        try:
-            used.request(method, path, None if body is None else json.dumps(body), headers)
-            response = used.getresponse()
-            raw = response.read()
-        finally:
-            if connection is None:
-                used.close()
-        return response.status, json.loads(raw) if raw[:1] in (b"{", b"[") else raw.decode()
-
-    def ready(self) -> bool:
-        try:
-            return self.request("GET", "/readyz")[0] == 200
-        except (OSError, http.client.HTTPException, ValueError):
-            return False
-
-    def heard(self) -> set[str]:
-        """The nodes of which the head has heard within five seconds."""
-        try:
-            status, answer = self.request("GET", "/v1/nodes")
-        except (OSError, http.client.HTTPException, ValueError):
-            return set()
-        nodes = answer["nodes"] if status == 200 else []
-        return {node["name"] for node in nodes if node["silence"] is not None and node["silence"] < 5}
+        if connection is not None:
+            return exchange(connection, self.head.token, method, path, body)
+        return self.head.request(method, path, body, patience=patience)
 
     # What can be done to it
 

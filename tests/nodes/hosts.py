@@ -1,17 +1,25 @@
 """Machines of a cluster on one machine: each has a network of its own, joined by a bridge, and a folder of its own."""
 
-import json
+import ctypes
+import http.client
 import os
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.running import exchange
+from managers.uim import tls
 from tests.programs import program
+
+PORT = 8600  # of the API of each, on its own loopback
+_CLONE_NEWNET = 0x40000000
+_libc = ctypes.CDLL(None, use_errno=True)
 
 SETTINGS = "telemetry:\n  interval: 1s\nray:\n  start_timeout: 5m\n"
 
@@ -42,8 +50,30 @@ class Host:
         assert ran.returncode == 0, f"{self.name}: elias {' '.join(words)}\n{ran.stdout}{ran.stderr}"
         return ran.stdout
 
+    @property
+    def token(self) -> str:
+        return (self.folder / ".elias" / "token").read_text().strip()
+
+    def connect(self, patience: float) -> "Connection":
+        state = self.folder / ".elias"
+        secure = (state / tls.FOLDER / "flag").exists()
+        return Connection(self.namespace, patience, tls.pinned(tls.ours(state).cert.read_text()) if secure else None)
+
+    def request(self, method: str, path: str, body: Any = None, *, patience: float = 5.0) -> tuple[int, Any]:
+        """Status and decoded JSON. A command would be a process that takes half a second of a core."""
+        with closing(self.connect(patience)) as connection:
+            return exchange(connection, self.token, method, path, body)
+
+    def ready(self) -> bool:
+        """Whether it is the head, and decides."""
+        with suppress(OSError, http.client.HTTPException, ValueError):
+            return self.request("GET", "/readyz")[0] == 200
+        return False
+
     def nodes(self) -> dict[str, dict[str, Any]]:
-        return {node["name"]: node for node in json.loads(self.done("nodes", "--json"))["nodes"]}
+        status, told = self.request("GET", "/v1/nodes", patience=60.0)
+        assert status == 200, told
+        return {node["name"]: node for node in told["nodes"]}
 
     def cut(self) -> None:
         """No packet comes or goes."""
@@ -55,9 +85,45 @@ class Host:
 
 def heard(head: Host) -> set[str]:
     """The nodes of which this host, the head, has heard within five seconds; none where it is not the head."""
-    ran = head.elias("nodes", "--json")
-    nodes = json.loads(ran.stdout)["nodes"] if ran.returncode == 0 else []
-    return {node["name"] for node in nodes if node["silence"] is not None and node["silence"] < 5}
+    nodes = {}
+    with suppress(OSError, http.client.HTTPException, ValueError, AssertionError):
+        nodes = head.nodes()
+    return {name for name, node in nodes.items() if node["silence"] is not None and node["silence"] < 5}
+
+
+class Connection(http.client.HTTPConnection):
+    """To the API of a host, from its own network."""
+
+    def __init__(self, namespace: str, patience: float, trust: ssl.SSLContext | None) -> None:
+        super().__init__("127.0.0.1", PORT, timeout=patience)
+        self._namespace, self._trust = namespace, trust
+
+    def connect(self) -> None:
+        with _inside(self._namespace):
+            super().connect()
+        if self._trust is not None:
+            self.sock = self._trust.wrap_socket(self.sock, server_hostname=self.host)
+
+
+@contextmanager
+def _inside(namespace: str) -> Iterator[None]:
+    """This thread is in that network: a socket that it opens stays there."""
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    there = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
+    try:
+        _enter(there)
+        try:
+            yield
+        finally:
+            _enter(home)
+    finally:
+        os.close(there)
+        os.close(home)
+
+
+def _enter(file: int) -> None:
+    if _libc.setns(file, _CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "setns")
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 commands that a person types, on a real PostgreSQL that no host has."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +14,7 @@ from federation.ledger.store import Store
 from federation.records import Kind
 from federation.runtime.certificates import Authority
 from federation.runtime.invitation import Invitation
-from federation.settings import shipped_specs
+from tests.e2e.beside import hasty
 from tests.e2e.waiting import until
 from tests.federation.ledger.postgres import Postgres
 from tests.nodes.hosts import Host, heard, network
@@ -67,15 +66,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                 host.elias("down")
 
 
-def hasty(specs: Path) -> None:
-    """The shipped specs, but a node that misses its health checks is taken out after 3 s, not after 90."""
-    shutil.copytree(shipped_specs(), specs)
-    balancing = specs / "ufm" / "load_balancing.tiki"
-    text = balancing.read_text()
-    assert "- health_check_interval: 30s" in text
-    balancing.write_text(text.replace("- health_check_interval: 30s", "- health_check_interval: 1s"))
-
-
 def decides(host: Host, job: str) -> bool:
     """Whether a job that is submitted there is decided about."""
     return host.elias("run", "--name", job, "--detach", "--", "true").returncode == 0
@@ -111,7 +101,7 @@ def test_another_machine_takes_over_and_the_old_head_stands_by(site: Site) -> No
     assert "which its head serves" in second.elias("status").stderr
     assert decides(first, "before")
     first.cut()
-    until(lambda: decides(second, "after"))
+    until(lambda: second.ready() and decides(second, "after"))
     until(lambda: {"host2", "host3"} <= heard(second))
     # The old head is up all the same, without the database: what it is told it cannot decide.
     assert not decides(first, "apart")
@@ -142,7 +132,7 @@ def test_each_machine_replays_the_ledger_to_the_same_decisions(site: Site) -> No
 def test_who_stands_by_takes_over_when_the_head_goes_in_order(site: Site) -> None:
     first, second, _ = site.hosts
     second.done("down")
-    until(lambda: decides(first, "handed-over"))
+    until(lambda: first.ready() and decides(first, "handed-over"))
     until(lambda: "host3" in heard(first))
 
 

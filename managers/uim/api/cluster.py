@@ -1,18 +1,26 @@
 """The federation itself: nodes, managers and their tree, points, modes, the freeze, applications."""
 
 import asyncio
+import secrets
 from dataclasses import asdict
+from importlib.metadata import version
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from federation.effects import FreezeFlag
 from federation.errors import EliasError, Refused
+from federation.records import Event
+from federation.replies import Rejected
+from managers.uim import skew
 from managers.uim.access import Person, Scope, needs
 from managers.uim.api import context
 from managers.uim.api.body import Body
 from managers.uim.api.context import Context
+from managers.uim.api.lanes import submitted
+from managers.uim.points import RESTART
 from managers.uim.reading import iso
 
 router = APIRouter(prefix="/v1", tags=["federation"])
@@ -20,7 +28,9 @@ Operator = Annotated[Person, needs(Scope.CONTROL)]
 
 
 class Member(BaseModel):
-    """A supervisor or a process of the tree. health: what the process says of itself; empty when it does not answer."""
+    """A supervisor or a process of the tree. health: what the process says of itself; empty when it does not answer.
+    elias: the version that it runs. ahead: by how many seconds the clock of its machine is before that of the head,
+    give or take `within`."""
 
     name: str
     supervisor: str
@@ -29,6 +39,9 @@ class Member(BaseModel):
     restarts: int
     pid: int
     node: str
+    elias: str = ""
+    ahead: float | None = None
+    within: float | None = None
     health: dict[str, Any] = {}
 
 
@@ -37,11 +50,26 @@ class Tree(BaseModel):
 
 
 class Nodes(BaseModel):
-    """As UFM knows them: capacity, what is free, health, and the newest report of each. problem: what is out of
-    sight of what ELIAS watches beside them, such as a Slurm cluster, and why; empty where nothing is."""
+    """As UFM knows them: capacity, what is free, health, and the newest report of each; of those with an agent also the
+    version of ELIAS there, its clock, and in what these differ from the head. problem: what is out of sight of what
+    ELIAS watches beside them, such as a Slurm cluster, and why; empty where nothing is. elias: the version of the
+    head."""
 
     nodes: list[dict[str, Any]]
+    elias: str
     problem: str = ""
+
+
+class Restart(Body):
+    """patience: seconds that the jobs of the node have to end."""
+
+    patience: float = Field(600.0, ge=0, le=86_400, allow_inf_nan=False)
+
+
+class Ordered(BaseModel):
+    """The decision on an order: what became of it is told under its id."""
+
+    decision: dict[str, Any]
 
 
 class Modes(BaseModel):
@@ -75,8 +103,28 @@ class Recorded(BaseModel):
 
 @router.get("/nodes", summary="Nodes with their live figures", dependencies=[needs(Scope.READ)])
 async def nodes(request: Request) -> Nodes:
-    view = await _view(context.of(request), "ufm")
-    return Nodes(nodes=view.get("nodes", []), problem="; ".join(view.get("problems", ())))
+    here = context.of(request)
+    view = await _view(here, "ufm")
+    nodes = await told(here, view.get("nodes", []))
+    return Nodes(nodes=nodes, elias=version("elias"), problem="; ".join(view.get("problems", ())))
+
+
+@router.post("/nodes/{name}/restart", summary="Start the ELIAS of a machine anew, once its jobs have ended")
+async def restart(request: Request, name: str, body: Restart, person: Operator) -> Ordered:
+    here = context.of(request)
+    view = await _view(here, "ufm")
+    known = {node["name"]: node for node in await told(here, view.get("nodes", [])) if node.get("elias")}
+    if name not in known:
+        cure = f"one of: {', '.join(known)}" if known else "no agent has reported yet; try again in a moment"
+        raise Refused("no-node", f"ELIAS runs on no node `{name}`", cure=cure)
+    head = bool(known[name]["head"])
+    jobs = sum(head or job["node"] == name for job in view.get("jobs", {}).get("running", ()))
+    data = {"head": head, "jobs": jobs, "patience": body.patience, "by": person.name}
+    event = Event(f"restart {secrets.token_hex(8)}", "elias/uim", RESTART.events[0], name, None, data)
+    result = await submitted(here.link, "uim", event)
+    if isinstance(result, Rejected):
+        raise Refused(result.code, result.message, place=result.place, cure=result.cure)
+    return Ordered(decision=msgspec.to_builtins(result[0]))
 
 
 @router.get(
@@ -154,6 +202,15 @@ async def switch_freeze(here: Context, on: bool, by: str, reason: str) -> bool:
         FreezeFlag(here.settings.state).set(True, by)
     recorded: bool = await here.link.call("gate", "set_freeze", on, by, reason)
     return recorded
+
+
+async def told(here: Context, nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Nodes of UFM's view with what the root supervisor hears of their agents, as far as it answers."""
+    try:
+        members = await here.link.call("root", "tree", patience=2.0)
+    except EliasError:
+        members = []
+    return skew.told(nodes, members, version("elias"))
 
 
 async def all_nodes(here: Context) -> list[dict[str, Any]]:

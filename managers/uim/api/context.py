@@ -17,6 +17,7 @@ from managers.uim.api.feed import Feed
 from managers.uim.api.lanes import Lanes
 from managers.uim.api.load import Trends
 from managers.uim.cases.book import Book
+from managers.uim.points import RESTART
 from managers.uim.reading import Reader
 
 
@@ -47,8 +48,10 @@ class Context:
 
     def __post_init__(self) -> None:
         self.access = Entrance(self.settings, self.clock, self.token)
-        # What the gate asks, it asks itself: from outside it would be a way around it.
-        self.lanes = Lanes(self.link, [p for p in self.points.values() if p.schema.manager != "gate"])
+        # What the gate asks, it asks itself: from outside it would be a way around it. Who may send events may not
+        # restart machines: that has a request of its own.
+        asked = [p for p in self.points.values() if p.schema.manager != "gate" and p.name != RESTART.name]
+        self.lanes = Lanes(self.link, asked)
         self.reader = Reader(self.store, self.points)
         self.feed = Feed(self.store)
         self.trends = Trends(self.link)

@@ -26,6 +26,7 @@ STATUS = {
     "no-decision": 404,
     "no-job": 404,
     "no-manager": 404,
+    "no-node": 404,
     "no-target": 404,
     "no-bundle": 404,
     "no-bundle-before": 404,

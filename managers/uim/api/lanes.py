@@ -88,6 +88,12 @@ class Lane:
         return await self._send(events[:middle]) + await self._send(events[middle:])
 
 
+async def submitted(link: Link, manager: str, event: Event) -> Result:
+    """What a manager says to an event that ELIAS itself sends. Raises EliasError."""
+    (result,) = _results.decode(await link.call(manager, "submit", _encode([event])))
+    return result
+
+
 class Lanes:
     """Every event to the managers whose points its type names."""
 

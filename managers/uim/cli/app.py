@@ -35,6 +35,7 @@ from managers.uim.cli import (
     policy,
     replay,
     report,
+    restart,
     setup,
     specs,
 )
@@ -72,8 +73,8 @@ def options(
 
 
 GROUPS = (
-    *(federation, nodes, decide, job, cases, control, apps, messages, ledger, specs, bundle, policy, report, replay),
-    *(access, setup, doctor, clusters, peers),
+    *(federation, nodes, restart, decide, job, cases, control, apps, messages, ledger, specs, bundle, policy, report),
+    *(replay, access, setup, doctor, clusters, peers),
 )
 for group in GROUPS:
     group.add_to(app)

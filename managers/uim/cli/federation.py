@@ -65,7 +65,7 @@ def up(
     """
     from federation.runtime.cluster import Member, port_of_head  # noqa: PLC0415
     from federation.runtime.invitation import Invitation  # noqa: PLC0415
-    from managers.uim import launch, membership, succession, tls  # noqa: PLC0415 - what starts Ray
+    from managers.uim import launch, membership, restarting, succession, tls  # noqa: PLC0415 - what starts Ray
 
     settings = settings_of(context)
     if launch.running(settings) is None:
@@ -77,17 +77,20 @@ def up(
         settings = membership.reachable(settings, tls=tls_)
     member = Member(name or socket.gethostname(), tuple(label or ()), port_of_head(settings.ray) if head else 0)
     membership.check_words(member)
+    words = ["up", *(flag for flag, given in (("--tls", tls_), ("--head", head)) if given)]
+    words += ["--name", member.name, *(part for one in member.labels for part in ("--label", one))]
     if detach:
-        flags = [flag for flag, given in (("--tls", tls_), ("--head", head)) if given]
-        flags += ["--name", member.name, *(part for one in member.labels for part in ("--label", one))]
-        launch.detached(context.obj, ["up", *flags], settings, _ready)
+        launch.detached(context.obj, words, settings, _ready)
         if membership.has_joined(settings):
             say(f"this machine stands by, as node {member.name}")
         else:
             _greet(settings, "ELIAS is up", seen=True)
         return
-    with launch.endable(), contextlib.suppress(KeyboardInterrupt):
-        succession.serve(settings, member, note, lambda words: _greet(settings, words, seen=sys.stdout.isatty()))
+    try:
+        with launch.endable(), contextlib.suppress(KeyboardInterrupt):
+            succession.serve(settings, member, note, lambda said: _greet(settings, said, seen=sys.stdout.isatty()))
+    except restarting.Again:
+        restarting.again(launch.command(context.obj, words))
 
 
 def _ready(settings: "Settings") -> bool:

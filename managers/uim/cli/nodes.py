@@ -14,6 +14,11 @@ Labels = Annotated[
     list[str] | None, typer.Option("--label", help="What this node is for, such as `inference`; may be given again.")
 ]
 
+_CURES = {
+    "elias": "install the version of the head there; then `elias restart`",
+    "clock": "keep the clocks of both right with NTP",
+}
+
 
 def add_to(app: typer.Typer) -> None:
     app.command()(nodes)
@@ -36,7 +41,10 @@ def nodes(context: typer.Context, json_: Json = False) -> None:
         emit(found)
         return
     columns = ("node", "status", "cores", "memory", "gpus", "labels", "heard", "cpu", "memory in use", "disk in use")
-    table(columns, map(_row, found["nodes"]), "no node has reported yet")
+    table((*columns, "ELIAS", "clock"), map(_row, found["nodes"]), "no node has reported yet")
+    for node in found["nodes"]:
+        for what, words in node.get("unlike", {}).items():
+            complain(words, node["name"], _CURES[what])
     if found["problem"]:
         complain(found["problem"], cure="its page in docs/ says what ELIAS needs of it")
 
@@ -53,6 +61,8 @@ def _row(node: dict[str, Any]) -> list[str]:
         " ".join(report.get("labels", ())),
         "never" if silence is None else f"{silence:.0f} s ago",
         *("" if report.get(key) is None else f"{report[key]:.0f} %" for key in ("cpu", "memory", "disk")),
+        node.get("elias", ""),
+        f"{clock['ahead']:+.3f} s" if (clock := node.get("clock")) else "",
     ]
 
 
@@ -79,8 +89,11 @@ def invite(
 
 def join(
     context: typer.Context,
-    head: Annotated[str, typer.Argument(help="Address of the head, or `address:port`.")],
     token_file: Annotated[Path, typer.Option("--token-file", "-t", help="The file that `elias invite` wrote there.")],
+    head: Annotated[str, typer.Argument(help="Address of the head, or `address:port`.")] = "",
+    discover: Annotated[
+        bool, typer.Option("--discover", help="Find the head on the local network; it has `ray.discoverable`.")
+    ] = False,
     name: Annotated[str, typer.Option(help="Name of this node; by default its host name.")] = "",
     label: Labels = None,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once it has joined, and leave it so.")] = False,
@@ -94,28 +107,42 @@ def join(
         elias join 10.0.0.1 --token-file cluster.join
 
         elias join 10.0.0.1 -t cluster.join --name gpu7 --label inference --label storage --detach
+
+        elias join --discover --token-file cluster.join
     """
     from federation.errors import Refused  # noqa: PLC0415
     from federation.runtime.cluster import Member  # noqa: PLC0415
     from federation.runtime.invitation import Invitation  # noqa: PLC0415
-    from managers.uim import launch, membership  # noqa: PLC0415
+    from managers.uim import launch, membership, restarting  # noqa: PLC0415
 
     settings = loaded(context)
     member = Member(name or socket.gethostname(), tuple(label or ()))
-    invitation = Invitation.load(token_file).at(head)
+    if bool(head) is discover:
+        what = "the address of a head, or `--discover`: one of the two"
+        raise Refused("address", what, cure="write it like `elias join 10.0.0.1 --token-file FILE`")
+    invitation = Invitation.load(token_file)
+    invitation = membership.discovered(settings, invitation) if discover else invitation.at(head)
+    words = ["join", head or "--discover", "--name", member.name]
+    words += [part for one in member.labels for part in ("--label", one)]
     if detach:
         membership.check(settings, member)
-        flags = ["--token-file", str(token_file.resolve()), "--name", member.name]
-        flags += [part for one in member.labels for part in ("--label", one)]
-        launch.detached(context.obj, ["join", head, *flags], settings, membership.has_joined)
+        words += ["--token-file", str(token_file.resolve())]
+        launch.detached(context.obj, words, settings, membership.has_joined)
         say(f"this machine is node {member.name}")
         return
-    with launch.endable(), contextlib.suppress(KeyboardInterrupt), launch.keeping(settings) as alone:
-        if not alone:
-            membership.check(settings, member)
-            cure = "`elias down` ends it"
-            raise Refused("kept", "another `elias up` or `elias join` works here", place=str(settings.state), cure=cure)
-        membership.stay(settings, invitation, member, note)
+    try:
+        with launch.endable(), contextlib.suppress(KeyboardInterrupt), launch.keeping(settings) as alone:
+            if not alone:
+                membership.check(settings, member)
+                what, cure = "another `elias up` or `elias join` works here", "`elias down` ends it"
+                raise Refused("kept", what, place=str(settings.state), cure=cure)
+            membership.stay(settings, invitation, member, note)
+    except restarting.Again:
+        kept = token_file.resolve()
+        if not kept.exists():  # who has joined may delete it
+            kept = settings.state.resolve() / "cluster.join"
+            invitation.save(kept)
+        restarting.again(launch.command(context.obj, [*words, "--token-file", str(kept)]))
 
 
 def leave(context: typer.Context) -> None:

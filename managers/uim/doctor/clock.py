@@ -8,6 +8,7 @@ from typing import NamedTuple
 from federation.runtime.session import MARK, Session, started
 from managers.uim.doctor.finding import NOTE, OK, WARNING, Code, Finding
 from managers.uim.doctor.here import Here
+from managers.uim.skew import MOST
 
 SOUND = Code("clock.sound", OK, "the kernel says that the clock is kept right")
 UNSYNCHRONISED = Code(
@@ -31,8 +32,13 @@ STEPPED = Code(
 SKEW = Code(
     "clock.skew", WARNING, "the clock of this machine and that of the database differ", "keep both right with NTP"
 )
+NODE = Code(
+    "clock.node",
+    WARNING,
+    "the clock of a node and that of the head differ; orders that the node finds too old are not carried out",
+    "keep both right with NTP",
+)
 
-MOST = 2.0  # seconds of difference; leases last 10
 _UNSYNCHRONISED, _ERROR = 0x40, 5  # STA_UNSYNC, TIME_ERROR: adjtimex(2)
 
 

@@ -7,6 +7,7 @@ from federation.effects import FreezeFlag
 from federation.errors import EliasError, Refused
 from federation.settings import Settings
 from managers.uim.cli.client import Api
+from managers.uim.doctor import clock, versions
 from managers.uim.doctor.finding import ERROR, NOTE, OK, WARNING, Code, Finding
 from managers.uim.doctor.here import Here
 
@@ -44,6 +45,7 @@ FROZEN = Code(
 STARTING = Code("serving.starting", NOTE, "ELIAS is being started, or ends", "look again in a few seconds")
 
 _UP = ("up", "leaving")
+_UNLIKE = {"elias": versions.NODE, "clock": clock.NODE}
 _WORDS = ("jobs", "labels", "reason", "by")
 _MISSED = 3  # health checks in a row, after which the specs that ship take a node out
 
@@ -102,6 +104,8 @@ def nodes(found: Iterable[dict[str, Any]]) -> Iterator[Finding]:
             yield SILENT_NODE.found(f"it is {one.get('status')}", one.get("name", ""))
         elif one.get("missed", 0) >= _MISSED:
             yield SILENT_NODE.found(f"it missed its last {one['missed']} health checks", one.get("name", ""))
+        for what, words in one.get("unlike", {}).items():
+            yield _UNLIKE[what].found(words, one.get("name", ""))
 
 
 def status(settings: Settings) -> dict[str, Any]:

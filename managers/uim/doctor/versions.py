@@ -1,6 +1,5 @@
 """What is installed, against what ELIAS, its policy and the cluster that runs ask for."""
 
-import json
 import os
 import platform
 import subprocess
@@ -10,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
@@ -17,8 +17,8 @@ from federation.errors import Refused
 from federation.policy import card
 from federation.policy.tier import SHIPPED
 from federation.runtime import credentials
-from federation.runtime.invitation import Versions
 from federation.runtime.roster import Roster
+from federation.runtime.versions import Versions
 from managers.uim import launch
 from managers.uim.doctor.finding import ERROR, NOTE, OK, WARNING, Code, Finding
 from managers.uim.doctor.here import Here
@@ -46,6 +46,12 @@ CLUSTER = Code(
     "on a node: install the versions of the head, and join again; on the head: `elias down`, then `elias up`",
 )
 AGREES = Code("versions.cluster_agrees", OK, "the cluster that runs has the Ray and the Python of this installation")
+NODE = Code(
+    "versions.node",
+    WARNING,
+    "a node runs another ELIAS than the head, as in the middle of an upgrade",
+    "install the version of the head there; then `elias restart` on the head",
+)
 SILENT = Code(
     "versions.cluster_silent",
     NOTE,
@@ -66,11 +72,10 @@ POINTS = Code(
 )
 
 _ASKS = """
-import json, sys
-from ray._common.usage.usage_lib import get_cluster_metadata
+import msgspec, sys
+from federation.runtime.versions import Versions
 from ray._raylet import GcsClient
-found = get_cluster_metadata(GcsClient(address=sys.argv[1]))
-print(json.dumps({"ray": found["ray_version"], "python": found["python_version"]}))
+print(msgspec.json.encode(Versions.of(GcsClient(address=sys.argv[1]))).decode())
 """
 
 
@@ -112,8 +117,7 @@ def judge(python: str, takes: str, packages: list[Package]) -> Iterator[Finding]
             bad = True
             yield PACKAGE.found(f"{one.name} {one.found or 'is missing'}, and {one.wanted or 'any'} is needed")
     if not bad:
-        here = Versions.here()
-        yield SOUND.found(f"ELIAS {here.elias}, Ray {here.ray}, Python {python}, {len(packages)} packages")
+        yield SOUND.found(f"ELIAS {version('elias')}, Ray {version('ray')}, Python {python}, {len(packages)} packages")
 
 
 def check_extras(here: Here) -> Iterator[Finding]:
@@ -146,26 +150,24 @@ def judge_points(learned: Mapping[str, int], now: Mapping[str, int], folder: Pat
 
 def check_cluster(here: Here) -> Iterator[Finding]:
     if here.session is not None and here.serves:
-        installed = Versions(elias="", ray=version("ray"), python=platform.python_version())
         try:
             runs = observe_cluster(here)
-        except (OSError, ValueError, subprocess.SubprocessError) as error:
+        except (OSError, msgspec.DecodeError, subprocess.SubprocessError) as error:
             yield SILENT.found(f"it does not say ({type(error).__name__})", here.session.address)
             return
-        yield from judge_cluster(runs, installed)
+        yield from judge_cluster(runs, Versions.here())
 
 
 def observe_cluster(here: Here) -> Versions:
-    """Of the control store. Raises OSError, ValueError, subprocess.SubprocessError where it does not say."""
+    """Of the control store. Raises OSError, msgspec.DecodeError, subprocess.SubprocessError where it does not say."""
     assert here.session is not None
     ask = [sys.executable, "-c", _ASKS, here.session.address]
     auth = credentials.environment(here.settings.state, head=here.session.head)
     ran = subprocess.run(ask, env={**os.environ, **auth}, capture_output=True, timeout=7, check=True)
-    return Versions(elias="", **json.loads(ran.stdout.splitlines()[-1]))
+    return msgspec.json.decode(ran.stdout.splitlines()[-1], type=Versions)
 
 
 def judge_cluster(runs: Versions, installed: Versions) -> Iterator[Finding]:
     """Ray takes another patch of Python, and no other Ray."""
-    unlike = runs.ray != installed.ray or runs.python.split(".")[:2] != installed.python.split(".")[:2]
-    said = f"Ray {runs.ray} and Python {runs.python} run; Ray {installed.ray} and Python {installed.python} are here"
-    yield CLUSTER.found(said) if unlike else AGREES.found(f"Ray {runs.ray}, Python {runs.python}")
+    said = f"{runs} run; {installed} are here"
+    yield AGREES.found(str(runs)) if runs.fits(installed) else CLUSTER.found(said)

@@ -5,12 +5,17 @@ from typing import Any
 
 from managers.uim.metrics.family import Family
 from managers.uim.metrics.scrape import Scrape
+from managers.uim.skew import AGENT
 
 STATUS = Family(
     "gauge",
     "elias_node_status",
     "1 for the status that the node has: up, drained, leaving; of other clusters also held, aside, down, unknown",
     ("node", "status"),
+)
+INFO = Family("gauge", "elias_node_info", "1, with the version of ELIAS that the node runs", ("node", "version"))
+CLOCK = Family(
+    "gauge", "elias_node_clock_seconds", "by which the clock of the node is ahead of that of the head", ("node",)
 )
 HEARD = Family("gauge", "elias_node_heard_seconds", "since the last report of the node was heard", ("node",))
 MISSED = Family("gauge", "elias_node_missed_checks", "health checks in a row that it missed", ("node",))
@@ -29,7 +34,7 @@ GPU_BYTES = Family("gauge", "elias_gpu_memory_bytes", "memory of one GPU", ("nod
 GPU_BYTES_FREE = Family("gauge", "elias_gpu_memory_free_bytes", "what is free of that", ("node", "gpu"))
 
 FAMILIES = (
-    STATUS, HEARD, MISSED, CPUS, CPUS_FREE, GPUS, GPUS_FREE, BYTES, BYTES_FREE,
+    STATUS, INFO, CLOCK, HEARD, MISSED, CPUS, CPUS_FREE, GPUS, GPUS_FREE, BYTES, BYTES_FREE,
     CPU, MEMORY, DISK, GPU, GPU_BUSY, GPU_BYTES, GPU_BYTES_FREE,
 )  # fmt: skip
 
@@ -45,6 +50,10 @@ def lines(scrape: Scrape) -> Iterator[str]:
     nodes: list[dict[str, Any]] = scrape.views.get("ufm", {}).get("nodes", [])
     reports = {str(node["name"]): node.get("report", {}) for node in nodes}
     yield from STATUS.of({(str(node["name"]), str(node["status"])): 1 for node in nodes})
+    agents = {m.name.removeprefix(AGENT): m for m in scrape.members or () if m.name.startswith(AGENT)}
+    known = {name: agents[name] for name in reports if name in agents}
+    yield from INFO.of({(name, agent.elias): 1 for name, agent in known.items() if agent.elias})
+    yield from CLOCK.of({(name,): agent.ahead for name, agent in known.items() if agent.ahead is not None})
     for family, key in _PLACED:
         yield from family.of({(str(node["name"]),): node[key] for node in nodes if node.get(key) is not None})
     for family, key in _PERCENT:

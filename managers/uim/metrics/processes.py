@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from federation.clock import SECOND
 from managers.uim.metrics.family import Family
-from managers.uim.metrics.scrape import AGENT, Scrape
+from managers.uim.metrics.scrape import Scrape
+from managers.uim.skew import AGENT
 
 if TYPE_CHECKING:
     from federation.runtime.root import Member  # it imports Ray

@@ -17,12 +17,12 @@ from federation.targets import PRIORITIES
 from managers.uim.api import cluster
 from managers.uim.api.context import Context
 from managers.uim.cases.book import Book
+from managers.uim.skew import AGENT
 
 if TYPE_CHECKING:
     from federation.runtime.root import Member  # it imports Ray
 
 VIEWED = ("ufm", "urm", "ucm", "uam")
-AGENT = "agent."
 
 
 class Cases(NamedTuple):

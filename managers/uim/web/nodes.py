@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from federation.errors import Refused
 from managers.uim.access import Scope, needs
-from managers.uim.api import context
+from managers.uim.api import cluster, context
 from managers.uim.reading import Wanted
 from managers.uim.web import render
 
@@ -20,7 +20,8 @@ RECENT = 20
 @router.get("/nodes", dependencies=[needs(Scope.READ)])
 async def nodes(request: Request, q: str = "") -> Response:
     shown = await render.view(request, "ufm")
-    found = None if shown is None else [_filled(node) for node in shown.get("nodes", []) if q in node["name"]]
+    asked = [node for node in (shown or {}).get("nodes", []) if q in node["name"]]
+    found = None if shown is None else [_filled(node) for node in await cluster.told(context.of(request), asked)]
     told = (shown or {}).get("problems", ())
     return render.page(request, "nodes.html", nodes=found, jobs=(shown or {}).get("jobs"), problems=told, q=q)
 
@@ -35,6 +36,7 @@ async def node(request: Request, name: str) -> Response:
     one = next((node for node in fleet.get("nodes", []) if node["name"] == name), None)
     if one is None:
         return render.message(request, Refused("no-node", f"there is no node `{name}`", cure="see the list of nodes"))
+    (one,) = await cluster.told(here, [one])
     asked = [point for point in POINTS if point in here.points]
     pages = await asyncio.gather(
         *(asyncio.to_thread(here.reader.page, Wanted(point, name, limit=RECENT)) for point in asked)
@@ -62,4 +64,5 @@ def _filled(node: dict[str, Any]) -> dict[str, Any]:
         "cpus": None,
         "cpu_free": None,
     }
-    return bare | {"memory": None, "memory_free": None} | node | {"report": report}
+    bare |= {"memory": None, "memory_free": None, "elias": "", "clock": None, "unlike": {}}
+    return bare | node | {"report": report}

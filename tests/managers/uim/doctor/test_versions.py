@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.runtime.invitation import Versions
+from federation.runtime.versions import Versions
 from managers.uim.doctor import versions
 from managers.uim.doctor.versions import Package
 
@@ -42,7 +42,7 @@ def test_this_installation_is_sound_and_knows_what_it_needs() -> None:
     ],
 )
 def test_the_cluster_that_runs_against_this_installation(ray: str, python: str, code: str) -> None:
-    (found,) = versions.judge_cluster(Versions("", ray, python), Versions("", "2.60.0", "3.11.7"))
+    (found,) = versions.judge_cluster(Versions(ray, python), Versions("2.60.0", "3.11.7"))
     assert found.code == code
 
 
