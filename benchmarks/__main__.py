@@ -24,6 +24,7 @@ QUICK = {
     "takeover": ("--cuts", "2"),
     "idle": ("--settle", "10", "--seconds", "15"),
     "soak": ("--events", "50000"),
+    "heartbeats": ("--nodes", "50", "--together", "100", "--seconds", "5"),
     "nab": (),
     "editor": ("--keys", "200"),
     "policy": ("--decisions", "400"),

@@ -6,13 +6,17 @@ every 5 s, by a call of its own to the agent of the head. Everything behind that
 reach the gate and four managers, every node is looked at for its health and its pressure. The process of the simulated
 nodes is not counted; in earnest the nodes pay for what they send.
 
+Two cores do not carry the calls of 10,000 nodes and their senders, so there is a second series, in which twenty nodes
+share a call: what is behind the calls, at 10,000 nodes too.
+
 Not simulated, and no part of the figures: what Ray itself does for each node (its control store asks each one for a
 sign of life), and the pings of the root supervisor to the agents.
 
 Writes a plot (heartbeats.svg, heartbeats.png) and the figures (heartbeats.json) into a folder. Ends with status 1 when
 a node was not known, out of sight or not up at the end.
 
-    python -m benchmarks.heartbeats [--nodes 100 300 1000 2000 5000 10000] [--seconds 60] [--out FOLDER] [--json]
+    python -m benchmarks.heartbeats [--nodes 100 300 1000 2000] [--together 100 300 1000 2000 5000 10000]
+                                    [--seconds 40] [--out FOLDER] [--json]
 """
 
 import argparse
@@ -29,7 +33,9 @@ from benchmarks.idle import cpu_percent, parts, spent
 from benchmarks.machine import machine
 from benchmarks.running import Running
 
-NODES = (100, 300, 1000, 2000, 5000, 10_000)
+NODES = (100, 300, 1000, 2000)
+TOGETHER = (*NODES, 5000, 10_000)
+CALL = 20  # nodes that share one
 TARGET_NODES, TARGET = 2000, 100.0  # percent of one core
 FLAT = 1.25  # the dearest heartbeat over the median one
 SLICES = 5  # of each measurement
@@ -37,19 +43,16 @@ SETTLE = 3  # intervals after which new nodes have been decided about
 
 
 class Stage(NamedTuple):
-    """rate: heartbeats a second. cpu: percent of a core in all, by slice; by: of each process. sender: that of the
-    simulated nodes."""
+    """together: nodes that share a call. rate: heartbeats a second. cpu: percent of a core in all, by slice; by: of
+    each process. sender: that of the simulated nodes."""
 
     nodes: int
+    together: int
     rate: float
     cpu: list[float]
     by: dict[str, float]
     sender: float
     unwell: list[str]
-
-    def cost(self, idle: float) -> float:
-        """CPU of a heartbeat, in microseconds."""
-        return (statistics.median(self.cpu) - idle) * 1e4 / self.rate if self.rate else 0.0
 
 
 class Fleet:
@@ -69,57 +72,83 @@ class Fleet:
         cluster.connect()
         settings = load(elias.folder / "elias.yaml")
         options = {"name": actor_name("simulated"), "namespace": NAMESPACE, "num_cpus": 0, "max_concurrency": 1000}
-        self._get = ray.get
+        self._ray = ray
         self._actor = ray.remote(SimulatedNodes).options(**options).remote(settings, LISTENERS)
         self._ask("start")
         self.pid = int(self._ask("ping")["pid"])
         self.interval = settings.telemetry.interval
 
-    def grow(self, count: int) -> None:
-        self._ask("grow", count)
+    def grow(self, count: int, together: int) -> None:
+        self._ask("grow", count, together)
 
     def sent(self) -> int:
         return int(self._ask("reports"))
 
+    def close(self) -> None:
+        self._ray.shutdown()
+
     def _ask(self, method: str, *args: object) -> Any:
-        return self._get(getattr(self._actor, method).remote(*args), timeout=60)
+        return self._ray.get(getattr(self._actor, method).remote(*args), timeout=60)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--nodes", type=int, nargs="+", default=list(NODES), help="stages, one after the other")
-    parser.add_argument("--seconds", type=float, default=60.0, help="of a measurement")
+    parser.add_argument("--nodes", type=int, nargs="*", default=list(NODES), help="stages, one after the other")
+    parser.add_argument("--together", type=int, nargs="*", default=list(TOGETHER), help=f"{CALL} nodes a call")
+    parser.add_argument("--seconds", type=float, default=40.0, help="of a measurement")
     parser.add_argument("--out", type=Path, default=Path("build/benchmarks"), help="folder of the plot")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="elias-heartbeats-") as folder, Running(Path(folder)) as elias:
-        names = parts(elias)
-        fleet = Fleet(elias)
-        time.sleep(SETTLE * fleet.interval)
-        load = os.getloadavg()[0]
-        stages = []
-        for count in (0, *sorted(options.nodes)):
-            if not options.json:
-                print(f"{count:,} nodes", file=sys.stderr, flush=True)
-            fleet.grow(count)
-            time.sleep(SETTLE * fleet.interval)
-            stages.append(measure(elias, fleet, count, options.seconds, names))
-    idle, stages = statistics.median(stages[0].cpu), stages[1:]
+    load = os.getloadavg()[0]
+    series = []
+    for counts, together in ((options.nodes, 1), (options.together, CALL)):
+        if counts:
+            series.append(run(sorted(counts), together, options.seconds))
     result = {
         "machine": machine(),
         "load": round(load, 1),
-        "idle": round(idle, 1),
-        "interval": fleet.interval,
-        "stages": [{**stage._asdict(), "cost_us": round(stage.cost(idle))} for stage in stages],
+        "series": [
+            {"idle": round(one.idle, 1), "stages": [s._asdict() | {"cost_us": round(one.cost(s))} for s in one.stages]}
+            for one in series
+        ],
     }
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "heartbeats.json").write_text(json.dumps(result))
-    plot(stages, idle, options.out)
-    print(json.dumps(result) if options.json else text(result, stages, idle))
-    return 1 if any(stage.unwell for stage in stages) else 0
+    plot(series, options.out)
+    print(json.dumps(result) if options.json else text(result, series))
+    return 1 if any(stage.unwell for one in series for stage in one.stages) else 0
 
 
-def measure(elias: Running, fleet: Fleet, nodes: int, seconds: float, names: dict[int, str]) -> Stage:
+class Series(NamedTuple):
+    """idle: percent of a core with no simulated node."""
+
+    idle: float
+    stages: list[Stage]
+
+    def cost(self, stage: Stage) -> float:
+        """CPU of a heartbeat, in microseconds."""
+        return (statistics.median(stage.cpu) - self.idle) * 1e4 / stage.rate
+
+
+def run(counts: list[int], together: int, seconds: float) -> Series:
+    """One ELIAS to which more and more nodes come."""
+    with tempfile.TemporaryDirectory(prefix="elias-heartbeats-") as folder, Running(Path(folder)) as elias:
+        names = parts(elias)
+        fleet = Fleet(elias)
+        stages = []
+        try:
+            for count in (0, *counts):
+                fleet.grow(count, together)
+                time.sleep(SETTLE * fleet.interval)
+                stages.append(measure(elias, fleet, count, together, seconds, names))
+                middle = statistics.median(stages[-1].cpu)
+                print(f"{count:,} nodes, {together} a call: {middle:.1f} % of a core", file=sys.stderr, flush=True)
+        finally:
+            fleet.close()
+    return Series(statistics.median(stages[0].cpu), stages[1:])
+
+
+def measure(elias: Running, fleet: Fleet, nodes: int, together: int, seconds: float, names: dict[int, str]) -> Stage:
     import psutil
 
     sender = psutil.Process(fleet.pid)
@@ -136,7 +165,7 @@ def measure(elias: Running, fleet: Fleet, nodes: int, seconds: float, names: dic
             by[name] = by.get(name, 0.0) + percent / SLICES
     cpu = [round(sum(one.values()), 1) for one in slices]
     rounded = {name: round(percent, 1) for name, percent in sorted(by.items(), key=lambda item: -item[1])}
-    return Stage(nodes, round(rate, 1), cpu, rounded, round(theirs, 1), unwell(elias, nodes, fleet.interval))
+    return Stage(nodes, together, round(rate, 1), cpu, rounded, round(theirs, 1), unwell(elias, nodes, fleet.interval))
 
 
 def unwell(elias: Running, nodes: int, interval: float) -> list[str]:
@@ -151,7 +180,7 @@ def unwell(elias: Running, nodes: int, interval: float) -> list[str]:
     return [*missing, *silent][:10]
 
 
-def plot(stages: list[Stage], idle: float, folder: Path) -> None:
+def plot(series: list[Series], folder: Path) -> None:
     """CPU in all, and of one heartbeat, over the nodes, as heartbeats.svg and heartbeats.png."""
     import matplotlib as mpl
 
@@ -159,57 +188,60 @@ def plot(stages: list[Stage], idle: float, folder: Path) -> None:
     from matplotlib import pyplot as plt
 
     figure, (above, below) = plt.subplots(2, 1, figsize=(8, 7), sharex=True)
-    at = [stage.nodes for stage in stages]
-    middle = [statistics.median(stage.cpu) for stage in stages]
-    spread = [[m - min(s.cpu) for m, s in zip(middle, stages, strict=True)]]
-    spread.append([max(s.cpu) - m for m, s in zip(middle, stages, strict=True)])
-    above.errorbar(at, middle, spread, fmt="o-", color="black", linewidth=1.2, capsize=3, label="all of ELIAS")
-    above.axhline(idle, linestyle=":", color="grey", label="with no node but its own")
+    ticks = sorted({stage.nodes for one in series for stage in one.stages})
+    for one, style in zip(series, ("o-", "s--"), strict=False):
+        at = [stage.nodes for stage in one.stages]
+        middle = [statistics.median(stage.cpu) for stage in one.stages]
+        low = [m - min(s.cpu) for m, s in zip(middle, one.stages, strict=True)]
+        high = [max(s.cpu) - m for m, s in zip(middle, one.stages, strict=True)]
+        together = one.stages[0].together
+        label = "each node makes its call" if together == 1 else f"{together} nodes share a call"
+        above.errorbar(at, middle, [low, high], fmt=style, linewidth=1.2, capsize=3, label=label)
+        below.plot(at, [one.cost(stage) for stage in one.stages], style, linewidth=1.2, label=label)
+    above.axhline(series[0].idle, linestyle=":", color="grey", label="with no node but its own")
     above.axhline(TARGET, linestyle="--", color="firebrick", linewidth=1, label="one core")
-    above.set_yscale("log")
-    above.set_ylabel("CPU, percent of a core")
+    above.set_ylim(bottom=0)
+    above.set_ylabel("CPU of ELIAS and its Ray, percent of a core")
     above.legend(fontsize=8)
-    above.set_title("heartbeats of simulated nodes, one in 5 s each", fontsize=11)
-    below.plot(at, [stage.cost(idle) for stage in stages], "o-", color="black", linewidth=1.2)
+    above.set_title("simulated nodes, a heartbeat in 5 s each", fontsize=11)
     below.set_ylim(bottom=0)
     below.set_ylabel("CPU of a heartbeat, µs")
     below.set_xscale("log")
-    below.set_xticks(at, [f"{count:,}" for count in at])
+    below.set_xticks(ticks, [f"{count:,}" for count in ticks])
     below.set_xlabel("nodes")
+    below.legend(fontsize=8)
     figure.tight_layout()
     for suffix in ("svg", "png"):
         figure.savefig(folder / f"heartbeats.{suffix}", dpi=120)
     plt.close(figure)
 
 
-def text(result: dict[str, Any], stages: list[Stage], idle: float) -> str:
-    rows = [
-        f"{stage.nodes:7,} {stage.rate:12.1f} {statistics.median(stage.cpu):8.1f} %  {min(stage.cpu):6.1f} to "
-        f"{max(stage.cpu):6.1f} {stage.cost(idle):9.0f} {stage.sender:9.1f} %"
-        for stage in stages
+def text(result: dict[str, Any], series: list[Series]) -> str:
+    lines = [
+        f"{result['machine']}; load {result['load']} before it began",
+        f"{'nodes':>7} {'a call':>6} {'heartbeats/s':>12} {'CPU':>10}  {'spread':>16} {'µs each':>9} {'senders':>11}",
     ]
-    largest = stages[-1]
-    shares = ", ".join(f"{name} {percent}" for name, percent in largest.by.items() if percent >= 0.5)
-    costs = [stage.cost(idle) for stage in stages]
-    flat = max(costs) <= FLAT * statistics.median(costs)
-    asked = [stage for stage in stages if stage.nodes == TARGET_NODES]
-    problems = [problem for stage in stages for problem in stage.unwell]
-    return "\n".join(
-        [
-            f"{result['machine']}; load {result['load']} before it began; idle {result['idle']} % of a core",
-            f"{'nodes':>7} {'heartbeats/s':>12} {'CPU':>10}  {'spread':>16} {'µs each':>9} {'senders':>11}",
-            *rows,
-            f"at {largest.nodes:,} nodes, percent of a core: {shares}",
-            *(
-                f"{TARGET_NODES:,} nodes: {statistics.median(stage.cpu):.1f} % (target under {TARGET:g}): "
-                f"{'met' if statistics.median(stage.cpu) < TARGET else 'MISSED'}"
-                for stage in asked
-            ),
-            f"the dearest heartbeat costs {max(costs) / statistics.median(costs):.2f} of the median one: "
-            f"{'flat' if flat else 'NOT FLAT'}",
-            *(problems or ["every node is known, up and heard"]),
-        ]
-    )
+    for one in series:
+        lines.append(f"{0:7} {'':6} {'':12} {one.idle:8.1f} %")
+        for stage in one.stages:
+            middle, low, high = statistics.median(stage.cpu), min(stage.cpu), max(stage.cpu)
+            lines.append(
+                f"{stage.nodes:7,} {stage.together:6} {stage.rate:12.1f} {middle:8.1f} %  {low:6.1f} to {high:6.1f} "
+                f"{one.cost(stage):9.0f} {stage.sender:9.1f} %"
+            )
+        last, costs = one.stages[-1], [one.cost(stage) for stage in one.stages]
+        shares = ", ".join(f"{name} {percent}" for name, percent in last.by.items() if percent >= 0.5)
+        dearest = max(costs) / statistics.median(costs)
+        lines.append(f"at {last.nodes:,} nodes, percent of a core: {shares}")
+        verdict = "flat" if dearest <= FLAT else "NOT FLAT"
+        lines.append(f"the dearest heartbeat costs {dearest:.2f} of the median one: {verdict}")
+    for stage in series[0].stages:
+        if stage.nodes == TARGET_NODES and stage.together == 1:
+            middle = statistics.median(stage.cpu)
+            verdict = "met" if middle < TARGET else "MISSED"
+            lines.append(f"{TARGET_NODES:,} nodes: {middle:.1f} % (target under {TARGET:g}): {verdict}")
+    problems = [problem for one in series for stage in one.stages for problem in stage.unwell]
+    return "\n".join([*lines, *(problems or ["every node is known, up and heard"])])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Many nodes in one process: each reports as a node agent does, by a call of its own, at its own moment."""
+"""Many nodes in one process, which report as node agents do."""
 
 import asyncio
 import time
@@ -27,13 +27,13 @@ class SimulatedNodes(NodeService):
     async def start(self) -> None:
         self.take_orders({"node.cordon": self, "node.uncordon": self})
 
-    async def grow(self, count: int) -> None:
-        """So many nodes from now on; they begin within one interval, evenly."""
+    async def grow(self, count: int, together: int) -> None:
+        """So many nodes from now on; they begin within one interval, evenly. together: so many in one call."""
         interval = self.settings.telemetry.interval
         new = [_Node(f"node-{number:05}", Random(number)) for number in range(len(self.nodes), count)]
         self.nodes += new
-        for place, node in enumerate(new):
-            self.spawn(self._live(node, interval * place / len(new), interval))
+        for first in range(0, len(new), together):
+            self.spawn(self._live(new[first : first + together], interval * first / len(new), interval))
 
     async def reports(self) -> int:
         """That were sent and taken so far."""
@@ -45,14 +45,14 @@ class SimulatedNodes(NodeService):
     async def probe(self, order: Any) -> Outcome:
         return Outcome("unknown", "interrupted")
 
-    async def _live(self, node: "_Node", delay: float, interval: float) -> None:
+    async def _live(self, nodes: "list[_Node]", delay: float, interval: float) -> None:
         loop = asyncio.get_running_loop()
         due = loop.time() + delay
         while True:
             await asyncio.sleep(due - loop.time())
             async with self._heard:
-                await self.reporter.send(self.listeners, [node.report()])
-            self.sent += 1
+                await self.reporter.send(self.listeners, [node.report() for node in nodes])
+            self.sent += len(nodes)
             due += interval
 
 
