@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import time
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
@@ -142,13 +143,44 @@ class Supervision(_Section):
     """The supervision tree: how a hung process is found, and when restarting it is given up."""
 
     heartbeat: Duration = 2.0
-    """Between two pings of each process."""
+    """Between two pings of each process; of more than 200 node agents 100 a second, so of 2,000 each in 20 s."""
     hung_after: Duration = 6.0
     """No answer for so long and the process is ended. A manager answers a ping in milliseconds even under full load."""
     intensity: int = Field(5, ge=1)
     """Restarts of a process within `window`; one more and it stays down, with a case for a person."""
     window: Duration = 60.0
     """Length of the window in which restarts are counted."""
+
+
+class RedisSettings(_Section):
+    """A Redis in which Ray keeps its control store, so that a cluster outlives the end of that; without one it is in
+    memory."""
+
+    url: str = ""
+    """`redis://host:port`, or `rediss://` for TLS, with a user before `@` where Redis has users; empty: none."""
+    password_file: Path | None = None
+    """File with the password; needed where Redis is not on a loopback address. Relative to the settings file."""
+    ca_file: Path | None = None
+    """Certificates that its own is checked against; none: those of the system. Relative to the settings file."""
+
+    @model_validator(mode="after")
+    def _an_address(self) -> Self:
+        if not self.url:
+            if self.password_file or self.ca_file:
+                raise ValueError("a password or certificates are of no use without `url`")
+            return self
+        found = re.fullmatch(r"rediss?://([^/?#@:\s]+@)?[^/?#@:\s]+:(\d{1,5})", self.url)
+        if found is None or not 0 < int(found[2]) < 1 << 16:
+            raise ValueError("write the url like `redis://10.0.0.9:6379`; the password goes into `password_file`")
+        if self.password_file is None and not self.loopback:
+            raise ValueError("a Redis that other machines can reach needs `password_file`")
+        return self
+
+    @property
+    def loopback(self) -> bool:
+        """Whether this machine alone can reach it."""
+        host = urlsplit(self.url).hostname or ""
+        return host == "localhost" or host.startswith("127.")
 
 
 class RaySettings(_Section):
@@ -162,6 +194,8 @@ class RaySettings(_Section):
     """Port of Ray's job interface, on loopback; 0: any free one."""
     tls: bool = False
     """Nodes encrypt what they say to one another, by certificates; `elias up --head --tls` does so too."""
+    discoverable: bool = False
+    """The head answers machines of its network that look for it with an invitation: `elias join --discover`."""
     cpus: int | None = Field(None, ge=0)
     """CPUs that jobs may use; none: those of the machine."""
     gpus: int | None = Field(None, ge=0)
@@ -170,6 +204,7 @@ class RaySettings(_Section):
     """Bytes of shared memory for large objects."""
     start_timeout: Duration = Field(180.0, gt=0)
     """How long a start may take before it is given up."""
+    redis: RedisSettings = RedisSettings()
 
     @model_validator(mode="after")
     def _an_address(self) -> Self:
@@ -398,12 +433,14 @@ def _absolute(settings: Settings, base: Path) -> Settings:
     def there(path: Path | None) -> Path | None:
         return base / path.expanduser() if path else None
 
-    policy = settings.policy
+    policy, redis = settings.policy, settings.ray.redis
     files = {"folder": policy.folder, "calibration": policy.calibration, "key_file": policy.key_file}
     slurm = {"commands": there(settings.slurm.commands), "conf": there(settings.slurm.conf)}
+    store = {"password_file": there(redis.password_file), "ca_file": there(redis.ca_file)}
     pair = {"cert": there(settings.listen.cert), "key": there(settings.listen.key)}
     update = {
         "listen": settings.listen.model_copy(update=pair),
+        "ray": settings.ray.model_copy(update={"redis": redis.model_copy(update=store)}),
         "bundles": settings.bundles.model_copy(update={"trust": there(settings.bundles.trust)}),
         "policy": policy.model_copy(update={name: there(path) for name, path in files.items()}),
         "advisors": settings.advisors.located(base),

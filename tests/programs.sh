@@ -18,6 +18,7 @@ need prometheus-node-exporter prometheus-node-exporter
 need prometheus-alertmanager prometheus-alertmanager
 need amtool prometheus-alertmanager
 need munged munge
+need redis-server redis-server
 need slurmctld slurmctld
 need slurmd slurmd
 need scontrol slurm-client

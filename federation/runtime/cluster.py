@@ -19,15 +19,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from federation.errors import Refused
-from federation.runtime import credentials, forkserver, worker
+from federation.runtime import controlstore, credentials, forkserver, worker
+from federation.runtime.controlstore import Store
 from federation.runtime.invitation import Invitation
 from federation.runtime.session import MARK, PATIENCE, Session, started
+from federation.runtime.versions import Versions
 from federation.settings import RaySettings
 
 NAMESPACE = "elias"
@@ -46,6 +49,7 @@ HEADS = "heads"
 """File in the state folder of a node: addresses of the machines with that label, for when the head is lost."""
 _PR_SET_PDEATHSIG = 1
 _REFUSED = "the head refuses this machine"
+_UNLIKE = "another version: "
 
 # A node that fell silent is dead after 2 to 3 s instead of 17; a batch of events travels with its call, not through the
 # object store.
@@ -115,15 +119,23 @@ class Cluster:
 
     @classmethod
     def up(
-        cls, state_dir: Path, settings: RaySettings | None = None, member: Member = ALONE, roster: str = ""
+        cls,
+        state_dir: Path,
+        settings: RaySettings | None = None,
+        member: Member = ALONE,
+        roster: str = "",
+        *,
+        term: int = 0,
+        say: Callable[[str], None] = print,
     ) -> "Cluster":
         """Attaches to the cluster of this state directory, or starts it; two at the same time start it once. roster:
-        import path of those whose processes begin as copies of one that has read their code.
+        import path of those whose processes begin as copies of one that has read their code. term: of the headship.
+        say: is told where its control store cannot be where the settings want it.
 
         Call it from the main thread of the process that shall own the cluster: Ray ends with that thread. Refused if a
         port is taken or Ray does not start.
         """
-        return cls._started(state_dir, lambda: _head(state_dir, settings or RaySettings(), member, roster))
+        return cls._started(state_dir, lambda: _head(state_dir, settings or RaySettings(), member, roster, term, say))
 
     @classmethod
     def join(cls, state_dir: Path, invitation: Invitation, member: Member, settings: RaySettings) -> "Cluster":
@@ -158,6 +170,8 @@ class Cluster:
     def connect(self) -> None:
         """Makes this process a driver of the cluster, in namespace `elias`. Nothing if it is one already."""
         os.environ.update(credentials.environment(self.state_dir))
+        if (session := Session.of(self.state_dir)) is not None and session.store is not None:
+            os.environ.update(controlstore.PATIENT)
         import ray  # noqa: PLC0415  half a second that `attach` and `down` need not pay
         from ray import _raylet  # noqa: PLC0415
 
@@ -222,12 +236,18 @@ def lean(params: Any, head: bool) -> None:
     from ray._private import ray_constants, services  # noqa: PLC0415  the parent of this process does without Ray
 
     start, folder, roster = services.start_ray_process, Path(os.environ[worker.FOLDER]), os.environ.pop(ROSTER, "")
+    store = Store.handed()
 
     def started(command: list[str], kind: str, *args: Any, **more: Any) -> Any:
         if kind == ray_constants.PROCESS_TYPE_DASHBOARD:
             info = start([*command, "--modules-to-load=JobHead,NodeHead"], kind, *args, **more)
-            _announce(command)
+            _announce(command, kept=store is not None)
             return info
+        if kind == ray_constants.PROCESS_TYPE_GCS_SERVER and store is not None:
+            more |= {"env_updates": store.environment()}
+            again = partial(start, [*command, *store.flags()], kind, *args, **more)
+            info = again()
+            return info._replace(process=controlstore.Kept(info.process, lambda: again().process))
         if kind != ray_constants.PROCESS_TYPE_RAYLET or not roster:
             return start(command, kind, *args, **more)
         with forkserver.beside(folder, roster) as serve:
@@ -238,9 +258,10 @@ def lean(params: Any, head: bool) -> None:
     services.start_ray_process = started  # type: ignore[assignment]
 
 
-def _announce(dashboard: list[str]) -> None:
+def _announce(dashboard: list[str], *, kept: bool) -> None:
     """Say in its place where the dashboard will serve: Ray would wait for its word, 3 s and more, and start nothing
-    meanwhile. Who needs the job interface waits for it; should it not come up, Ray ends."""
+    meanwhile. Who needs the job interface waits for it; should it not come up, Ray ends. kept: the control store is in
+    Redis, which is said as well."""
     from ray._private import ray_constants  # noqa: PLC0415
     from ray._raylet import GcsClient  # type: ignore[attr-defined]  # noqa: PLC0415
 
@@ -248,6 +269,8 @@ def _announce(dashboard: list[str]) -> None:
     client = GcsClient(address=said["gcs-address"], cluster_id=said["cluster-id-hex"])
     key, there = ray_constants.DASHBOARD_ADDRESS.encode(), f"{said['host']}:{said['port']}".encode()
     client.internal_kv_put(key, there, True, ray_constants.KV_NAMESPACE_DASHBOARD)
+    if kept:
+        client.internal_kv_put(controlstore.KEPT, b"1", True, None)
 
 
 def port_of_head(settings: RaySettings) -> int:
@@ -256,12 +279,13 @@ def port_of_head(settings: RaySettings) -> int:
 
 
 def _head(
-    state_dir: Path, settings: RaySettings, member: Member, roster: str
+    state_dir: Path, settings: RaySettings, member: Member, roster: str, term: int, say: Callable[[str], None]
 ) -> "tuple[Session, subprocess.Popen[bytes]]":
     host = _node_ip(settings.address)
     port = _port(host, port_of_head(settings), "ray.port")
     dashboard = _port("127.0.0.1", settings.dashboard_port, "ray.dashboard_port")
     credentials.begin(state_dir, host, tls=settings.tls)
+    store = controlstore.begun(settings.redis, credentials.token_file(state_dir), term, say)
     options = {
         "port": port,
         "dashboard-host": "127.0.0.1",
@@ -273,7 +297,7 @@ def _head(
     flags = ["--head", "--no-monitor", *_flags(options)]
     page = f"http://127.0.0.1:{dashboard}"
     environment = {**member.environment(), ROSTER: roster}
-    return _serve(state_dir, settings, host, f"{host}:{port}", flags, environment, dashboard=page)
+    return _serve(state_dir, settings, host, f"{host}:{port}", flags, environment, dashboard=page, store=store)
 
 
 def _node(
@@ -304,6 +328,7 @@ def _serve(
     environment: Mapping[str, str],
     *,
     dashboard: str = "",
+    store: Store | None = None,
 ) -> "tuple[Session, subprocess.Popen[bytes]]":
     """Ray on this machine, once it serves. host: this node's own address; address: of the cluster's control store."""
     # Ray's socket paths must stay under 107 bytes, and a state directory may lie deep.
@@ -333,6 +358,7 @@ def _serve(
                 STATE: str(state_dir.resolve()),
                 "ELIAS_LOGS": str((state_dir / "logs").resolve()),
                 **environment,
+                **(store.handing() if store else {}),
                 worker.FOLDER: temp_dir,
             },
             stdin=subprocess.DEVNULL,
@@ -340,7 +366,8 @@ def _serve(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    session = Session(address, dashboard, leader.pid, started(leader.pid) or 0.0, mark, temp_dir, bool(dashboard))
+    since = started(leader.pid) or 0.0
+    session = Session(address, dashboard, leader.pid, since, mark, temp_dir, bool(dashboard), store)
     # Written before it serves: whoever comes after a crash of ours must find what to clean.
     session.save(state_dir)
     deadline = time.monotonic() + settings.start_timeout
@@ -353,6 +380,9 @@ def _serve(
             if words[0] == _REFUSED:
                 cure = "make a new invitation there, with `elias invite FILE`, and copy it here whole"
                 raise Refused("token", f"the cluster at {address} does not take this token", cure=cure)
+            if words[0].startswith(_UNLIKE):
+                cure = "install the versions of the head here, then join again"
+                raise Refused("version-skew", words[0].removeprefix(_UNLIKE), cure=cure)
             cure = "see that ports and memory are free, then start again"
             raise Refused("ray-start", f"Ray did not start: {words[0]}", place="ray", cure=cure)
         time.sleep(0.02)
@@ -374,15 +404,20 @@ def _lead() -> None:
 
 
 def _introduce(head: str) -> None:
-    """Ends this process where the cluster does not take our token. Ray itself would find that out once its processes
-    are up, and try for minutes."""
+    """Ends this process where the cluster does not take our token, or has another Ray or Python. Ray itself would find
+    that out once its processes are up, and try for minutes. Else learns how patient this node has to be."""
     from ray import _raylet  # noqa: PLC0415
     from ray.exceptions import AuthenticationError  # noqa: PLC0415
 
     try:
-        _raylet.GcsClient(address=head)  # type: ignore[attr-defined]
+        client = _raylet.GcsClient(address=head)  # type: ignore[attr-defined]
+        there, kept = Versions.of(client), client.internal_kv_get(controlstore.KEPT, None)
     except AuthenticationError:
         sys.exit(_REFUSED)
+    if there is not None and not there.fits(here := Versions.here()):
+        sys.exit(f"{_UNLIKE}{there} at the head, {here} here")
+    if kept is not None:
+        os.environ.update(controlstore.PATIENT)
 
 
 def _node_ip(address: str) -> str:

@@ -14,7 +14,8 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from federation.errors import Temporary
+from federation.errors import EliasError, Temporary
+from federation.runtime.controlstore import Store
 
 MARK = "ELIAS_SESSION"
 PATIENCE = 2.0  # seconds that Ray has to end by itself
@@ -24,7 +25,8 @@ KILLED = 10.0  # seconds that the kernel has to end what was killed
 class Session(msgspec.Struct, frozen=True):
     """The address file: where the cluster is, how its processes are known. started: of the leader (s since 1970).
 
-    head: whether the control store of the cluster runs here; a node that joined has it elsewhere.
+    head: whether the control store of the cluster runs here; a node that joined has it elsewhere. store: what it keeps
+    in Redis; None: nothing.
     """
 
     address: str
@@ -34,6 +36,7 @@ class Session(msgspec.Struct, frozen=True):
     mark: str
     temp_dir: str
     head: bool = True
+    store: Store | None = None
 
     @staticmethod
     def of(state: Path) -> "Session | None":
@@ -86,6 +89,9 @@ class Session(msgspec.Struct, frozen=True):
                 _signal(process, signal.SIGKILL)
             psutil.wait_procs(left, timeout=0.5)
         shutil.rmtree(self.temp_dir, ignore_errors=True)
+        if self.store is not None:
+            with suppress(EliasError):  # nobody reads it any more, and the next Ray clears it
+                self.store.clear()
 
 
 def started(pid: int) -> float | None:

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from federation.settings import load
+from federation.settings import RedisSettings, load
 from managers.uim import tls
+from managers.uim.doctor.redis import observe
 from tests.ports import free_port
 from tests.programs import program
 
@@ -53,7 +54,7 @@ def test_a_service_has_no_rights_and_writes_where_it_was_told(name: str) -> None
 
 def test_every_service_says_how_it_is_and_what_it_may_take() -> None:
     services = read(COMPOSE / "compose.yaml")["services"]
-    assert set(services) == {"postgres", "elias", "prometheus", "alertmanager", "grafana"}
+    assert set(services) == {"postgres", "redis", "elias", "prometheus", "alertmanager", "grafana"}
     for name, found in services.items():
         assert {"healthcheck", "mem_limit", "cpus", "volumes"} <= found.keys(), name
         assert re.search(r":v?\d+\.\d+", found["image"].partition("}")[0]), f"{name}: which version?"
@@ -67,8 +68,9 @@ def test_secrets_are_files_that_only_the_owner_of_the_folder_reaches(composed: P
     secrets = composed / "secrets"
     assert mode(secrets) == 0o700
     before = {path.name: path.read_bytes() for path in secrets.iterdir()}
-    assert len(before["postgres-password"]) == len(before["grafana-password"]) == 48
-    assert before["postgres-password"] != before["grafana-password"]
+    passwords = [before[f"{name}-password"] for name in ("postgres", "redis", "grafana")]
+    assert [len(one) for one in passwords] == [48, 48, 48]
+    assert len(set(passwords)) == 3
     subprocess.run([composed / "secrets.sh"], check=True, capture_output=True)
     assert {path.name: path.read_bytes() for path in secrets.iterdir()} == before
     files = {secret["file"] for secret in read(COMPOSE / "compose.yaml")["secrets"].values()}
@@ -81,6 +83,23 @@ def test_the_settings_that_are_made_are_settings_of_elias(composed: Path) -> Non
     password = (composed / "secrets" / "postgres-password").read_text()
     assert settings.ledger.url == f"postgresql://elias:{password}@postgres/elias"
     assert str(settings.state) == "/var/lib/elias/state"
+    assert (settings.ray.redis.url, str(settings.ray.redis.password_file)) == (
+        "redis://redis:6379",
+        "/run/secrets/redis-password",
+    )
+
+
+def test_redis_asks_for_the_password_that_elias_has(composed: Path) -> None:
+    """A real one, with this configuration."""
+    config, port = composed / "secrets" / "redis.conf", free_port()
+    config.write_text(config.read_text().replace("dir /data", f"dir {composed}\nport {port}\nbind 127.0.0.1"))
+    with subprocess.Popen([program("redis-server"), config], stdout=subprocess.DEVNULL) as server:
+        try:
+            secret = composed / "secrets" / "redis-password"
+            settings = RedisSettings(url=f"redis://127.0.0.1:{port}", password_file=secret)
+            assert until(lambda: not (seen := observe(settings)).problem and not seen.anybody)
+        finally:
+            server.kill()
 
 
 def test_tokens_are_made_by_commands_that_there_are(composed: Path) -> None:

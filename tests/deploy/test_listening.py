@@ -47,8 +47,9 @@ def test_in_compose_what_asks_nobody_is_in_a_network_that_ends_there() -> None:
     found = services("compose")
     for name in found.keys() - {"elias", "grafana"}:
         assert all(networks[network] == {"internal": True} for network in found[name]["networks"]), name
-    assert {name for name, one in found.items() if "data" in one["networks"]} == {"postgres", "elias"}
+    assert {name for name, one in found.items() if "data" in one["networks"]} == {"postgres", "redis", "elias"}
     assert found["postgres"]["environment"]["POSTGRES_PASSWORD_FILE"] == "/run/secrets/postgres-password"
+    assert found["redis"]["command"] == ["redis-server", "/run/secrets/redis.conf"]
     assert not any("TRUST" in str(one).upper().replace("TRUSTED", "") for one in every(found, "environment"))
 
 

@@ -95,6 +95,16 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         ("listen: {port: 99999}\n", "1:10", "less than or equal to 65535", "lists"),
         ("telemetry: {interval: 5 parsecs}\n", "1:13", "interval: write a duration as `30s`", "lists"),
         ("telemetry: {interval: -5}\n", "1:13", "greater than or equal to 0", "lists"),
+        (
+            "ray:\n  redis: {url: 'http://a:1'}\n",
+            "2:3",
+            "ray.redis: write the url like `redis://10.0.0.9:6379`",
+            "lists",
+        ),
+        ("ray:\n  redis: {url: 'redis://u:planted@a:1'}\n", "2:3", "the password goes into `password_file`", "lists"),
+        ("ray:\n  redis: {url: 'redis://a:99999'}\n", "2:3", "write the url like `redis://10.0.0.9:6379`", "lists"),
+        ("ray:\n  redis: {url: 'redis://10.0.0.9:1'}\n", "2:3", "other machines can reach needs `pass", "lists"),
+        ("ray:\n  redis: {password_file: f}\n", "2:3", "of no use without `url`", "lists"),
         ("gate: {windows: [{action: a/b, timezone: Mars}]}\n", "1:32", "`Mars` is not a time zone", "lists"),
         ("gate: {windows: [{action: a/b, days: [someday]}]}\n", "1:39", "'mon', 'tue'", "lists"),
         ("- listen\n", "1:1", "the file is not a mapping of settings", "lists"),
@@ -110,6 +120,7 @@ def test_a_mistake_is_shown_with_its_place_and_a_cure(
         load_text(tmp_path, text)
     assert refused.value.place == f"{tmp_path}/elias.yaml:{place}"
     assert cure in refused.value.cure
+    assert "planted" not in str(refused.value)
 
 
 # -- what is documented ---------------------------------------------------------------------------------------------

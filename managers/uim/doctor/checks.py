@@ -15,6 +15,7 @@ from managers.uim.doctor import (
     ports,
     processes,
     reach,
+    redis,
     secrets,
     serving,
     settings,
@@ -62,12 +63,14 @@ AT_HEAD: dict[str, Callable[[Here], Iterable[Finding]]] = {
     "ledger": ledger.check,
     "certificate": certificate.check,
     "serving": serving.check,
+    "redis": redis.check,
     "reach": reach.check,
 }
 """And on a standby. A node that joined uses none of it: the settings are those of the head."""
 
 THEMES = (
-    *(processes, serving, settings, state, secrets, versions, ports, clock, ledger, certificate, gpus, limits, reach),
+    *(processes, serving, settings, state, secrets, versions, ports, clock, ledger, redis, certificate, gpus, limits),
+    reach,
 )
 
 

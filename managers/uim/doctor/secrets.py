@@ -80,6 +80,7 @@ def named(settings: Settings) -> Iterator[Named]:
             yield Named(f"{name}.{kind}", getattr(target, f"{kind}_env", ""), getattr(target, f"{kind}_file", None))
     yield Named("kubernetes.kubeconfig", "", settings.kubernetes.kubeconfig)
     yield Named("policy.key_file", "", settings.policy.key_file)
+    yield Named("ray.redis.password_file", "", settings.ray.redis.password_file)
     yield Named("listen.key", "", settings.listen.key)
     if settings.access.oidc is not None:
         yield Named("access.oidc.secret_env", settings.access.oidc.secret_env)

@@ -74,6 +74,7 @@ def _files(settings: Settings) -> Iterator[Finding]:
             "slurm.conf": settings.slurm.conf,
             "kubernetes.kubeconfig": settings.kubernetes.kubeconfig if settings.kubernetes.enabled else None,
             "prometheus.ca_file": settings.prometheus.ca_file,
+            "ray.redis.ca_file": settings.ray.redis.ca_file,
             **{f"targets.{name}.ca_file": getattr(one, "ca_file", None) for name, one in settings.targets.items()},
         }
     )

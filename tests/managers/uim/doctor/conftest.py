@@ -21,7 +21,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     for name in ("SIGN", "CHAT", "OIDC"):
         monkeypatch.setenv(name, f"planted-{name.lower()}")
     monkeypatch.setenv("CHAT", "https://chat.example/services/planted-chat-address")
-    for name in ("key", "password", "replica", "alerts", "measures"):
+    for name in ("key", "password", "replica", "alerts", "measures", "redis"):
         (tmp_path / name).write_text(f"planted-{name}\n")
         (tmp_path / name).chmod(0o600)
     (tmp_path / "kubeconfig").write_text("users:\n- user: {token: planted-in-kubeconfig }\n")
@@ -34,6 +34,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
         {
             "state": tmp_path / "state",
             "ledger": {"url": "postgresql://ada:planted-db%2Fpw@127.0.0.1:1/elias"},
+            "ray": {"redis": {"url": "redis://127.0.0.1:1", "password_file": tmp_path / "redis"}},
             "mlflow": {"uri": "http://ada:planted-mlflow@127.0.0.1:1"},
             "alertmanager": {"url": "http://127.0.0.1:1", "secret_file": tmp_path / "alerts"},
             "prometheus": {"url": "http://127.0.0.1:1", "secret_file": tmp_path / "measures"},

@@ -106,7 +106,7 @@ def test_no_setting_that_names_an_address_is_unknown_to_the_doctor() -> None:
     known |= {"Prometheus.url"}
     known |= {"MlflowSettings.uri", "Traces.endpoint", "Oidc.issuer", "Peer.url"}
     elsewhere = {"LedgerSettings.url", "Listen.url", "Listen.host", "RaySettings.address"}  # of other checks
-    elsewhere |= {"PeersSettings.host"}
+    elsewhere |= {"PeersSettings.host", "RedisSettings.url"}
     assert names("url", "uri", "endpoint", "issuer", "replicas", ".host", ".address") == known | elsewhere
 
 

@@ -36,6 +36,7 @@ def test_no_setting_that_names_a_secret_is_unknown_to_the_doctor() -> None:
     targets |= {"Email.password_env", "Email.password_file", "Email.ca_file"}  # the last holds no secret
     alerts = {"Alertmanager.secret_env", "Alertmanager.secret_file"}
     alerts |= {"Prometheus.secret_env", "Prometheus.secret_file", "Prometheus.ca_file"}  # nor does this one
+    alerts |= {"RedisSettings.password_file", "RedisSettings.ca_file"}
     others = {"Provider.key_env", "Provider.key_file", "PolicySettings.key_file", "Oidc.secret_env", "Listen.key"}
     assert names("_env", "_file", ".key", "token", "password", "secret") == targets | alerts | others
 
@@ -45,7 +46,7 @@ def test_every_secret_of_the_settings_is_known(settings: Settings) -> None:
         [
             *("planted-sign planted-oidc planted-key planted-password planted-replica planted-alerts planted-mlflow",),
             *("planted-db/pw planted-db%2Fpw planted-chat-address planted-in-the-path planted-token-0123",),
-            *("planted-measures planted-in-kubeconfig",),
+            *("planted-measures planted-in-kubeconfig planted-redis",),
             *(f"x{(settings.state / name).read_text().strip()}x" for name in ("token", "ray.token", "joined.token")),
         ]
     ).replace("planted-token-0123", "")
