@@ -66,6 +66,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                 host.elias("down")
 
 
+def enough(site: Site) -> Path:
+    """The file after which the job that moves ends."""
+    return site.hosts[0].folder / "enough"
+
+
 def decides(host: Host, job: str) -> bool:
     """Whether a job that is submitted there is decided about."""
     return host.elias("run", "--name", job, "--detach", "--", "true").returncode == 0
@@ -85,7 +90,8 @@ def test_a_job_moves_when_its_host_is_cut_off(site: Site) -> None:
     until(lambda: heard(first) == {"host1", "host2", "host3"})
     first.done("mode", "ufm.node_health/drain", "act")
     first.done("mode", "ufm.node_health/readmit", "act")
-    first.done("run", "--name", "moves", "--restartable", "--label", "works", "--detach", "--", "sleep", "600")
+    waits = f"while [ ! -e {enough(site)} ]; do sleep 0.1; done"
+    first.done("run", "--name", "moves", "--restartable", "--label", "works", "--detach", "--", "sh", "-c", waits)
     was = until(lambda: runs(first, "moves"))
     (host,) = (host for host in site.hosts if host.name == was)
     host.cut()
@@ -136,10 +142,21 @@ def test_who_stands_by_takes_over_when_the_head_goes_in_order(site: Site) -> Non
     until(lambda: "host3" in heard(first))
 
 
-def test_a_machine_that_stands_by_can_leave(site: Site) -> None:
+def test_the_head_hands_over_when_it_is_started_anew(site: Site) -> None:
     first, second, _ = site.hosts
     second.done("up", "--head", "--name", second.name, "--detach")  # it has the token of the cluster by now
-    until(lambda: "host2" in heard(first))
-    assert "stands by already" in second.elias("up", "--head").stderr
-    assert "has left the cluster" in second.elias("leave").stderr
-    until(lambda: "host2" not in first.nodes())
+    until(lambda: {"host2", "host3"} <= heard(first))
+    if runs(first, "moves"):
+        assert "is not restarted now" in first.elias("restart", "host1").stderr
+    enough(site).touch()
+    until(lambda: first.elias("restart", "host1").returncode == 0)
+    until(lambda: second.ready() and decides(second, "handed-over-anew"))
+    until(lambda: heard(second) == {"host1", "host2", "host3"})
+    assert "which its head serves" in first.elias("status").stderr
+
+
+def test_a_machine_that_stands_by_can_leave(site: Site) -> None:
+    first, second, _ = site.hosts
+    assert "stands by already" in first.elias("up", "--head").stderr
+    assert "has left the cluster" in first.elias("leave").stderr
+    until(lambda: "host1" not in second.nodes())
