@@ -115,10 +115,7 @@ class Release(msgspec.Struct, frozen=True, gc=False):
 
 
 class GateState(msgspec.Struct):
-    """modes: that persons set, by `point/action`."""
-
     frozen: bool = False
-    modes: dict[str, str] = {}
     wanted: dict[str, Wish] = {}
     waiting: dict[str, Wish] = {}
     released: dict[str, Wish] = {}
@@ -167,8 +164,6 @@ class Gate(Manager):
             self._fold_answer(entry, body)
         elif entry.kind == Kind.FREEZE:
             self.state.frozen = body.on
-        elif entry.kind == Kind.MODE:
-            self.state.modes[body.action] = body.mode
 
     def _fold_effect(self, entry: Entry, effect: Effect) -> None:
         state, decision = self.state, entry.decision

@@ -4,7 +4,7 @@ came of them.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -103,8 +103,7 @@ class GateService(ManagerService):
             raise Refused("no-action", f"`{action}` is not an action with an effect", cure=f"one of: {actions}")
         if mode not in set(Mode):
             raise Refused("no-mode", f"`{mode}` is not a mode", cure="one of: observe, approve, act")
-        word = Emission(Kind.MODE, "", "", "", ModeBody(action, mode, by))
-        await self._note(word, lambda: self.gate.state.modes.get(action) == mode)
+        await self._note(Emission(Kind.MODE, "", "", "", ModeBody(action, mode, by)))
 
     async def set_freeze(self, on: bool, by: str, reason: str) -> bool:
         """The nodes first, the record after: a freeze must not wait for the database. False: the record follows."""
@@ -145,13 +144,10 @@ class GateService(ManagerService):
             else:
                 self._tell_nodes(True, "the record")
 
-    async def _note(self, emission: Emission, known: Callable[[], bool] = lambda: False) -> None:
-        """known: whether it stands on record, said by one who heard no answer and says it again."""
+    async def _note(self, emission: Emission) -> None:
         entry = Entry(emission.kind, emission.point, emission.subject, emission.decision, encode(emission.body))
 
         def work(now: int) -> tuple[list[Entry], Any]:
-            if known():
-                return [], None
             self.desk.take(entry)
             return [entry, *self.desk.settle(now)], None
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from federation.gate import Gate, Wish
-from federation.records import Effect, Entry, Kind, Outcome, decode, encode
+from federation.records import Effect, Entry, Kind, Outcome, encode
 from federation.runtime.gate import GateService
 from federation.runtime.manager import ManagerService
 from federation.settings import Settings
@@ -17,10 +17,10 @@ WISH = Wish("lab.furnace", "north", "d1", Effect("released", "cool", {}, "furnac
 
 
 class Desk(SimpleNamespace):
-    """A desk that does no more than fold what it takes."""
+    """A desk that settles a wish when it takes its outcome."""
 
     def take(self, entry: Entry) -> None:
-        self.manager.fold(entry, decode(entry.kind, entry.body))
+        del self.manager.state.released[entry.decision]
 
     def settle(self, now: int) -> list[Entry]:
         return []
@@ -72,13 +72,6 @@ async def test_an_outcome_that_is_on_record_is_not_recorded_again(gate: Any) -> 
     await gate.dispatch(WISH)
     await gate.dispatch(WISH)
     assert [entry.kind for entry in gate.written] == [Kind.OUTCOME]
-
-
-async def test_a_mode_that_is_set_again_is_not_recorded_again(gate: Any) -> None:
-    """Whoever set it sends it again where the gate ended before it answered."""
-    for mode in ("act", "act", "observe", "act"):
-        await gate.set_mode("ufm.node_health/drain", mode, "ann")
-    assert [decode(Kind.MODE, entry.body).mode for entry in gate.written] == ["act", "observe", "act"]
 
 
 def test_a_state_from_the_ledger_is_on_record(gate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
