@@ -82,3 +82,12 @@ def of(data: Mapping[str, Any]) -> JobRequest:
     if request.gpu_share and request.gpus > 1:
         raise ValueError(f"a share is of one GPU, and gpus is {request.gpus}")
     return request
+
+
+def recorded(data: Mapping[str, Any]) -> JobRequest:
+    """Of a job that is on record: it was taken once, by an older ELIAS perhaps. What this one would refuse asks for
+    nothing, and is refused where it is asked about again."""
+    try:
+        return of(data)
+    except ValueError:
+        return JobRequest()

@@ -17,9 +17,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -244,8 +243,14 @@ def lean(params: Any, head: bool) -> None:
             _announce(command, kept=store is not None)
             return info
         if kind == ray_constants.PROCESS_TYPE_GCS_SERVER and store is not None:
-            more |= {"env_updates": store.environment()}
-            again = partial(start, [*command, *store.flags()], kind, *args, **more)
+            environment = store.environment()
+
+            def again() -> Any:
+                nonlocal environment
+                with suppress(Refused):  # its file cannot be read now: what it was will do
+                    environment = store.environment()
+                return start([*command, *store.flags()], kind, *args, **{**more, "env_updates": environment})
+
             info = again()
             return info._replace(process=controlstore.Kept(info.process, lambda: again().process))
         if kind != ray_constants.PROCESS_TYPE_RAYLET or not roster:

@@ -170,15 +170,15 @@ class GateService(ManagerService):
 
     async def hear(self, messages: list[bytes]) -> None:
         """Node agents say where they can be reached."""
-        for report in unpacked(messages):
-            self._meet(str(report["node"]), str(report["actor"]))
+        await self._following.wait()  # a call may come before the start
+        for node, actor in {str(report["node"]): str(report["actor"]) for report in unpacked(messages)}.items():
+            if self._agents.get(node) != actor:
+                await self._meet(node, actor)
         self.committed()
 
-    def _meet(self, node: str, actor: str) -> None:
-        if self._agents.get(node) == actor:
-            return
+    async def _meet(self, node: str, actor: str) -> None:
         try:
-            agent = ray.get_actor(actor, NAMESPACE)
+            agent = await asyncio.to_thread(ray.get_actor, actor, NAMESPACE)  # some thousand may be there at once
         except ValueError:
             return  # it has ended since; the next one will report
         self._agents[node] = actor

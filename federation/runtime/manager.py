@@ -66,7 +66,7 @@ class ManagerService(Service):
         self._figures = Figures()
         self._handle: Any = None
         self._line: direct.Line | None = None  # to the appender, if it is on this node
-        self._through_ray = asyncio.Lock()
+        self._through_ray, self._hearing = asyncio.Lock(), asyncio.Lock()
         self._following = asyncio.Event()
         self._pushes = 0
         self._caught_up = False  # with what was committed before this appender began to push
@@ -241,9 +241,13 @@ class ManagerService(Service):
 
     async def hear(self, messages: list[bytes]) -> None:
         """Reports of nodes, as `Reporter` packs them."""
-        reports = unpacked(messages)
-        for at in range(0, len(reports), ROUND):
-            await self._watch(reports[at : at + ROUND])
+        async with self._hearing:  # or an older word on a node could come after a newer one
+            reports = unpacked(messages)
+            for at in range(0, len(reports), ROUND):
+                try:
+                    await self._watch(reports[at : at + ROUND])
+                except Bug as error:
+                    self.log.error("some reports of nodes could not be taken: %s", error)
 
     async def _watch(self, reports: list[dict[str, Any]]) -> None:
         await self.do(lambda now: (self.desk.watch(reports, now), None), len(reports))

@@ -11,7 +11,6 @@ import logging
 from collections import deque
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from functools import cached_property
-from itertools import chain
 from typing import Any, Protocol
 
 import msgspec
@@ -26,7 +25,10 @@ BUNDLE = 0.1  # seconds for which reports are gathered
 HEARD = 10.0  # seconds that a report may take to be heard: a manager that is being restarted takes 3
 SILENT = 2.0  # seconds after which somebody counts as away
 KEPT = 20_000  # messages that wait for one listener; the oldest go first
+SHUNNED = 30.0  # seconds for which a head's agent that did not answer is left alone
 _HEAD = "node:__internal_head__"  # resource of the head alone
+_AWAY = (ValueError, AttributeError, ray.exceptions.RayError)  # it is being replaced, or of an ELIAS without that call
+_log = logging.getLogger("elias.reporting")
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(list[dict[str, Any]]).decode
@@ -44,8 +46,16 @@ _letter = msgspec.msgpack.Decoder(_Letter).decode
 
 
 def unpacked(messages: Iterable[bytes]) -> list[dict[str, Any]]:
-    """The reports in messages of `Reporter`, in order."""
-    return list(chain.from_iterable(map(_unpack, messages)))
+    """The reports in messages of `Reporter`, in order; of a node's figures the newest alone. A message that is none
+    keeps nobody from hearing the others."""
+    found = list[dict[str, Any]]()
+    for message in messages:
+        try:
+            found += _unpack(message)
+        except msgspec.DecodeError as error:
+            _log.error("a message of a node is none: %s", error)
+    newest = {report["node"]: report for report in found if "measured" in report}
+    return [report for report in found if "measured" not in report or newest[report["node"]] is report]
 
 
 def agent_of_the_head() -> str:
@@ -63,20 +73,28 @@ class Reporter:
         self._actor = actor
         self._head = ""  # the name of its agent; a cluster has one head as long as it lives
         self._relay: Any = None
+        self._silent_until = 0.0  # by the clock of the event loop
 
     async def send(self, listeners: Sequence[str], reports: Iterable[Mapping[str, object]]) -> list[str]:
         """To these actors; one that is being restarted hears the next ones. The machines that can be the head, as
         `address:port`; none where nobody said."""
-        message = self._message(reports)
-        try:
-            async with asyncio.timeout(SILENT):
-                self._head = self._head or await asyncio.to_thread(agent_of_the_head)
-                self._relay = self._relay or ray.get_actor(self._head, NAMESPACE)
-                return _heads_of(await self._relay.relay.remote(_pack(_Letter(listeners, message))))
-        except (TimeoutError, ValueError, ray.exceptions.RayError):
-            self._relay = None
+        message, loop = self._message(reports), asyncio.get_running_loop()
+        if loop.time() >= self._silent_until:
+            try:
+                async with asyncio.timeout(SILENT):
+                    return _heads_of(await self._relayed(_pack(_Letter(listeners, message))))
+            except TimeoutError:  # it may still have taken it, and has more than it can do
+                self._relay, self._silent_until = None, loop.time() + SHUNNED
+            except _AWAY:
+                self._relay = None
         await self._tell(listeners, message, SILENT)
         return []
+
+    async def _relayed(self, letter: bytes) -> bytes:
+        self._head = self._head or await asyncio.to_thread(agent_of_the_head)
+        self._relay = self._relay or await asyncio.to_thread(ray.get_actor, self._head, NAMESPACE)
+        answer: bytes = await self._relay.relay.remote(letter)
+        return answer
 
     async def deliver(self, listeners: Sequence[str], reports: Iterable[Mapping[str, object]]) -> bool:
         """To these actors without a detour; whether all of them heard it."""
@@ -97,9 +115,11 @@ class Reporter:
 async def _told(listener: str, message: bytes, patience: float) -> bool:
     try:
         async with asyncio.timeout(patience):
-            await ray.get_actor(actor_name(listener), NAMESPACE).hear.remote([message])
+            # In a thread: it asks Ray's control store, which may be away for longer than an agent may stand still.
+            actor = await asyncio.to_thread(ray.get_actor, actor_name(listener), NAMESPACE)
+            await actor.hear.remote([message])
             return True
-    except (TimeoutError, ValueError, ray.exceptions.RayError):
+    except (TimeoutError, *_AWAY):
         return False
 
 

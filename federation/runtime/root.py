@@ -227,7 +227,7 @@ class Root:
         reason: Reason | None = None
         try:
             while reason is None:
-                await asyncio.wait({closed}, timeout=self._pause(name))
+                await asyncio.wait({closed}, timeout=self._pause(name, process))
                 if not closed.done():
                     reason = await self._answer(process, closed)
                 if closed.done():
@@ -236,9 +236,9 @@ class Root:
             closed.cancel()
         await self._ended(name, process, reason, turn)
 
-    def _pause(self, name: str) -> float:
-        """Seconds between two pings."""
-        if not self._on_every_node(name):
+    def _pause(self, name: str, process: Process) -> float:
+        """Seconds between two pings. The agent of the head carries the reports of all nodes."""
+        if not self._on_every_node(name) or process.node == self._node:
             return self._heartbeat.every
         return max(self._heartbeat.every, len(self._processes) / _PINGS)
 

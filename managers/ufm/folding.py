@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from federation.records import Asked, Entry, Event, Kind, Outcome
-from managers.job import of
+from managers.job import recorded
 from managers.ufm.alerts import AlertsState
 from managers.ufm.asked import request_of
 from managers.ufm.peers.point import FORWARD
@@ -23,7 +23,7 @@ JOINED, LEAVING, LEFT = "elias.node.joined", "elias.node.leaving", "elias.node.l
 
 class Job(msgspec.Struct, frozen=True, gc=False):
     """A job as it was submitted. data: command, resources, priority. placement: the decision by which it runs. held:
-    it has its room, and a person is still to let it begin. lost: it was started, and whoever ran it cannot tell what
+    it has its room, and somebody is still to let it begin. lost: it was started, and whoever ran it cannot tell what
     became of it."""
 
     id: str
@@ -35,7 +35,7 @@ class Job(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def request(self) -> Request:
-        return request_of(of(self.data))
+        return request_of(recorded(self.data))
 
 
 class UfmState(msgspec.Struct):
@@ -101,8 +101,8 @@ class Folding:
             return
         if entry.kind == Kind.EVENT:
             self._end(entry.decision, [running])
-        elif entry.kind == Kind.EFFECT and body.settled:
-            self.state.running[job] = msgspec.structs.replace(running, held=False)
+        elif entry.kind == Kind.EFFECT and body.verdict != "wanted":
+            self.state.running[job] = msgspec.structs.replace(running, held=body.verdict != "released")
         elif entry.kind == Kind.OUTCOME and body.data.get("leaving"):
             self._end(entry.decision, [running], whatever=True)
         elif entry.kind == Kind.OUTCOME and body.status != "unknown":
@@ -138,7 +138,8 @@ class Folding:
         self.state.displaced = {
             d: left for d, js in self.state.displaced.items() if (left := [j for j in js if j.id != job])
         }
-        if job in self.state.peers.sent or job in self.state.running:
+        running = self.state.running.get(job)
+        if job in self.state.peers.sent or (running is not None and not running.lost):
             return
         attempt = self.state.waiting[job].attempt + 1 if job in self.state.waiting else 0
         waiting = self.state.waiting[job] = Job(job, asked.event.data, attempt)

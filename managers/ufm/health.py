@@ -50,7 +50,7 @@ class Healths:
         self.wake = 0
         """Ledger time (ns) of the next round of checks."""
         self._sight = round(SIGHT * interval * SECOND)
-        self._newest = 0
+        self._newest = self._interval = 0
 
     def hear(self, node: str, report: Mapping[str, Any], now: int) -> bool:
         """Take its report; whether it had been out of sight."""
@@ -71,9 +71,9 @@ class Healths:
 
         In rounds, for each costs a tick of the log, and a look at every node: some thousand nodes report at any moment.
         """
-        if now < self.wake:
+        if now < self.wake and interval == self._interval:
             return
-        earliest = now
+        earliest, self._interval = now, interval
         for node in nodes:
             health = self.of.setdefault(node, Health(now, now))
             if now - health.checked >= interval:

@@ -14,7 +14,7 @@ from federation.peers.messages import Capacity
 from federation.points import DecisionPoint
 from federation.records import Answered, Asked, Candidate, Entry, Event, Kind
 from federation.settings import Settings
-from managers.job import needs, of
+from managers.job import needs, recorded
 from managers.ufm.alert_point import ALERT
 from managers.ufm.alerts import Alerts
 from managers.ufm.asked import request_of
@@ -363,7 +363,7 @@ def _place(node: str, gpus: Sequence[int], free: Free, request: Request) -> Cand
 
 
 def _urgency(job: Job) -> tuple[int, str]:
-    return -of(job.data).priority, job.id
+    return -recorded(job.data).priority, job.id
 
 
 def _placement_event(job: Job, source: str, id: str) -> Event:

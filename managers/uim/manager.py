@@ -28,6 +28,7 @@ from tiki.schema import Type
 from tiki.values import canonical
 
 WINDOW = 60 * SECOND
+COUNTED = 30 * SECOND  # for which a count of jobs is good: nobody holds new ones back meanwhile
 ADDRESSES = 1000  # addresses whose failures are remembered; the longest silent one is forgotten first
 FAILURES = 100  # failures remembered of an address: far more than any limit that makes sense
 
@@ -71,7 +72,9 @@ class Uim(Manager):
         if point is ROLLOUT:
             return event.data
         if point is RESTART:
-            return {fact.name: event.data[fact.name] for fact in RESTART.schema.facts}
+            told = {fact.name: event.data[fact.name] for fact in RESTART.schema.facts}
+            fresh = now - event.data["counted"] <= COUNTED
+            return told if fresh else {**told, "jobs": None}  # what nobody knows forbids it, where it is the head
         address = event.subject
         recent = [at for at in self.failures.get(address, ()) if at > now - WINDOW]
         return {

@@ -15,6 +15,7 @@ from federation.errors import Refused, Temporary
 from federation.runtime import discovery
 from federation.runtime.cluster import HEADS, Cluster, Member
 from federation.runtime.invitation import Invitation, reached
+from federation.runtime.reporting import HEARD
 from federation.runtime.session import Session
 from federation.settings import Settings
 from managers.uim import launch, restarting
@@ -78,10 +79,11 @@ def stay(
     check(settings, member)
     settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     cluster: Cluster | None = None
-    restart = _Restart(settings.state / "nodes" / member.name, say)
+    restart = _Restart(settings.state / "nodes" / member.name, 2 * settings.telemetry.interval + HEARD, say)
     try:
-        cluster = _joined(settings, invitation, _others(settings, over), member, say)
-        say(f"this machine is node {member.name}; Ctrl-C or `elias leave` ends that")
+        if not restarting.RESUMED:  # then nobody waits for it, and its head may be away for a moment
+            cluster = _joined(settings, invitation, _others(settings, over), member, say)
+            say(f"this machine is node {member.name}; Ctrl-C or `elias leave` ends that")
         while over is None or not over():
             if restart.due():
                 raise restarting.Again
@@ -94,6 +96,7 @@ def stay(
             if cluster is not None:
                 say("the head is lost")
                 cluster.down(patience=0.0)
+                restart.forget()
             cluster = None
             try:
                 cluster = _joined(settings, invitation, _others(settings, over), member, say)
@@ -111,10 +114,13 @@ def stay(
 
 
 class _Restart:
-    """The order to start this node anew, if there is one: the node leaves, unless its jobs take too long."""
+    """The order to start this node anew, if there is one: the node leaves, unless its jobs take too long.
 
-    def __init__(self, folder: Path, say: Say) -> None:
-        self._folder, self._say = folder, say
+    goodbye: seconds that an idle node takes to leave: two reports, and the word that it has left.
+    """
+
+    def __init__(self, folder: Path, goodbye: float, say: Say) -> None:
+        self._folder, self._goodbye, self._say = folder, goodbye, say
         self._until: float | None = None  # monotonic, s; infinite: called off
 
     def due(self) -> bool:
@@ -122,7 +128,7 @@ class _Restart:
         wanted = restarting.take(self._folder)
         if wanted is not None:
             self._say(f"told to start anew, once the jobs of this node have ended; {wanted.patience:.0f} s for that")
-            self._until = time.monotonic() + wanted.patience
+            self._until = time.monotonic() + wanted.patience + self._goodbye
             (self._folder / LEAVE).touch()
         if self._until is None:
             return False
@@ -134,6 +140,10 @@ class _Restart:
             self._until = math.inf
             (self._folder / LEAVE).unlink(missing_ok=True)
         return False
+
+    def forget(self) -> None:
+        """The cluster is lost, and with it the agent that would have left."""
+        self._until = None
 
 
 def _others(settings: Settings, over: Callable[[], bool] | None) -> list[str]:

@@ -23,7 +23,11 @@ ORDERED, TAKEN = "restart", "restart.taken"
 TAKES = 10.0  # seconds for which the keeper is waited for; it looks twice a second
 LOOK = 0.1  # seconds between two looks at whether it has
 
-_ENVIRONMENT = dict(os.environ)  # as this process got it: whoever connects to Ray adds what is of that Ray alone
+_MARK = "ELIAS_RESUMED"
+RESUMED = bool(os.environ.pop(_MARK, ""))
+"""Whether this process runs its command anew."""
+# As this process got it: whoever connects to Ray adds what is of that Ray alone.
+_ENVIRONMENT = {**os.environ, _MARK: "1"}
 
 
 class Wanted(msgspec.Struct, frozen=True):

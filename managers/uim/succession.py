@@ -75,7 +75,7 @@ def enrol(settings: Settings, invitation: Invitation) -> None:
 
 def _take_turns(settings: Settings, member: Member, headship: Headship, say: Say, greet: Callable[[str], None]) -> None:
     address = f"{settings.ray.address}:{port_of_head(settings.ray)}"
-    begun, going, served = time.monotonic(), True, False
+    begun, going, served = time.monotonic(), True, restarting.RESUMED
     while going:
         try:
             term = headship.take(member.name, address)

@@ -9,7 +9,7 @@ from federation.manager import Follow, Manager
 from federation.points import DecisionPoint
 from federation.records import Answered, Asked, Candidate, Effect, Entry, Event, Kind, Outcome
 from federation.settings import Settings
-from managers.job import JobRequest, of, parse
+from managers.job import JobRequest, parse, recorded
 from managers.urm import packages, pressure
 from managers.urm.capacity import Capacity, Node
 from managers.urm.jobs import (
@@ -234,7 +234,7 @@ class Urm(Manager):
         state, data = self.state, asked.event.data
         job = state.jobs.get(entry.subject)
         if job is None:
-            job = state.jobs[entry.subject] = Job(entry.subject, data, of(data), state.arrivals)
+            job = state.jobs[entry.subject] = Job(entry.subject, data, recorded(data), state.arrivals)
             state.arrivals += 1
         job.status = ASKED
         job.asks += 1

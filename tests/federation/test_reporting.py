@@ -95,3 +95,11 @@ async def test_of_more_than_can_wait_the_oldest_go(relay: Relay, monkeypatch: py
     await told(relay, ear=ear)
     assert ear.heard[-1][-10:] == list(range(LAST - 9, LAST + 1))
     assert sum(map(len, ear.heard)) <= 20
+
+
+def test_of_a_nodes_figures_the_newest_counts_and_what_is_no_message_is_left_out() -> None:
+    pack = msgspec.msgpack.encode
+    first, second = {"node": "a", "measured": 1.0}, {"node": "a", "measured": 2.0}
+    foreign = {"node": "a", "slurm": {}}
+    heard = unpacked([pack([first, foreign]), b"\xc1 no message", pack([second, foreign])])
+    assert heard == [foreign, second, foreign]

@@ -15,7 +15,7 @@ from federation.manager import Target
 from federation.peers.messages import Room, Work
 from federation.peers.settings import PeersSettings
 from federation.records import Answered, Asked, Candidate, Event
-from managers.job import JobRequest, of
+from managers.job import JobRequest, recorded
 from managers.ufm.asked import request_of
 from managers.ufm.peers.point import FORWARD
 from managers.ufm.peers.rooms import fits
@@ -79,7 +79,7 @@ class PeersWatch:
                 yield Event(f"{job} {now}", "elias/ufm", FORWARD.events[0], job, None, dict(data))
 
     def _could_go(self, data: Mapping[str, Any], now: int) -> bool:
-        asked = of(data)
+        asked = recorded(data)
         try:
             work_of(asked)
             return any(self.room_at(asked, now))
@@ -115,7 +115,7 @@ class PeersWatch:
 
     def target(self, asked: Asked, answered: Answered) -> Target:
         """By UFM itself; caps may count by `peer`."""
-        job = of(asked.event.data)
+        job = recorded(asked.event.data)
         work, hops = msgspec.to_builtins(work_of(job)), [*job.hops, self.settings.name]
         return Target("@ufm", [f"peer:{answered.args['peer']}"], {"work": work, "hops": hops})
 

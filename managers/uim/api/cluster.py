@@ -24,6 +24,7 @@ from managers.uim.points import RESTART
 from managers.uim.reading import iso
 
 router = APIRouter(prefix="/v1", tags=["federation"])
+_ELIAS = version("elias")  # that runs here, whatever is installed meanwhile
 Operator = Annotated[Person, needs(Scope.CONTROL)]
 
 
@@ -106,7 +107,7 @@ async def nodes(request: Request) -> Nodes:
     here = context.of(request)
     view = await _view(here, "ufm")
     nodes = await told(here, view.get("nodes", []))
-    return Nodes(nodes=nodes, elias=version("elias"), problem="; ".join(view.get("problems", ())))
+    return Nodes(nodes=nodes, elias=_ELIAS, problem="; ".join(view.get("problems", ())))
 
 
 @router.post("/nodes/{name}/restart", summary="Start the ELIAS of a machine anew, once its jobs have ended")
@@ -119,7 +120,8 @@ async def restart(request: Request, name: str, body: Restart, person: Operator) 
         raise Refused("no-node", f"ELIAS runs on no node `{name}`", cure=cure)
     head = bool(known[name]["head"])
     jobs = sum(head or job["node"] == name for job in view.get("jobs", {}).get("running", ()))
-    data = {"head": head, "jobs": jobs, "patience": body.patience, "by": person.name}
+    counted = here.clock.now()
+    data = {"head": head, "jobs": jobs, "counted": counted, "patience": body.patience, "by": person.name}
     event = Event(f"restart {secrets.token_hex(8)}", "elias/uim", RESTART.events[0], name, None, data)
     result = await submitted(here.link, "uim", event)
     if isinstance(result, Rejected):
@@ -210,7 +212,7 @@ async def told(here: Context, nodes: list[dict[str, Any]]) -> list[dict[str, Any
         members = await here.link.call("root", "tree", patience=2.0)
     except EliasError:
         members = []
-    return skew.told(nodes, members, version("elias"))
+    return skew.told(nodes, members, _ELIAS)
 
 
 async def all_nodes(here: Context) -> list[dict[str, Any]]:

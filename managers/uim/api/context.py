@@ -48,13 +48,16 @@ class Context:
 
     def __post_init__(self) -> None:
         self.access = Entrance(self.settings, self.clock, self.token)
-        # What the gate asks, it asks itself: from outside it would be a way around it. Who may send events may not
-        # restart machines: that has a request of its own.
-        asked = [p for p in self.points.values() if p.schema.manager != "gate" and p.name != RESTART.name]
-        self.lanes = Lanes(self.link, asked)
+        self.lanes = Lanes(self.link, self.asked)
         self.reader = Reader(self.store, self.points)
         self.feed = Feed(self.store)
         self.trends = Trends(self.link)
+
+    @property
+    def asked(self) -> list[DecisionPoint]:
+        """The points that events may ask. What the gate asks, it asks itself: from outside it would be a way around it.
+        Who may send events may not restart machines: that has a request of its own."""
+        return [p for p in self.points.values() if p.schema.manager != "gate" and p.name != RESTART.name]
 
     @property
     def managers(self) -> tuple[str, ...]:

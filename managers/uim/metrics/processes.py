@@ -1,7 +1,6 @@
 """Which processes answer, what they take of the machine, and how often they were started again."""
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,8 @@ from managers.uim.skew import AGENT
 
 if TYPE_CHECKING:
     from federation.runtime.root import Member  # it imports Ray
+
+_ELIAS = version("elias")
 
 INFO = Family("gauge", "elias_info", "1, with the version that runs", ("version",))
 TOOK = Family("gauge", "elias_scrape_seconds", "until the processes had told the figures of this scrape")
@@ -52,7 +53,7 @@ def lines(scrape: Scrape) -> Iterator[str]:
     agents = {m.name: m.status == "running" for m in children if m.name.startswith(AGENT)}
     answer = {name: said is not None for name, said in scrape.healths.items()} | agents
     status = {m.name: m.status for m in members}
-    yield from INFO.of({(_version(),): 1})
+    yield from INFO.of({(_ELIAS,): 1})
     yield from TOOK.one(scrape.took)
     yield from UP.of({(name,): up for name, up in answer.items()})
     yield from START.of({(m.name,): m.since / SECOND for m in children if m.status == "running"})
@@ -70,8 +71,3 @@ def _children(members: "Sequence[Member]") -> "list[Member]":
     above = {m.supervisor for m in members}
     top = {m.name for m in members if not m.supervisor}
     return [m for m in members if m.name not in above and m.supervisor not in top]
-
-
-@lru_cache(1)
-def _version() -> str:
-    return version("elias")

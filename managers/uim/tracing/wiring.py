@@ -15,8 +15,7 @@ class Tracing:
     def __init__(self, context: Context, reader: Reader, incoming: Incoming) -> None:
         self._context, self._incoming, self.reader = context, incoming, reader
         self.follow = reader.follow
-        asked = [point for point in context.points.values() if point.schema.manager != "gate"]  # as in the context
-        context.lanes = TracedLanes(context.link, asked, incoming)
+        context.lanes = TracedLanes(context.link, context.asked, incoming)
 
     def around(self, app: ASGIApp) -> ASGIApp:
         return Posts(app, self._incoming, self._context.clock)

@@ -61,7 +61,7 @@ class Kept:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self.now, self.said = folder, 0.0, list[str]()
         monkeypatch.setattr(membership.time, "monotonic", lambda: self.now)
-        self.restart = membership._Restart(folder, self.said.append)
+        self.restart = membership._Restart(folder, 10.0, self.said.append)
         (folder / AGENT).touch()
 
     def told(self, patience: float) -> bool:
@@ -90,7 +90,9 @@ def test_a_node_is_started_anew_once_it_has_left_for_that(kept: Kept) -> None:
 
 def test_a_node_whose_jobs_take_too_long_stays(kept: Kept) -> None:
     kept.told(60)
-    kept.now = 61.0
+    kept.now = 69.0  # to say goodbye takes 10 s of its own
+    assert (kept.restart.due(), kept.leaving) == (False, True)
+    kept.now = 71.0
     assert (kept.restart.due(), kept.leaving) == (False, False)
     assert "takes work as before" in kept.said[-1]
     assert (kept.told(60), kept.leaving) == (False, True)  # and may be told again
@@ -98,15 +100,23 @@ def test_a_node_whose_jobs_take_too_long_stays(kept: Kept) -> None:
 
 def test_a_node_that_was_just_leaving_when_it_was_called_off_is_started_all_the_same(kept: Kept) -> None:
     kept.told(60)
-    kept.now = 61.0
+    kept.now = 71.0
     kept.restart.due()
     kept.leaves()
     assert kept.restart.due()
 
 
+def test_a_cluster_that_is_lost_meanwhile_is_no_goodbye(kept: Kept) -> None:
+    kept.told(60)
+    kept.restart.forget()
+    kept.leaves()
+    (kept.folder / LEAVE).unlink()
+    assert not kept.restart.due()
+
+
 def test_who_leaves_for_good_after_a_restart_was_called_off_is_not_started(kept: Kept) -> None:
     kept.told(60)
-    kept.now = 61.0
+    kept.now = 71.0
     kept.restart.due()
     (kept.folder / LEAVE).touch()
     kept.leaves()
@@ -209,6 +219,7 @@ def test_an_order_is_on_record_with_who_gave_it_and_released(house: House, clien
     answer = client.post("/v1/nodes/gpu-1/restart", json={"patience": 5}).json()
     decision = client.get(f"/v1/decisions/{answer['decision']['id']}").json()
     assert (decision["action"], decision["mode"], decision["effect"]) == ("restart", "act", "released")
+    assert decision["event"]["data"].pop("counted") > 0
     assert decision["event"]["data"] == {"head": True, "jobs": 0, "patience": 5.0, "by": getpass.getuser()}
     (wish,) = house.federation.gate.state.released.values()
     assert (wish.effect.node, wish.effect.executor, wish.effect.payload) == ("gpu-1", "node.restart", {"patience": 5.0})

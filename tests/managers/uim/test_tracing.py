@@ -255,3 +255,8 @@ def test_it_is_off_and_then_nothing_of_it_is_imported() -> None:
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert Settings().telemetry.traces.endpoint == ""
+
+
+@pytest.mark.parametrize("kind", ["elias.node.restart", "uim.restart", "elias.supervision.exceeded"])
+async def test_what_events_may_not_ask_they_may_not_ask_in_a_trace_either(traced: Traced, kind: str) -> None:
+    assert (await traced.post(event(type=kind, subject="gpu-1", data={}))).status_code == 422
