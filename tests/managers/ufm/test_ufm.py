@@ -77,9 +77,10 @@ class Cluster:
     def mode(self, action: str, mode: str) -> None:
         self.federation.note(Emission(Kind.MODE, "", "", "", Mode(action, mode, "test")))
 
-    def place(self, job: str, **needs: Any) -> Any:
+    def place(self, job: str, id: str = "", **needs: Any) -> Any:
+        """id: of the event, where it is not the first about the job."""
         data = {"command": ["true"], "cpus": 1, "memory": GIB} | needs
-        (replies,) = self.federation.post([Event(job, "test", "elias.job.placement", job, None, data)])
+        (replies,) = self.federation.post([Event(id or job, "test", "elias.job.placement", job, None, data)])
         assert isinstance(replies, list)
         return replies[0]
 
@@ -463,3 +464,13 @@ def test_nonsense_in_a_request_is_refused_with_the_cure(three: Cluster, kind: st
     assert not isinstance(refused, list)
     assert (refused.status, refused.code) == (422, "bad-job")
     assert refused.cure
+
+
+async def test_a_name_whose_job_was_lost_is_placed_again_once_that_has_ended(three: Cluster) -> None:
+    lost = three.place("j", gpus=2)
+    three.federation.outcome(lost.id, UNKNOWN)
+    assert three.place("j", "again", gpus=2).action == "hold"  # it may still run
+    told = Entry(Kind.OUTCOME, "ufm.placement", "j", lost.id, encode(Outcome("done")))
+    three.federation.desks["ufm"].take(told)
+    await three.pass_time(1)
+    assert [order.decision != lost.id for order in three.runs.orders if order.subject == "j"][-1:] == [True]
