@@ -20,11 +20,11 @@ from typing import Any
 
 from federation.points import DecisionPoint
 from federation.records import Candidate
-from managers.job import JobRequest
 from managers.urm.capacity import Node
 from managers.urm.jobs import Job
 from managers.urm.points import PRESSURE as POINT
 from managers.urm.pressure import refuges, relief
+from managers.urm.requests import JobRequest
 from training.scenarios.world import Seen
 
 GIB = 2**30
