@@ -29,8 +29,8 @@ from federation.runtime import controlstore, credentials, forkserver, worker
 from federation.runtime.controlstore import Store
 from federation.runtime.invitation import Invitation
 from federation.runtime.session import MARK, PATIENCE, Session, started
+from federation.runtime.settings import RaySettings
 from federation.runtime.versions import Versions
-from federation.settings import RaySettings
 
 NAMESPACE = "elias"
 STATE = "ELIAS_STATE"

@@ -18,7 +18,7 @@ import msgspec
 
 from federation.errors import EliasError
 from federation.runtime.redis import Server
-from federation.settings import RedisSettings
+from federation.runtime.settings import RedisSettings
 
 if TYPE_CHECKING:
     from redis import Redis

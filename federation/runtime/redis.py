@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from federation.errors import Refused, Temporary
-from federation.settings import RedisSettings
+from federation.runtime.settings import RedisSettings
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from federation.settings import RedisSettings, load
+from federation.runtime.settings import RedisSettings
+from federation.settings import load
 from managers.uim import tls
 from managers.uim.doctor.redis import observe
 from tests.ports import free_port

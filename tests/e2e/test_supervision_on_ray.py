@@ -19,7 +19,7 @@ from federation.errors import Refused
 from federation.runtime.cluster import Cluster
 from federation.runtime.processes import ActorSpec
 from federation.runtime.root import Heartbeat, Member, launch
-from federation.settings import RaySettings
+from federation.runtime.settings import RaySettings
 from federation.supervision import Backoff, Child, Supervisor
 
 PATIENCE = 120.0

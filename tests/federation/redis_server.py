@@ -11,7 +11,7 @@ from typing import Self
 from federation.errors import Refused, Temporary
 from federation.runtime.certificates import Authority
 from federation.runtime.redis import Server
-from federation.settings import RedisSettings
+from federation.runtime.settings import RedisSettings
 from tests import programs
 from tests.e2e.waiting import until
 from tests.ports import free_port

@@ -14,7 +14,7 @@ from federation.errors import Refused, Temporary
 from federation.runtime import controlstore
 from federation.runtime.controlstore import Kept, Store
 from federation.runtime.redis import Server
-from federation.settings import RedisSettings
+from federation.runtime.settings import RedisSettings
 from tests.e2e.waiting import until
 from tests.federation.redis_server import PASSWORD, RedisServer
 from tests.ports import free_port

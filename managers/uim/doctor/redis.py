@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from federation.errors import EliasError, Refused
 from federation.runtime.redis import Server
-from federation.settings import RedisSettings
+from federation.runtime.settings import RedisSettings
 from managers.uim.doctor.finding import ERROR, OK, WARNING, Code, Finding
 from managers.uim.doctor.here import Here
 

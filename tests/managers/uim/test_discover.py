@@ -10,7 +10,8 @@ from federation.errors import Refused, Temporary
 from federation.runtime import credentials, discovery
 from federation.runtime.cluster import Cluster
 from federation.runtime.invitation import Invitation
-from federation.settings import RaySettings, Settings
+from federation.runtime.settings import RaySettings
+from federation.settings import Settings
 from managers.uim import membership, succession
 
 from .test_cli import Elias, elias

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from federation.runtime.session import Session
-from federation.settings import RaySettings, RedisSettings, Settings
+from federation.runtime.settings import RaySettings, RedisSettings
+from federation.settings import Settings
 from managers.uim.doctor import redis
 from managers.uim.doctor.here import Here
 from managers.uim.doctor.redis import Seen
