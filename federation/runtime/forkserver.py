@@ -100,6 +100,7 @@ def preload(roster: str) -> None:
     for module in (
         *(f"federation.runtime.{name}" for name in _OURS),
         *(target.partition(":")[0] for target in targets),
+        *named.beforehand,
     ):
         importlib.import_module(module)
 

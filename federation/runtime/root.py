@@ -355,7 +355,8 @@ def launch(
             raise Refused("actor-spec", f"the tree has no {what} {actor.name}", place=actor.name, cure=cure)
     if missing := {name for name, above in known.items() if not above} - {a.name for a in actors}:
         raise Refused("actor-spec", f"nothing says how to make {min(missing)}", place=min(missing), cure="add its spec")
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    # Nowhere else: from another machine it ends each process of the head by a task that first has to start there.
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     root: ActorHandle[Any] = (
         ray.remote(Root)
         .options(  # type: ignore[assignment]

@@ -1,8 +1,9 @@
 """Who takes part: the federation is told by import path, and knows no manager's name.
 
 A roster module declares POINTS (all decision points), MANAGERS (name -> "module:Class"), SERVICES (the actor class of
-a manager that is more than its decisions) and DOERS (name -> "module:factory" of what a node agent can do). Points
-are light to import; managers and doers are imported only where they run.
+a manager that is more than its decisions), DOERS (name -> "module:factory" of what a node agent can do) and BEFOREHAND
+(modules that a service imports only as it starts). Points are light to import; managers and doers are imported only
+where they run.
 """
 
 import importlib
@@ -25,4 +26,5 @@ class Roster:
         self.managers: dict[str, str] = dict(loaded.MANAGERS)
         self.services: dict[str, str] = dict(loaded.SERVICES)
         self.doers: dict[str, str] = dict(loaded.DOERS)
+        self.beforehand: tuple[str, ...] = tuple(loaded.BEFOREHAND)
         self.points: dict[str, DecisionPoint] = {p.name: p for p in (*loaded.POINTS, APPROVAL, WITHHELD, SUPERVISION)}

@@ -15,7 +15,10 @@ PARTS = (*MANAGERS, "gate")
 SHARED = ("appender", "uim")
 """Without the log, or without the API, no part can answer."""
 
-ACTORS = (*PARTS, "appender", "policy", "root")
+ROOT = "root"
+"""Whoever is away comes back by it."""
+
+ACTORS = (*PARTS, "appender", "policy", ROOT)
 
 BACK_AFTER_KILL, BACK_AFTER_NODE, BACK_AFTER_HANG = 2.5, 5.0, 10.0
 """Seconds that managers may take: from the kill of an actor, from that of a node, from when one of either hangs."""

@@ -204,10 +204,10 @@ class Site:
         for keeper in reversed(self._keepers.values()):
             keeper.end()
         patience = time.monotonic() + 60
-        while any(map(self.processes, self.hosts)) and time.monotonic() < patience:
+        while any(host.processes() for host in self.hosts.values()) and time.monotonic() < patience:
             time.sleep(0.2)
-        for name in self.hosts:
-            for process in self.processes(name):
+        for host in self.hosts.values():
+            for process in host.processes():
                 with suppress(psutil.Error):
                     process.kill()
         for keeper in self._keepers.values():
@@ -228,19 +228,10 @@ class Site:
 
     # What there is
 
-    def processes(self, host: str) -> list[psutil.Process]:
-        """All of a host, stopped ones too."""
-        ran = _run("ip", "netns", "pids", self.hosts[host].namespace)
-        found = list[psutil.Process]()
-        for pid in ran.split():
-            with suppress(psutil.Error):
-                found.append(psutil.Process(int(pid)))
-        return found
-
     def actor(self, part: str) -> psutil.Process | None:
         """The process of a part; none where it is not known, or away."""
         if part == "root":
-            return self._titled(HEAD, "ray::Root")
+            return self.head.titled("ray::Root")
         with suppress(OSError, http.client.HTTPException, ValueError):
             status, answer = self.request("GET", "/v1/managers", patience=3.0)
             if status == 200:
@@ -251,17 +242,10 @@ class Site:
         return None
 
     def agent(self, host: str) -> psutil.Process | None:
-        return self._titled(host, "ray::AgentService")
+        return self.hosts[host].titled("ray::AgentService")
 
     def control_store(self) -> psutil.Process | None:
-        return self._titled(HEAD, "gcs_server")
-
-    def _titled(self, host: str, title: str) -> psutil.Process | None:
-        for process in self.processes(host):
-            with suppress(psutil.Error):
-                if title in " ".join(process.cmdline()[:1]):
-                    return process
-        return None
+        return self.head.titled("gcs_server")
 
     # The API of the head
 

@@ -84,7 +84,7 @@ class KillNode(Kill):
         super().begin()
 
     def end(self) -> None:
-        self.found = self.site.processes(self.target)  # what was just being started
+        self.found = self.site.hosts[self.target].processes()  # what was just being started
         self.send(signal.SIGKILL)
         self.site.keeper(self.target).release()
 
@@ -200,4 +200,4 @@ STRIKES: dict[str, type[Strike]] = {
 
 def _node(site: Site, host: str) -> list[psutil.Process]:
     """All of it, once its agent is there: before that it is no node."""
-    return site.processes(host) if site.agent(host) else []
+    return site.hosts[host].processes() if site.agent(host) else []

@@ -2,6 +2,8 @@
 
 import math
 
+import pytest
+
 from tests.chaos.history import CERTAIN, UNKNOWN, History, Request, Struck, World
 from tests.chaos.kinds import PARTS
 from tests.chaos.schedule import Fault
@@ -68,6 +70,29 @@ def test_what_is_down_with_the_database_counts_from_when_that_is_back() -> None:
     assert (kill.since, round(kill.seconds, 2)) == (18.0, 1.0)
     assert not kill.alone
     assert not other.alone
+
+
+@pytest.mark.parametrize("second", ["ufm", "root", "appender"])
+def test_who_is_struck_again_before_it_is_back_counts_from_then(second: str) -> None:
+    first, _ = found(answered(("all", 10.0, 13.0)), struck("kill", "ufm", 9.9), struck("kill", second, 11.9))
+    assert (first.since, round(first.seconds, 2), first.alone) == (11.9, 1.1, False)
+
+
+def test_each_part_counts_from_the_last_fault_that_struck_it() -> None:
+    gaps = ("ufm", 10.0, 12.3), ("urm", 10.0, 11.0), ("ucm", 10.0, 11.0)
+    first, second = found(answered(*gaps), struck("kill", "uim", 9.9), struck("kill", "ufm", 11.4))
+    assert (first.since, round(first.seconds, 2), first.back) == (9.9, 1.1, 12.3)
+    assert round(second.seconds, 2) == 0.9
+
+
+def test_a_fault_elsewhere_takes_no_time_off() -> None:
+    (first, _) = found(answered(("ufm", 10.0, 13.0)), struck("kill", "ufm", 9.9), struck("kill-node", "host2", 11.9))
+    assert (first.since, round(first.seconds, 2)) == (9.9, 3.1)
+
+
+def test_who_hangs_counts_from_when_it_was_stopped() -> None:
+    (one,) = found(answered(("ufm", 10.0, 18.5)), struck("pause", "ufm", 9.9, 17.0))
+    assert (one.since, round(one.seconds, 2)) == (9.9, 8.6)
 
 
 def test_a_fault_that_is_over_and_overcome_leaves_the_next_one_alone() -> None:

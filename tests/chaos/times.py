@@ -4,26 +4,24 @@ import math
 import statistics
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.chaos.history import CERTAIN, History, Request, Struck
-from tests.chaos.kinds import FOUND_HUNG, KINDS, PARTS, SHARED
+from tests.chaos.kinds import FOUND_HUNG, KINDS, PARTS, ROOT, SHARED
 
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """since: from when the time counts; seconds: until every part that the fault concerns has answered a request that
-    was sent later; infinite where one never did. alone: no other fault was in force, or not yet overcome, meanwhile.
+    """seconds: until every part that the fault concerns has answered a request that was sent later; of the part that
+    took longest, for which the time counts since `since`; infinite where one never answered. back: when all had. alone:
+    no other fault was in force, or not yet overcome, meanwhile.
     """
 
     strike: Struck
     since: float
     seconds: float
+    back: float
     alone: bool = True
-
-    @property
-    def back(self) -> float:
-        return self.since + self.seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +46,15 @@ class Line:
 def recoveries(history: History) -> list[Recovery]:
     """One for each fault that struck.
 
-    The time begins with the fault, or where nothing can be decided while it lasts, with its end. Where such an outage
-    comes in between, it begins anew with the end of that one: what is down with the database is not the fault's doing.
+    The time begins with the fault, or where nothing can be decided while it lasts, with its end. Where another fault
+    strikes who is still away, or whoever it waits for, the time of that part begins anew with that one, and where that
+    one keeps it away, with its end: what is down with the database is not the fault's doing.
     """
     struck = [strike for strike in history.strikes if not strike.missed]
     answers = _Answers(history.requests)
-    outages = [(strike.began, _over(strike)) for strike in struck if _over(strike) > strike.began]
-    found = [_recovery(strike, answers, outages) for strike in struck]
-    return [
-        Recovery(
-            one.strike, one.since, one.seconds, not any(_beside(one, other) for other in found if other is not one)
-        )
-        for one in found
-    ]
+    away = [_away(strike) for strike in struck]
+    found = [_recovery(strike, answers, away) for strike in struck]
+    return [replace(one, alone=not any(_beside(one, other) for other in found if other is not one)) for one in found]
 
 
 def table(found: Iterable[Recovery]) -> list[Line]:
@@ -88,39 +82,56 @@ class _Answers:
         for answered in self._by_part.values():
             answered.sort()
 
-    def after(self, since: float, parts: Iterable[str]) -> float:
-        """When the last of these parts has answered what was sent since then."""
-        return max(self._first(self._by_part[part], since) for part in parts)
-
-    @staticmethod
-    def _first(answered: list[tuple[float, float]], since: float) -> float:
+    def after(self, since: float, part: str) -> float:
+        """When this part has answered what was sent since then."""
+        answered = self._by_part[part]
         at = bisect_left(answered, (since, 0.0))
         return min((ended for _, ended in answered[at : at + 20]), default=math.inf)
 
 
-def _recovery(strike: Struck, answers: _Answers, outages: Sequence[tuple[float, float]]) -> Recovery:
+@dataclass(frozen=True, slots=True)
+class _Away:
+    """Whom a fault keeps from answering, and from when to when; a kill strikes at one moment."""
+
+    strike: Struck
+    parts: tuple[str, ...]
+    end: float
+
+
+def _away(strike: Struck) -> _Away:
+    kind, target = strike.fault.kind, strike.fault.target
+    if _is_outage(strike) or KINDS[kind].slow:
+        return _Away(strike, PARTS, strike.ended)
+    if kind not in ("kill", "pause") or target not in (*PARTS, *SHARED, ROOT):
+        return _Away(strike, (), strike.began)
+    # A part that hangs is replaced at last.
+    end = strike.ended if target == ROOT else min(strike.ended, strike.began + FOUND_HUNG)
+    return _Away(strike, concerned(strike), end)
+
+
+def _recovery(strike: Struck, answers: _Answers, away: Sequence[_Away]) -> Recovery:
     since = strike.ended if _is_outage(strike) else strike.began
     least = strike.ended if KINDS[strike.fault.kind].slow else since
-    parts = concerned(strike)
+    spans = [
+        _span(part, since, least, answers, [a for a in away if a.strike is not strike and part in a.parts])
+        for part in concerned(strike)
+    ]
+    since, back = max(spans, key=lambda span: span[1] - span[0])
+    return Recovery(strike, since, back - since, max(back for _, back in spans))
+
+
+def _span(part: str, since: float, least: float, answers: _Answers, others: Sequence[_Away]) -> tuple[float, float]:
+    """From when the time of a part counts, and when it is back."""
     while True:
-        back = answers.after(max(since, least), parts)
-        later = max((end for begin, end in outages if begin < back and end > max(since, least)), default=since)
+        back = answers.after(max(since, least), part)
+        later = max((a.end for a in others if a.strike.began < back and a.end > max(since, least)), default=since)
         if later == since or math.isinf(back):
-            return Recovery(strike, since, back - since)
+            return since, back
         since = later
 
 
 def _is_outage(strike: Struck) -> bool:
     return strike.fault.target in KINDS[strike.fault.kind].outage
-
-
-def _over(strike: Struck) -> float:
-    """Until when nothing can be decided because of it; a shared part that hangs is replaced at last."""
-    if _is_outage(strike) or KINDS[strike.fault.kind].slow:
-        return strike.ended
-    if strike.fault.kind == "pause" and strike.fault.target in SHARED:
-        return min(strike.ended, strike.began + FOUND_HUNG)
-    return strike.began
 
 
 def _beside(one: Recovery, other: Recovery) -> bool:

@@ -11,6 +11,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from benchmarks.running import exchange
@@ -74,6 +75,22 @@ class Host:
         status, told = self.request("GET", "/v1/nodes", patience=60.0)
         assert status == 200, told
         return {node["name"]: node for node in told["nodes"]}
+
+    def processes(self) -> list[psutil.Process]:
+        """All that run on it, stopped ones too."""
+        found = list[psutil.Process]()
+        for pid in _ip("netns", "pids", self.namespace).split():
+            with suppress(psutil.Error):
+                found.append(psutil.Process(int(pid)))
+        return found
+
+    def titled(self, title: str) -> psutil.Process | None:
+        """The one that calls itself so, if there is one: Ray's actors do by their class."""
+        for process in self.processes():
+            with suppress(psutil.Error):
+                if title in " ".join(process.cmdline()[:1]):
+                    return process
+        return None
 
     def cut(self) -> None:
         """No packet comes or goes."""
@@ -164,5 +181,5 @@ def _bridge() -> tuple[int, str]:
     raise AssertionError("no bridge can be made: see `ip link add elbr0 type bridge`")
 
 
-def _ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True)
+def _ip(*words: str) -> str:
+    return subprocess.run(["ip", *words], check=True, capture_output=True, text=True).stdout

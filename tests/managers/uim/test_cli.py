@@ -187,7 +187,7 @@ def test_what_cannot_be_reached_ends_in_3_and_says_how_to_start_it(elias: Elias,
 @pytest.fixture
 def demo_roster(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is read without the API is read with the points of the demo."""
-    roster = SimpleNamespace(POINTS=tuple(house.points.values()), MANAGERS={}, SERVICES={}, DOERS={})
+    roster = SimpleNamespace(POINTS=tuple(house.points.values()), MANAGERS={}, SERVICES={}, DOERS={}, BEFOREHAND=())
     monkeypatch.setitem(sys.modules, "demo_roster", roster)
     monkeypatch.setattr(launch, "ROSTER", "demo_roster")
 
