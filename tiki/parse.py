@@ -75,7 +75,8 @@ _INSTEAD = {"=": "==", "&": "and", "|": "or", "!": "not", "≥": ">=", "≤": "<
 
 
 @lru_cache(maxsize=1)
-def _grammar() -> Lark:
+def grammar() -> Lark:
+    """Made when the first text of a process is read: 0.15 s of CPU, and twice that where `interegular` is installed."""
     text = Path(__file__).with_name("grammar.lark").read_text(encoding="utf-8")
     return Lark(text, parser="lalr", propagate_positions=True, maybe_placeholders=True)
 
@@ -115,7 +116,7 @@ def _statement(text: str, reader: "_Reader") -> Statement | None:
         )
         return None
     try:
-        tree = _grammar().parse(text)
+        tree = grammar().parse(text)
     except UnexpectedInput as error:
         reader.explain(error, text, whole)
         return None

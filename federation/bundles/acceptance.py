@@ -54,17 +54,21 @@ class Acceptance:
         self.versions = {name: point.version for name, point in points.items()}
         self.trust, self.require, self.place = trust, require, place
         self.refused: Refusal | None = None
+        self._compiled: tiki.Bundle | None = None  # the last: who loses the log looks again
 
     def bundle(self, text: BundleText, at: int) -> tiki.Bundle:
         """What this record puts in force at ledger time `at` (ns). Raises Refused for what may not come into force:
         changed, not signed by a key that counts, of another language or for other points, expired, or not sound.
         """
         self.check(text, at)
+        if self._compiled is not None and self._compiled.digest == text.digest:
+            return self._compiled
         try:
-            return tiki.rebuild(text.sources, self.points)
+            self._compiled = tiki.rebuild(text.sources, self.points)
         except tiki.Invalid as error:
             cure = "correct the specs and build it anew; `elias tiki check` shows the same"
             raise Refused("bundle-unsound", str(error), place=self.place, cure=cure) from None
+        return self._compiled
 
     def check(self, text: BundleText, at: int) -> None:
         """All of `bundle` but the compilation."""

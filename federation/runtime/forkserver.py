@@ -92,8 +92,9 @@ def become(wish: Wish) -> None:
 
 
 def preload(roster: str) -> None:
-    """Import what the actors need, and nothing that starts a thread of its own or reads where it is."""
+    """Import and make what the actors need, and nothing that starts a thread of its own or reads where it is."""
     from federation.runtime.roster import Roster  # noqa: PLC0415 - who starts the server can do without
+    from tiki.parse import grammar  # noqa: PLC0415
 
     named = Roster(roster)
     targets = (*named.managers.values(), *named.services.values(), *named.doers.values())
@@ -103,6 +104,7 @@ def preload(roster: str) -> None:
         *named.beforehand,
     ):
         importlib.import_module(module)
+    grammar()
 
 
 def _received(connection: socket.socket) -> tuple[Wish | None, list[int]]:

@@ -75,6 +75,14 @@ def test_a_signed_bundle_is_used(strict: Acceptance, trust: Path) -> None:
     assert strict.bundle(text(trust), NOW).digest == built().content.digest
 
 
+def test_the_same_bundle_is_compiled_once_and_checked_each_time(strict: Acceptance, trust: Path) -> None:
+    before = strict.bundle(text(trust), NOW)
+    assert strict.bundle(text(trust), NOW) is before
+    with pytest.raises(Refused):
+        strict.bundle(text(trust, by="eve"), NOW)
+    assert strict.bundle(text(trust, OTHER), NOW).digest != before.digest
+
+
 def test_a_record_of_an_earlier_elias_stays_readable_and_is_used(open_: Acceptance) -> None:
     old = {"digest": bundle().digest, "sources": bundle().texts, "versions": versions(POINTS), "v": 1}
     found = decode(Kind.BUNDLE, msgspec.json.encode(old))
