@@ -35,15 +35,18 @@ class RayLink:
         deadline = loop.time() + patience
         while True:
             try:
-                line = await self._line(child) if method in DIRECT else None
-                answer = line.call(method, *args) if line else self._through_ray(child, method, *args)
-                return await asyncio.wait_for(answer, deadline - loop.time())
+                return await asyncio.wait_for(self.once(child, method, *args), deadline - loop.time())
             except TimeoutError:
                 raise Temporary(f"{child} did not answer within {patience:g} s") from None
             except Temporary as problem:
                 if loop.time() + PAUSE > deadline:
                     raise problem from None
             await asyncio.sleep(PAUSE)
+
+    async def once(self, child: str, method: str, *args: Any) -> Any:
+        """What it answers, however long that takes. Raises Temporary where it is away or has too much to do."""
+        line = await self._line(child) if method in DIRECT else None
+        return await (line.call(method, *args) if line else self._through_ray(child, method, *args))
 
     async def _through_ray(self, child: str, method: str, *args: Any) -> Any:
         try:

@@ -11,17 +11,19 @@ import logging
 from collections import deque
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import ray
 
-from federation.errors import EliasError
+from federation.errors import EliasError, Temporary
 from federation.runtime.cluster import HEAD
+from federation.runtime.delivery import Sleep
 from federation.runtime.link import RayLink
 from federation.runtime.service import NAMESPACE, actor_name
 
-BUNDLE = 0.1  # seconds for which reports are gathered
+BUNDLE = 0.1  # seconds for which reports are gathered, where they were heard the last time
+SELDOM = 1.0  # and at most where they were not, again and again
 HEARD = 10.0  # seconds that a report may take to be heard: a manager that is being restarted takes 3
 SILENT = 2.0  # seconds after which somebody counts as away
 KEPT = 20_000  # messages that wait for one listener; the oldest go first
@@ -123,6 +125,13 @@ async def _told(listener: str, message: bytes, patience: float) -> bool:
         return False
 
 
+class _Waiting(NamedTuple):
+    """since: by the clock of the event loop."""
+
+    since: float
+    message: bytes
+
+
 class Host(Protocol):
     """The actor around a relay."""
 
@@ -136,13 +145,13 @@ class Host(Protocol):
 class Relay:
     """Of the head's agent: carries the messages of all nodes to their listeners, in order.
 
-    interval: seconds after which it looks anew which machines can be the head.
+    interval: seconds after which it looks anew which machines can be the head. sleep: between two bundles.
     """
 
-    def __init__(self, host: Host, interval: float) -> None:
-        self._host, self._interval = host, interval
+    def __init__(self, host: Host, interval: float, sleep: Sleep = asyncio.sleep) -> None:
+        self._host, self._interval, self._sleep = host, interval, sleep
         self._link = RayLink()
-        self._waiting: dict[str, deque[bytes]] = {}
+        self._waiting: dict[str, deque[_Waiting]] = {}
         self._woken: dict[str, asyncio.Event] = {}
         self._heads: list[str] = []
 
@@ -155,22 +164,38 @@ class Relay:
             if listener not in self._waiting:
                 self._waiting[listener], self._woken[listener] = deque(maxlen=KEPT), asyncio.Event()
                 self._host.spawn(self._carry(listener))
-            self._waiting[listener].append(letter.message)
+            self._waiting[listener].append(_Waiting(asyncio.get_running_loop().time(), letter.message))
             self._woken[listener].set()
         return _pack(self._heads)
 
     async def _carry(self, listener: str) -> None:
-        waiting, woken = self._waiting[listener], self._woken[listener]
+        """One bundle at a time, however long it takes to be heard. What comes meanwhile is of the next one, of which
+        the newest figures of each node count alone: a listener with more than it can do gets less of it, not more."""
+        waiting, woken, loop = self._waiting[listener], self._woken[listener], asyncio.get_running_loop()
+        pause, lost = BUNDLE, 0
         while True:
             await woken.wait()
-            await asyncio.sleep(BUNDLE)
+            await self._sleep(pause)
             woken.clear()
             bundle = list(waiting)
             waiting.clear()
             try:
-                await self._link.call(listener, "hear", bundle, patience=HEARD)
+                await self._link.once(listener, "hear", [one.message for one in bundle])
+                if lost:
+                    self._host.log.warning("%s hears the nodes again; of what they said it missed %d", listener, lost)
+                pause, lost = BUNDLE, 0
             except EliasError as error:
-                self._host.log.warning("%s did not hear %d messages of nodes: %s", listener, len(bundle), error)
+                too_old = loop.time() - HEARD
+                again = [one for one in bundle if isinstance(error, Temporary) and one.since > too_old]
+                gone = len(bundle) - len(again)
+                if gone and not lost:
+                    self._host.log.warning("%s did not hear %d messages of nodes: %s", listener, gone, error)
+                pause, lost = min(2 * pause, SELDOM), lost + gone
+                newer = list(waiting)
+                waiting.clear()
+                waiting.extend((*again, *newer))
+                if again:
+                    woken.set()
 
     async def _watch_heads(self) -> None:
         while True:

@@ -10,6 +10,7 @@ from federation import privatefile
 from federation.errors import Refused
 
 FILE = "restart.json"  # in the state folder of the head, while a restart of the whole cluster is not at its end
+STALE = 86_400.0  # seconds without a machine that came back: the longest that one may wait for its jobs (`--patience`)
 SILENT = 15.0  # seconds; three reports of a node at the interval that ships
 
 Node = Mapping[str, Any]
@@ -18,10 +19,12 @@ Node = Mapping[str, Any]
 
 class Rolling(msgspec.Struct, frozen=True):
     """What is left to do. left: by node the actor of its agent when the restart began: a node that joins again has
-    another one. elias: the version that was installed on the head then."""
+    another one. elias: the version that was installed on the head then. at: when it began or the last machine came back
+    (seconds since 1970); 0: not noted yet."""
 
     left: dict[str, str]
     elias: str
+    at: float = 0.0
 
     @classmethod
     def of(cls, state: Path, elias: str) -> "Rolling | None":
@@ -32,15 +35,21 @@ class Rolling(msgspec.Struct, frozen=True):
             return None
         return found if found.elias == elias else None
 
-    def save(self, state: Path) -> None:
+    def stale(self, now: float) -> bool:
+        """Whether it was broken off so long ago that nobody means it any more: what was done by then may have been
+        done for something else."""
+        return now - self.at > STALE
+
+    def save(self, state: Path, now: float) -> None:
         """For whoever goes on with it; forgotten once nothing is left."""
         if self.left:
-            privatefile.write(state / FILE, msgspec.json.encode(self))
+            privatefile.write(state / FILE, msgspec.json.encode(msgspec.structs.replace(self, at=self.at or now)))
         else:
             (state / FILE).unlink(missing_ok=True)
 
     def without(self, name: str) -> "Rolling":
-        return msgspec.structs.replace(self, left={one: actor for one, actor in self.left.items() if one != name})
+        left = {one: actor for one, actor in self.left.items() if one != name}
+        return msgspec.structs.replace(self, left=left, at=0.0)
 
 
 def begin(nodes: Sequence[Node], wanted: Sequence[str], elias: str) -> Rolling:
@@ -57,6 +66,17 @@ def begin(nodes: Sequence[Node], wanted: Sequence[str], elias: str) -> Rolling:
         raise Refused("not-well", f"not up, or silent: {', '.join(ill)}", cure=cure)
     order = sorted(chosen, key=lambda name: (bool(chosen[name].get("head")), name))
     return Rolling({name: actor_of(chosen[name]) for name in order}, elias)
+
+
+def gone(name: str, left: Iterable[str]) -> Refused:
+    """Of a machine whose turn it is and on which no ELIAS runs. left: those that are to be started anew, it too."""
+    others = " ".join(other for other in left if other != name)
+    whole = f"`elias restart {others}` restarts the others" if others else "nothing else is left to do"
+    cure = (
+        f"start it there, then run the same command again: it goes on; if it is gone for good, {whole}, "
+        f"and a day later `elias restart` begins anew without it"
+    )
+    return Refused("no-node", f"node {name} has gone", cure=cure)
 
 
 def is_well(node: Node) -> bool:

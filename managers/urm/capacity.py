@@ -5,7 +5,7 @@ nodes report, which takes one report interval.
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,8 +13,10 @@ import msgspec
 from federation.clock import SECOND
 from managers.job import JobRequest
 from managers.urm.points import SAMPLE_AGE
+from managers.urm.ranking import Ranking
 
 FORGET = 3600.0  # seconds of silence after which a node is no longer remembered
+_LOOK = 60 * SECOND  # between two looks for such nodes: each looks at all of them
 _SAMPLE_AGE = round(SAMPLE_AGE * SECOND)
 _TREND = 120 * SECOND  # over how long the memory's trend is taken
 _TREND_LEAST = 30 * SECOND  # less says nothing about a trend
@@ -32,6 +34,21 @@ class Held(msgspec.Struct, frozen=True):
     gpus: dict[int, float]
 
 
+class Room(NamedTuple):
+    """What a node has free, and in all. gpus: what is left of each, the emptiest first."""
+
+    memory_free: int
+    memory_total: int
+    cpus_free: float
+    cpus_total: float
+    gpus_free: float
+    gpus_total: float
+    gpus: tuple[float, ...]
+
+    def has_gpus(self, share: float, count: int) -> bool:
+        return count == 0 or (count <= len(self.gpus) and self.gpus[count - 1] + _SLACK >= share)
+
+
 class Node:
     """One node. `figures`: percent in use by name, None where there is none; free and total as for `Room`."""
 
@@ -47,9 +64,10 @@ class Node:
         self.cpus_held = 0.0
         self.gpus_held: dict[int, float] = {}
         self._memory: deque[tuple[int, float]] = deque()  # when and how much was in use, lately
+        self._room: Room | None = None
 
     def take_in(self, report: Mapping[str, Any], now: int) -> None:
-        self.at = now
+        self._room = None
         self.figures = {name: report.get(name) for name in FIGURES}
         self.memory_total = int(report["memory_total"])
         self.memory_available = int(report["memory_free"])
@@ -59,6 +77,7 @@ class Node:
             self._memory.append((now, float(report["memory"])))
         while self._memory and now - self._memory[0][0] > _TREND:
             self._memory.popleft()
+        self.at = now
 
     def trend(self) -> dict[str, float]:
         """memory_trend: percentage points a minute, from the first to the last of the kept reports; none where they
@@ -70,6 +89,29 @@ class Node:
 
     def fresh(self, now: int) -> bool:
         return self.at is not None and now - self.at <= _SAMPLE_AGE
+
+    def hold(self, held: Held) -> None:
+        self._room = None
+        self.memory_held += held.memory
+        self.cpus_held += held.cpus
+        for index, share in held.gpus.items():
+            self.gpus_held[index] = self.gpus_held.get(index, 0.0) + share
+
+    def let_go(self, held: Held) -> None:
+        self._room = None
+        self.memory_held -= held.memory
+        self.cpus_held -= held.cpus
+        for index, share in held.gpus.items():
+            self.gpus_held[index] -= share
+
+    @property
+    def room(self) -> Room:
+        """Kept until a report or a job changes it: an admission looks at that of every node."""
+        if self._room is None:
+            gpus = sorted((self.gpu_left(index) for index in range(len(self.models))), reverse=True)
+            memory, cpus = (self.memory_free, self.memory_total), (self.cpus_free, self.cpus_total)
+            self._room = Room(*memory, *cpus, self.gpus_free, float(len(self.models)), tuple(gpus))
+        return self._room
 
     @property
     def memory_free(self) -> int:
@@ -93,11 +135,10 @@ class Node:
         return max((value for value in self.figures.values() if value is not None), default=0.0)
 
     def fits(self, request: JobRequest) -> bool:
-        return (
-            request.memory <= self.memory_free
-            and request.cpus <= self.cpus_free + _SLACK
-            and self.choose(request) is not None
-        )
+        room = self.room
+        if request.memory > room.memory_free or request.cpus > room.cpus_free + _SLACK:
+            return False
+        return self.choose(request) is not None if request.models else room.has_gpus(*_gpus(request))
 
     def fits_ever(self, request: JobRequest) -> bool:
         wanted = 1 if request.gpu_share else request.gpus
@@ -106,7 +147,7 @@ class Node:
 
     def choose(self, request: JobRequest) -> dict[int, float] | None:
         """The GPUs that the job would get, the fullest that still have room first; None where they do not suffice."""
-        share, count = (request.gpu_share, 1) if request.gpu_share else (1.0, request.gpus)
+        share, count = _gpus(request)
         if count == 0:
             return {}
         left = sorted(
@@ -116,33 +157,37 @@ class Node:
         return dict.fromkeys(chosen, share) if len(chosen) == count else None
 
 
-class Usable(NamedTuple):
-    """The usable nodes, and the ledger times (ns) between which none of them becomes too old."""
-
-    nodes: Sequence[Node]
-    since: int
-    until: int
-
-
 class Capacity:
+    """A report costs the same however many nodes there are."""
+
     def __init__(self) -> None:
         self.nodes: dict[str, Node] = {}
         self._held: dict[str, Held] = {}
-        self._usable: Usable | None = None
+        self._usable: Ranking[Node] = Ranking()
+        self._heard: dict[str, Node] = {}  # those of which no report is known to be too old; the one heard first first
+        self._changed: dict[str, Node] = {}
+        self._looked = 0
 
     def report(self, report: Mapping[str, Any], now: int) -> Node:
-        self._usable = None
         node = self._node(str(report["node"]))
         node.take_in(report, now)
+        self._heard.pop(node.name, None)
+        self._heard[node.name] = node
+        self._sort(node)
         return node
 
     def close(self, name: str, on: bool) -> None:
         """Whether the node is kept free of new work."""
-        self._usable = None
-        self._node(name).closed = on
+        node = self._node(name)
+        node.closed = on
+        self._sort(node)
 
     def forget(self, now: int) -> None:
         """Drop open nodes that have been silent for an hour and hold nothing."""
+        if now - self._looked < _LOOK:
+            return
+        self._looked = now
+        self.usable(now)  # what is dropped is none of them
         using = {held.node for held in self._held.values()}
         for name, node in list(self.nodes.items()):
             if name not in using and not node.closed and (node.at is None or now - node.at > round(FORGET * SECOND)):
@@ -151,48 +196,60 @@ class Capacity:
     def reserve(self, job: str, request: JobRequest, name: str, gpus: Mapping[int, float] | None = None) -> None:
         """The job runs on this node, or is about to; `gpus` as placement chose them."""
         self.release(job)
-        self._usable = None
         node = self._node(name)
         taken = dict(gpus if gpus is not None else node.choose(request) or {})
         self._held[job] = Held(name, request.memory, request.cpus, taken)
-        node.memory_held += request.memory
-        node.cpus_held += request.cpus
-        for index, share in taken.items():
-            node.gpus_held[index] = node.gpus_held.get(index, 0.0) + share
+        node.hold(self._held[job])
 
     def release(self, job: str) -> None:
         held = self._held.pop(job, None)
-        if held is None:
-            return
-        self._usable = None
-        node = self.nodes[held.node]
-        node.memory_held -= held.memory
-        node.cpus_held -= held.cpus
-        for index, share in held.gpus.items():
-            node.gpus_held[index] -= share
+        if held is not None:
+            self.nodes[held.node].let_go(held)
 
     def expect(self, job: str, request: JobRequest, now: int) -> None:
         """The job was admitted and not placed yet: count it where it leaves the least memory."""
-        node = min(self.with_room(request, now), key=lambda n: (n.memory_free, n.name), default=None)
+        node = min(self.with_room(request, now), key=lambda n: (n.room.memory_free, n.name), default=None)
         if node is not None:
             self.reserve(job, request, node.name)
 
-    def usable(self, now: int) -> Sequence[Node]:
-        """Nodes that have reported lately and take new work, by name. The same object as long as nothing changed."""
-        if self._usable is None or not self._usable.since <= now <= self._usable.until:
-            nodes = [node for _, node in sorted(self.nodes.items()) if node.fresh(now) and not node.closed]
-            oldest = min((node.at for node in nodes if node.at is not None), default=None)
-            until = now if oldest is None else oldest + _SAMPLE_AGE
-            self._usable = Usable(nodes, now, max(now, until))
-        return self._usable.nodes
+    def usable(self, now: int) -> Ranking[Node]:
+        """Nodes that have reported lately and take new work, by name."""
+        while self._heard:
+            oldest = next(iter(self._heard.values()))
+            if oldest.fresh(now):
+                break
+            del self._heard[oldest.name]
+            self._sort(oldest)
+        return self._usable
+
+    def takes_work(self, node: Node) -> bool:
+        """Whether it is one of the usable nodes, as far as somebody has looked."""
+        return node.name in self._heard and not node.closed
+
+    def changed(self) -> Iterable[Node]:
+        """Nodes that have reported, or take new work now or no longer, since the last call."""
+        changed, self._changed = self._changed, {}
+        return changed.values()
 
     def with_room(self, request: JobRequest, now: int) -> Iterator[Node]:
         return (node for node in self.usable(now) if node.fits(request))
+
+    def _sort(self, node: Node) -> None:
+        self._changed[node.name] = node
+        if self.takes_work(node):
+            self._usable.put(node.name, node)
+        else:
+            self._usable.drop(node.name)
 
     def _node(self, name: str) -> Node:
         if name not in self.nodes:
             self.nodes[name] = Node(name)
         return self.nodes[name]
+
+
+def _gpus(request: JobRequest) -> tuple[float, int]:
+    """The share of each, and how many."""
+    return (request.gpu_share, 1) if request.gpu_share else (1.0, request.gpus)
 
 
 def _suits(model: str, request: JobRequest) -> bool:

@@ -1,6 +1,7 @@
 """The resource manager: which jobs may start, and what is done about nodes under pressure and package requests."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from federation.clock import SECOND
@@ -11,7 +12,7 @@ from federation.records import Answered, Asked, Candidate, Effect, Entry, Event,
 from federation.settings import Settings
 from managers.job import JobRequest, parse, recorded
 from managers.urm import packages, pressure
-from managers.urm.capacity import Capacity, Node
+from managers.urm.capacity import Capacity, Node, Room
 from managers.urm.jobs import (
     ADMITTED,
     ASKED,
@@ -27,7 +28,7 @@ from managers.urm.jobs import (
     waiting,
 )
 from managers.urm.points import ADMISSION, PACKAGE, POINTS, PRESSURE, SAMPLE_AGE
-from managers.urm.pressure import Refuges
+from managers.urm.pressure import Places, Refuges
 
 PLACEMENT = "ufm.placement"
 FORWARD = "ufm.forward"
@@ -40,6 +41,7 @@ RETRY = 30.0  # seconds between two questions about the first waiting job when n
 SHOWN = 100  # jobs that a view lists
 
 _HOLD = Candidate("hold")
+_NO_ROOM = Room(0, 0, 0.0, 0.0, 0.0, 0.0, ())
 
 
 class Urm(Manager):
@@ -59,8 +61,7 @@ class Urm(Manager):
         super().__init__(settings)
         self.capacity = Capacity()
         self._running: dict[str, dict[str, Job]] = {}  # by node and id; follows from the state
-        self._places: Refuges | None = None
-        self._places_for: Mapping[str, Any] = {}
+        self._places: Places | None = None
         self._started: int | None = None
         self._waiting: int | None = None  # jobs, at the last look at the queue
         self._now = 0
@@ -85,7 +86,7 @@ class Urm(Manager):
 
     def load(self, state: UrmState) -> None:
         self.state = state
-        self.capacity = Capacity()
+        self.capacity, self._places = Capacity(), None
         self._running = {}
         for name in (*state.cordoned, *state.drained):
             self.capacity.close(name, True)
@@ -169,10 +170,7 @@ class Urm(Manager):
             "settled": self._settled,
             "fits_now": bool(room),
             "fits_ever": self._fits_ever(request) or self._may_go(event.data),
-            **_largest(nodes),
-            "fleet_memory_free": sum(node.memory_free for node in nodes),
-            "fleet_cpus_free": sum(node.cpus_free for node in nodes),
-            "fleet_gpus_free": sum(node.gpus_free for node in nodes),
+            **_free([node.room for node in nodes]),
             "pressure": min((node.figures["memory"] or 0.0 for node in room), default=None),
             "queue_depth": len(queue),
             "ahead": sum(job.rank < rank and not self._only_elsewhere(job) for job in queue),
@@ -198,11 +196,17 @@ class Urm(Manager):
         ]
 
     def _refuges(self) -> Refuges:
-        """Worked out anew when the nodes or the specs have changed."""
-        nodes, options = self.capacity.usable(self._now), self.options[PRESSURE.name]
-        if self._places is None or self._places.nodes is not nodes or self._places_for is not options:
-            self._places, self._places_for = pressure.refuges(nodes, options), options
-        return self._places
+        """Anew where the specs have changed, else brought up to date by the nodes that have."""
+        options, usable = self.options[PRESSURE.name], self.capacity.usable(self._now)
+        changed = self.capacity.changed()
+        if self._places is None or self._places.options is not options:
+            self._places, changed = Places(options), usable
+        for node in changed:
+            if self.capacity.takes_work(node):
+                self._places.put(node)
+            else:
+                self._places.drop(node)
+        return self._places.refuges()
 
     def _fits_ever(self, request: JobRequest) -> bool:
         return any(node.fits_ever(request) for node in self.capacity.usable(self._now))
@@ -386,15 +390,16 @@ def _shares(job: Job) -> dict[int, float] | None:
     return dict.fromkeys(job.gpus, job.request.gpu_share or 1.0) if job.gpus else None
 
 
-def _largest(nodes: Sequence[Node]) -> dict[str, Any]:
-    return {
-        "memory_free": max((node.memory_free for node in nodes), default=0),
-        "memory_total": max((node.memory_total for node in nodes), default=0),
-        "cpus_free": max((node.cpus_free for node in nodes), default=0.0),
-        "cpus_total": max((node.cpus_total for node in nodes), default=0.0),
-        "gpus_free": max((node.gpus_free for node in nodes), default=0.0),
-        "gpus_total": max((float(len(node.models)) for node in nodes), default=0.0),
+def _free(rooms: Sequence[Room]) -> dict[str, Any]:
+    """Of the node that has most of each, and of all together."""
+    largest = {
+        name: max(map(attrgetter(name), rooms or [_NO_ROOM]))
+        for name in ("memory_free", "memory_total", "cpus_free", "cpus_total", "gpus_free", "gpus_total")
     }
+    together = {
+        f"fleet_{name}": sum(map(attrgetter(name), rooms)) for name in ("memory_free", "cpus_free", "gpus_free")
+    }
+    return {**largest, **together}
 
 
 def _shown(job: Job) -> dict[str, Any]:

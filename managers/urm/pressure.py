@@ -1,7 +1,7 @@
-"""What can be done about a node under pressure: pure functions from jobs and capacity to candidates."""
+"""What can be done about a node under pressure: from jobs and capacity to candidates."""
 
-import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from federation.records import Candidate
@@ -9,6 +9,7 @@ from managers.job import JobRequest
 from managers.urm.capacity import Node
 from managers.urm.jobs import Job, Stopped
 from managers.urm.points import VICTIMS
+from managers.urm.ranking import Ranking
 
 MOVABLE = 4  # jobs proposed for migration, and as many to be submitted again
 _KEEPS_ROOM = {"memory": "memory_threshold", "cpu": "cpu_threshold", "gpu": "gpu_threshold"}
@@ -28,18 +29,53 @@ class Refuge(NamedTuple):
 
 
 class Refuges(NamedTuple):
-    """Where load may go, the best two by each measure: a node is no refuge for itself."""
+    """Where load may go. nodes: all of them, the least loaded first. first, least_loaded: of those that are not under
+    pressure themselves the best two by name and by load: a node is no refuge for itself."""
 
-    nodes: Sequence[Node]
+    nodes: Iterable[Node]
     first: tuple[Refuge, ...]
     least_loaded: tuple[Refuge, ...]
 
 
-def refuges(nodes: Sequence[Node], options: Mapping[str, Any]) -> Refuges:
-    """nodes: those that take new work, by name. options: the spec's settings, thresholds in percent."""
-    calm = [node for node in nodes if not _pressed(node, options)]
-    least = heapq.nsmallest(2, calm, key=lambda node: (node.load, node.name))
-    return Refuges(nodes, tuple(map(_refuge, calm[:2])), tuple(map(_refuge, least)))
+class Places:
+    """Ranks the nodes that take new work: what is asked after one of them has changed costs no look at the others.
+
+    options: the spec's settings, thresholds in percent.
+    """
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self.options = options
+        self._all: Ranking[Node] = Ranking()
+        self._calm: Ranking[Node] = Ranking()  # by name
+        self._least: Ranking[Node] = Ranking()  # of those, by load
+
+    def put(self, node: Node) -> None:
+        self._all.put(node.name, node, node.load)
+        if _pressed(node, self.options):
+            self._calm.drop(node.name)
+            self._least.drop(node.name)
+        else:
+            self._calm.put(node.name, node)
+            self._least.put(node.name, node, node.load)
+
+    def drop(self, node: Node) -> None:
+        for ranking in (self._all, self._calm, self._least):
+            ranking.drop(node.name)
+
+    def refuges(self) -> Refuges:
+        return Refuges(self._all, _best(self._calm), _best(self._least))
+
+
+def refuges(nodes: Iterable[Node], options: Mapping[str, Any]) -> Refuges:
+    """nodes: those that take new work."""
+    places = Places(options)
+    for node in nodes:
+        places.put(node)
+    return places.refuges()
+
+
+def _best(ranking: Ranking[Node]) -> tuple[Refuge, ...]:
+    return tuple(map(_refuge, islice(ranking, 2)))
 
 
 def _refuge(node: Node) -> Refuge:
@@ -86,14 +122,14 @@ def _pressed(node: Node, options: Mapping[str, Any]) -> bool:
     )
 
 
-def _moving(node: str, here: Sequence[Job], nodes: Sequence[Node]) -> list[Candidate]:
+def _moving(node: str, here: Sequence[Job], nodes: Iterable[Node]) -> list[Candidate]:
     """Each restartable job with the least loaded node that has room for it; where none has, the candidate says so."""
-    others = [other for other in nodes if other.name != node]
-    if not others:
+    least = next((other for other in nodes if other.name != node), None)
+    if least is None:
         return []
     moves = []
     for job in [job for job in here if job.request.restartable][:MOVABLE]:
-        to = min(others, key=lambda other: (not other.fits(job.request), other.load, other.name))
+        to = next((other for other in nodes if other.name != node and other.fits(job.request)), least)
         moves.append(
             Candidate(
                 "migrate",

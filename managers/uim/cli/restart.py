@@ -50,6 +50,9 @@ def restart(
     api = Api(settings)
     nodes = api.get("/v1/nodes")["nodes"]
     begun = None if node else Rolling.of(settings.state, version("elias"))
+    if begun is not None and begun.stale(time.time()):
+        say(f"no machine came back for a day: the restart begins anew; left was {', '.join(begun.left)}")
+        begun = None
     left = begun or rolling.begin(nodes, node or [], version("elias"))
     for name in rolling.done(left, nodes) if begun else ():
         left = left.without(name)
@@ -61,13 +64,13 @@ def restart(
     restarted = []
     for name in left.left:
         if not node:
-            left.save(settings.state)
-        for words in _restarted(settings, api, name, patience):
+            left.save(settings.state, time.time())
+        for words in _restarted(settings, api, name, left, patience):
             say(f"{name}: {words}")
         restarted.append(name)
         left = left.without(name)
     if not node:
-        left.save(settings.state)
+        left.save(settings.state, time.time())
     if json_:
         emit({"restarted": restarted})
 
@@ -87,13 +90,12 @@ def _show(left: Rolling, nodes: list[Node], *, json_: bool) -> None:
         print(f"{step['node']}: ELIAS {step['elias']} would start anew{', the head' if step['head'] else ''}{waits}")
 
 
-def _restarted(settings: "Settings", api: Api, name: str, patience: float) -> Iterator[str]:
+def _restarted(settings: "Settings", api: Api, name: str, left: Rolling, patience: float) -> Iterator[str]:
     """Words on what goes on, until the machine is back. Raises Refused where it may not be restarted, its jobs go on or
     it does not come back."""
     before = next((node for node in api.get("/v1/nodes")["nodes"] if node["name"] == name), None)
-    if before is None:
-        cure = "start it there, then run the same command again; or name the others"
-        raise Refused("no-node", f"node {name} has gone", cure=cure)
+    if before is None or not before.get("elias"):
+        raise rolling.gone(name, left.left)
     decision = api.post(f"/v1/nodes/{name}/restart", {"patience": patience})["decision"]
     if decision["status"] == "waiting":
         raise Refused("waits", f"a person decides on the restart of {name}", cure="answer it: `elias cases`")

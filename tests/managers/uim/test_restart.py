@@ -2,7 +2,9 @@
 
 import asyncio
 import getpass
+import time
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -160,15 +162,41 @@ def test_a_node_that_is_ill_is_in_nobodys_way_who_names_others() -> None:
 
 
 def test_who_goes_on_leaves_out_what_was_done_before_it_could_be_noted(tmp_path: Path) -> None:
-    Rolling({"b": "elias.agent.b", "c": "elias.agent.c", "d": "elias.agent.d"}, "2").save(tmp_path)
+    Rolling({"b": "elias.agent.b", "c": "elias.agent.c", "d": "elias.agent.d"}, "2").save(tmp_path, 1e9)
     left = Rolling.of(tmp_path, "2")
     assert left is not None
     assert Rolling.of(tmp_path, "3") is None  # of another upgrade
     found = [node("b", "elias.agent.new"), node("c", "elias.agent.new", elias="1"), node("d")]
     assert rolling.done(left, found) == ["b"]
     assert list(left.without("b").left) == ["c", "d"]
-    left.without("b").without("c").without("d").save(tmp_path)
+    left.without("b").without("c").without("d").save(tmp_path, 1e9)
     assert Rolling.of(tmp_path, "2") is None
+
+
+def test_a_restart_grows_old_from_the_last_machine_that_came_back(tmp_path: Path) -> None:
+    def kept() -> Rolling:
+        found = Rolling.of(tmp_path, "2")
+        assert found is not None
+        return found
+
+    Rolling({"b": "elias.agent.b", "c": "elias.agent.c"}, "2").save(tmp_path, 1e9)
+    assert [kept().stale(1e9 + seconds) for seconds in (0, 86_400, 86_401)] == [False, False, True]
+    kept().save(tmp_path, 1e9 + 86_400)  # gone on with in vain
+    assert kept().stale(1e9 + 86_401)
+    kept().without("b").save(tmp_path, 1e9 + 86_400)
+    assert not kept().stale(1e9 + 86_401)
+
+
+def test_a_restart_that_an_older_elias_noted_is_old(tmp_path: Path) -> None:
+    (tmp_path / rolling.FILE).write_text('{"left": {"b": "elias.agent.b"}, "elias": "2"}')
+    left = Rolling.of(tmp_path, "2")
+    assert left is not None
+    assert left.stale(1e9)
+
+
+def test_of_a_machine_that_has_gone_is_said_how_the_others_are_restarted() -> None:
+    assert "`elias restart c a`" in rolling.gone("b", ["b", "c", "a"]).cure
+    assert "nothing else is left" in rolling.gone("b", ["b"]).cure
 
 
 @pytest.mark.parametrize(
@@ -212,6 +240,17 @@ def test_the_head_is_not_restarted_while_jobs_run(house: House, elias: Elias) ->
     elias("restart")
     assert (elias.code, "is not restarted now" in elias.err, "elias explain" in elias.err) == (1, True, True)
     assert elias.json("restart", "--dry-run")["steps"] == [{"node": "gpu-1", "head": True, "elias": "2", "jobs": []}]
+
+
+def test_a_restart_that_was_broken_off_long_ago_begins_anew(house: House, elias: Elias) -> None:
+    left, state = Rolling({"gone": "elias.agent.gone"}, version("elias")), house.settings.state
+    left.save(state, time.time())
+    elias("restart")
+    assert (elias.code, "node gone has gone" in elias.err) == (1, True)
+    left.save(state, time.time() - 2 * rolling.STALE)
+    steps = elias.json("restart", "--dry-run")["steps"]
+    assert [step["node"] for step in steps] == ["gpu-1"]
+    assert "begins anew" in elias.err
 
 
 def test_an_order_is_on_record_with_who_gave_it_and_released(house: House, client: httpx.Client) -> None:
