@@ -269,9 +269,7 @@ def test_two_specs_differ_where_trying_all_inputs_says_so(drawn: list[tuple[str,
         return  # two windows see the same samples: what that makes impossible, the test of histories is about
     for known in inputs(facts):
         for held in holdings(old.program if keys[0] else new.program, known):
-            before = old.case(known, held if keys[0] else ())
-            after = new.case(known, held if keys[1] else ())
-            said = [one.program.decide(known, case.held) for one, case in ((old, before), (new, after))]
+            said = [one.program.decide(known, held if key else ()) for one, key in zip((old, new), keys, strict=True)]
             if choice(said[0]) != choice(said[1]):
                 expected.add(tuple((one.clause, one.reason) for one in said))
             consulted |= choice(said[0]) != choice(said[1]) and "consult" in (said[0].kind, said[1].kind)

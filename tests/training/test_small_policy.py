@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -72,6 +73,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = tmp_path_factory.mktemp("policy") / "small"
     made(found)
     return found
+
+
+@pytest.fixture
+def copied(folder: Path, tmp_path: Path) -> Path:
+    """To be damaged: an export takes seconds."""
+    return shutil.copytree(folder, tmp_path / "copied")
 
 
 @pytest.fixture(scope="module")
@@ -172,13 +179,10 @@ def test_more_than_can_wait_is_told_to_come_again(engine: Embedded, prompts: lis
         scored(engine, prompts * 1000)
 
 
-def test_who_writes_over_the_weights_does_not_disturb_an_engine_that_runs(
-    tmp_path: Path, prompts: list[Prompt]
-) -> None:
-    made(tmp_path)
-    engine = Embedded(tmp_path)
+def test_who_writes_over_the_weights_does_not_disturb_an_engine_that_runs(copied: Path, prompts: list[Prompt]) -> None:
+    engine = Embedded(copied)
     before = scored(engine, prompts)
-    for path in tmp_path.iterdir():
+    for path in copied.iterdir():
         path.write_bytes(b"")
     assert scored(engine, prompts) == before
     asyncio.run(engine.close())
@@ -209,22 +213,20 @@ def test_the_version_changes_with_the_weights_and_nothing_else(folder: Path, tmp
 
 
 @pytest.mark.parametrize("name", card.FILES)
-def test_a_file_that_is_not_the_one_on_the_card_is_refused(name: str, tmp_path: Path) -> None:
-    made(tmp_path)
-    path = tmp_path / name
+def test_a_file_that_is_not_the_one_on_the_card_is_refused(name: str, copied: Path) -> None:
+    path = copied / name
     path.write_bytes(path.read_bytes() + b" ")
     with pytest.raises(Refused, match=name):
-        Embedded(tmp_path)
+        Embedded(copied)
     path.unlink()
     with pytest.raises(Refused, match=name):
-        Embedded(tmp_path)
+        Embedded(copied)
 
 
-def test_a_policy_for_another_rendering_is_refused(tmp_path: Path) -> None:
-    made(tmp_path)
-    card.write(tmp_path, msgspec.structs.replace(card.read(tmp_path), rendering=VERSION + 1))
+def test_a_policy_for_another_rendering_is_refused(copied: Path) -> None:
+    card.write(copied, msgspec.structs.replace(card.read(copied), rendering=VERSION + 1))
     with pytest.raises(Refused, match=f"this ELIAS writes version {VERSION}"):
-        Embedded(tmp_path)
+        Embedded(copied)
 
 
 def test_no_policy_and_a_damaged_card_say_so(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ that were taken.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from federation.policy.question import Question, Scores
 from federation.policy.tabular import Encoder, Rows
 from tiki.schema import Point
 from training.dataset.example import Logged
+from training.threads import one_thread
 
 LEAST = 20
 """Outcomes, and families, below which nothing is fitted."""
@@ -54,7 +54,7 @@ class OutcomeModel:
         """As `predict`, of questions that are encoded."""
         if not each:
             return []
-        with _one_thread():
+        with one_thread():
             found = np.clip(self._regression.predict(np.vstack(each)), *self._range)
         return np.split(np.asarray(found, float), np.cumsum([len(rows) for rows in each])[:-1])
 
@@ -206,21 +206,12 @@ def _fitted(point: Point, table: _Table, learns: NDArray[np.bool_]) -> OutcomeMo
         ]
         return float(np.mean(np.concatenate(missed)))
 
-    with _one_thread():
+    with one_thread():
         errors = {kind: error(kind) for kind in kinds}
         kind = min(errors, key=errors.__getitem__)
         made, *options = kinds[kind]
         regression = made(*options).fit(rows, rewards)
     return OutcomeModel(point, kind, errors[kind], regression, float(rewards.min()), float(rewards.max()))
-
-
-def _one_thread() -> AbstractContextManager[Any]:
-    """On tables this small the threads of OpenMP wait for one another: beside other work a fit took 40 times as
-    long."""
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415 - comes with scikit-learn
-
-    limit: AbstractContextManager[Any] = threadpool_limits(1)
-    return limit
 
 
 def _parts(families: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:

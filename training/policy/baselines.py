@@ -18,6 +18,7 @@ from tiki.schema import Point
 from training.scenarios.rules import Rules
 from training.scenarios.scenario import Example
 from training.scenarios.world import World
+from training.threads import one_thread
 
 Scorer = Callable[[Question], Scores]
 
@@ -115,7 +116,8 @@ def fit_linear(point: Point, train: Sheet, validation: Sheet) -> Linear:
         found = minimize(loss, np.zeros(inputs.shape[1]), (strength,), jac=True, method="L-BFGS-B", options=options)
         return Linear(mean.tolist(), scale.tolist(), found.x.reshape(shape).tolist(), first)
 
-    return max(map(fitted, _STRENGTHS), key=lambda model: validation.reached(model.values(validation.rows)))
+    with one_thread():
+        return max(map(fitted, _STRENGTHS), key=lambda model: validation.reached(model.values(validation.rows)))
 
 
 def fit_trees(train: Sheet, validation: Sheet) -> Trees:
@@ -134,7 +136,8 @@ def fit_trees(train: Sheet, validation: Sheet) -> Trees:
         booster = HistGradientBoostingClassifier(
             max_leaf_nodes=leaves, learning_rate=rate, max_iter=trees, early_stopping=False, random_state=0
         )
-        booster.fit(rows[kept], labels[kept], sample_weight=weights[kept])
+        with one_thread():
+            booster.fit(rows[kept], labels[kept], sample_weight=weights[kept])
         models.append(exported(booster))
     return max(models, key=lambda model: validation.reached(model.values(validation.rows)))
 
