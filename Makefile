@@ -67,7 +67,7 @@ test: ## everything CI runs, in WORKERS=3 processes
 	@$(MAKE) --no-print-directory -j2 lint suite
 
 suite: $(VENV)/.serve build/.programs
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 40
+	$(BIN)/pytest -n $(WORKERS) --no-loadscope-reorder --durations 40
 
 demo-learning: $(VENV)/.train ## watch ELIAS learn a world that changes under it (20 minutes on two cores)
 	$(BIN)/elias demo-learning

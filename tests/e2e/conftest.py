@@ -1,4 +1,4 @@
-"""One ELIAS for all tests of this folder, started as a user starts it."""
+"""ELIAS as a user starts it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +13,6 @@ telemetry:
 ledger:
   tick: 2s
 """
-
-
-@pytest.fixture(scope="package")
-def elias(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with Running(tmp_path_factory.mktemp("elias"), SETTINGS) as running:
-        yield running
 
 
 @pytest.fixture

@@ -1,9 +1,12 @@
-"""Children for the tests of the root supervisor."""
+"""Children for the tests of the root supervisor; and a roster, so that their processes are copies of one that has read
+this and what they stand on, as those of a user are."""
 
 from pathlib import Path
 from typing import Any
 
 from federation.runtime.service import Service
+
+POINTS, MANAGERS, SERVICES, DOERS, BEFOREHAND = (), {}, {}, {}, ()
 
 
 class Steady(Service):

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.running import Running
 from federation.settings import shipped_specs
 from tests.advisors.stub import KEY, Prose, Reply, Says, Status, Stub, prompt
-from tests.e2e.test_up import cli
+from tests.e2e.asking import cli
 from tests.e2e.waiting import until
 from training.scenarios.generate import generate, scenario
 

@@ -13,7 +13,7 @@ import pytest
 from benchmarks.running import Running
 from federation.runtime.session import Session
 from tests.e2e.conftest import SETTINGS
-from tests.e2e.test_crashes import Flow, check, pid_of
+from tests.e2e.flow import Flow, check, pid_of
 from tests.e2e.waiting import until
 from tests.federation.redis_server import PASSWORD, RedisServer
 

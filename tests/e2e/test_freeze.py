@@ -14,8 +14,9 @@ from benchmarks.running import Running
 from federation.ledger.store import Store
 from federation.ledger.verify import verify
 from federation.records import Freeze, Kind
+from tests.e2e.asking import cli, sample
 from tests.e2e.conftest import SETTINGS
-from tests.e2e.test_up import cli, sample
+from tests.e2e.flow import members
 from tests.e2e.waiting import until
 from tests.federation.ledger.postgres import Postgres
 
@@ -38,12 +39,6 @@ def url(postgres: Postgres) -> str:
 def on_postgres(tmp_path: Path, url: str) -> Iterator[Running]:
     with Running(tmp_path, f"{SETTINGS}  url: {url}\n") as running:
         yield running
-
-
-def members(elias: Running) -> dict[str, int]:
-    """The pid of every process."""
-    _, answer = elias.get("/v1/managers")
-    return {m["name"]: m["pid"] for m in answer["members"] if m["pid"]}
 
 
 def asked_directly(elias: Running, file: Path) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from benchmarks.running import Running
+from tests.e2e.asking import cli
 from tests.e2e.conftest import SETTINGS
-from tests.e2e.test_up import cli
 from tests.e2e.waiting import until
 from tests.ports import free_port
 

@@ -40,7 +40,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     state = tmp_path_factory.mktemp("state")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(__file__).parent))
-        cluster = Cluster.up(state, SETTINGS)
+        cluster = Cluster.up(state, SETTINGS, roster="supervised")
         cluster.connect()
         yield cluster
         ray.shutdown()

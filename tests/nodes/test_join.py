@@ -111,6 +111,15 @@ def test_machines_join_and_work_goes_where_it_belongs(hosts: list[Host]) -> None
         assert (again.returncode, "part of a cluster already" in again.stderr) == (1, True), again.stderr
 
 
+def test_the_root_supervisor_comes_back_where_its_managers_are(hosts: list[Host]) -> None:
+    """From another machine it would end each of them by a task that has to start at the head first."""
+    killed = hosts[0].titled("ray::Root")
+    assert killed is not None
+    killed.kill()
+    until(lambda: (root := hosts[0].titled("ray::Root")) and root.pid != killed.pid)
+    assert [host.titled("ray::Root") for host in hosts[1:]] == [None, None]
+
+
 def test_nobody_is_told_anything_on_the_network_who_does_not_say_who_he_is(hosts: list[Host]) -> None:
     """Ray opens some twenty ports, most of them for gRPC, which takes no question of HTTP."""
     listening = ["ip", "netns", "exec", hosts[0].namespace, "ss", "--no-header", "--listening", "--tcp", "--numeric"]

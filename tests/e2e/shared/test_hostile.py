@@ -21,13 +21,12 @@ from federation.ledger.store import Store
 from federation.points import schemas, versions
 from federation.records import BundleText, Entry, Kind, encode
 from federation.runtime.roster import Roster
+from tests.e2e.asking import cli, sample
 from tests.e2e.conftest import SETTINGS
-from tests.e2e.test_crashes import check
-from tests.e2e.test_freeze import members
-from tests.e2e.test_up import cli, sample
+from tests.e2e.flow import check, members
 from tests.e2e.waiting import until
 
-SHIPPED = Path(__file__).resolve().parents[2] / "tiki_specs"
+SHIPPED = Path(__file__).resolve().parents[3] / "tiki_specs"
 
 
 # -- at the start ---------------------------------------------------------------------------------------------------

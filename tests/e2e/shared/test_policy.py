@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from benchmarks.running import Running
-from tests.e2e.test_up import cli
+from tests.e2e.asking import cli
 from tests.e2e.waiting import until
 from training.scenarios.generate import generate, scenario
 from training.scenarios.scenario import Example

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from benchmarks.running import Running
-from tests.e2e.test_policy import POINT, event
-from tests.e2e.test_up import cli
+from tests.e2e.asking import cli
+from tests.e2e.shared.test_policy import POINT, event
 from tests.e2e.waiting import until
 from tests.policy.shelf import like_shipped
 from training.scenarios.generate import generate
@@ -29,9 +29,8 @@ def version(elias: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 def where(elias: Running) -> dict[str, Any]:
     """How the point stands."""
-    listed = json.loads(cli(elias, "policy", "list", "--json").stdout)
     none = {"champion": "", "trial": None}
-    return next((one for one in listed["points"] if one["point"] == POINT), none)
+    return next((one for one in elias.get("/v1/policies")[1]["points"] if one["point"] == POINT), none)
 
 
 def opinions(elias: Running, name: str, count: int = 12) -> list[dict[str, Any]]:
@@ -41,11 +40,7 @@ def opinions(elias: Running, name: str, count: int = 12) -> list[dict[str, Any]]
     status, answer = elias.request("POST", "/v1/events", events)
     assert status == 200
     decided = [decision for result in answer["results"] for decision in result["decisions"]]
-    found = []
-    for decision in decided:
-        explained = json.loads(cli(elias, "explain", decision["id"], "--json").stdout)["explanation"]
-        found.append(explained["opinion"])
-    return found
+    return [elias.get(f"/v1/decisions/{decision['id']}/explain")[1]["opinion"] for decision in decided]
 
 
 def test_in_the_shadow_the_champion_answers_and_the_challenger_is_heard(elias: Running, version: str) -> None:

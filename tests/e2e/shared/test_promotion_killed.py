@@ -22,8 +22,8 @@ from federation.policy import artefacts
 from federation.policy.promotions import Promotion
 from federation.policy.registry import Line, after
 from federation.records import Kind, Scored, decode
-from tests.e2e.test_crashes import pid_of
-from tests.e2e.test_up import cli
+from tests.e2e.asking import cli
+from tests.e2e.flow import pid_of
 from tests.e2e.waiting import until
 from tests.policy.shelf import GAIN, like_shipped
 from training.scenarios.generate import generate, scenario

@@ -19,11 +19,11 @@ from federation.ledger.store import Store
 from federation.points import schemas, versions
 from federation.records import Asked, BundleText, Kind, decode, encode
 from federation.runtime.roster import Roster
+from tests.e2e.asking import cli, sample
 from tests.e2e.conftest import SETTINGS
-from tests.e2e.test_up import cli, sample
 from tests.e2e.waiting import until
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 REQUIRED = "specs: specs\nbundles:\n  trust: trust\n  require_signature: true\n"
 
 

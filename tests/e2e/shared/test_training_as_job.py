@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.running import Running
 from federation.policy import card
-from tests.e2e.test_up import cli
+from tests.e2e.asking import cli
 from training.dataset.example import Advice, Logged
 from training.dataset.simulated import logged
 from training.dataset.store import Recipe, write

@@ -13,8 +13,8 @@ import pytest
 from benchmarks.running import Running
 from federation.ledger.store import Store
 from federation.records import Kind
-from tests.e2e.test_promotion_killed import kill
-from tests.e2e.test_up import cli
+from tests.e2e.asking import cli
+from tests.e2e.shared.test_promotion_killed import kill
 from tests.e2e.waiting import until
 
 WANTED = {"role": "operator", "parameters": 900_000, "hardware": "cpu", "memory": "8GB", "latency": "1s"}

@@ -13,31 +13,14 @@ from typing import Any
 import pytest
 
 from benchmarks.running import Running
+from tests.e2e.asking import cli, sample
 from tests.e2e.waiting import until
-
-
-def cli(elias: Running, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*elias.command, *arguments], cwd=elias.folder, check=check, capture_output=True, text=True, timeout=120
-    )
 
 
 def served(elias: Running) -> bool:
     with contextlib.suppress(OSError, http.client.HTTPException):
         return elias.get("/readyz")[0] == 200
     return False
-
-
-def sample(id: str, subject: str = "probe", **figures: Any) -> dict[str, Any]:
-    data = {"memory": 35.0, "cpu": 20.0, "gpu": None, "disk": 40.0} | figures
-    return {
-        "specversion": "1.0",
-        "id": id,
-        "source": "test",
-        "type": "elias.resource.sample",
-        "subject": subject,
-        "data": data,
-    }
 
 
 def test_this_machine_appears_as_a_node_with_its_live_figures(elias: Running) -> None:

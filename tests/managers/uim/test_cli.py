@@ -326,14 +326,16 @@ def test_a_bug_asks_to_be_reported_with_a_file(elias: Elias, house: House, monke
     report.unlink()
 
 
-def test_every_command_teaches_with_an_example() -> None:
+def test_every_command_teaches_with_an_example(monkeypatch: pytest.MonkeyPatch) -> None:
     import typer
 
     def walk(command: Any, path: tuple[str, ...]) -> list[tuple[str, ...]]:
         below = getattr(command, "commands", {})
         return [p for name, one in below.items() for p in walk(one, (*path, name))] if below else [path]
 
-    for path in walk(typer.main.get_command(app), ()):
+    whole = typer.main.get_command(app)
+    monkeypatch.setattr("typer.testing._get_command", lambda app: whole)  # which it would make anew for each call
+    for path in walk(whole, ()):
         shown = CliRunner().invoke(app, [*path, "--help"])
         assert shown.exit_code == 0
         assert path == ("cases", "list") or "Example" in shown.output, path
