@@ -74,6 +74,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Under `pytest -n` the processes share the cores: threads of BLAS and OpenMP that wait for one another take them
-    from the other tests."""
+    from the other tests. Of what is imported by now; what a test starts is as a user has it."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         threadpool_limits(1)

@@ -54,7 +54,7 @@ class Acceptance:
         self.versions = {name: point.version for name, point in points.items()}
         self.trust, self.require, self.place = trust, require, place
         self.refused: Refusal | None = None
-        self._compiled: tiki.Bundle | None = None  # the last: who loses the log looks again
+        self._compiled: tiki.Bundle | None = None  # the last: who lost the log asks for it again
 
     def bundle(self, text: BundleText, at: int) -> tiki.Bundle:
         """What this record puts in force at ledger time `at` (ns). Raises Refused for what may not come into force:

@@ -20,15 +20,15 @@ from federation.errors import EliasError, Temporary
 from federation.runtime.cluster import HEAD
 from federation.runtime.delivery import Sleep
 from federation.runtime.link import RayLink
-from federation.runtime.service import NAMESPACE, actor_name
+from federation.runtime.service import HEAD_RESOURCE, NAMESPACE, actor_name
 
 BUNDLE = 0.1  # seconds for which reports are gathered, where they were heard the last time
-SELDOM = 1.0  # and at most where they were not, again and again
-HEARD = 10.0  # seconds that a report may take to be heard: a manager that is being restarted takes 3
+SELDOM = 1.0  # twice as long after each bundle that was not heard, and this at most
+HEARD = 10.0  # seconds after which what was not heard is given up: a manager that is being restarted takes 3
+LONGEST = 120.0  # seconds that a listener may take for one bundle: its answer may have been lost
 SILENT = 2.0  # seconds after which somebody counts as away
 KEPT = 20_000  # messages that wait for one listener; the oldest go first
 SHUNNED = 30.0  # seconds for which a head's agent that did not answer is left alone
-_HEAD = "node:__internal_head__"  # resource of the head alone
 _AWAY = (ValueError, AttributeError, ray.exceptions.RayError)  # it is being replaced, or of an ELIAS without that call
 _log = logging.getLogger("elias.reporting")
 
@@ -62,7 +62,7 @@ def unpacked(messages: Iterable[bytes]) -> list[dict[str, Any]]:
 
 def agent_of_the_head() -> str:
     """The name of its actor. Blocks for a word with Ray's control store; raises ValueError while there is none."""
-    heads = [node["NodeID"] for node in ray.nodes() if node["Alive"] and _HEAD in node["Resources"]]  # type: ignore[no-untyped-call]
+    heads = [node["NodeID"] for node in ray.nodes() if node["Alive"] and HEAD_RESOURCE in node["Resources"]]  # type: ignore[no-untyped-call]
     if not heads:
         raise ValueError("the cluster has no head now")
     return actor_name(f"agent.{heads[0][:8]}")
@@ -169,10 +169,10 @@ class Relay:
         return _pack(self._heads)
 
     async def _carry(self, listener: str) -> None:
-        """One bundle at a time, however long it takes to be heard. What comes meanwhile is of the next one, of which
-        the newest figures of each node count alone: a listener with more than it can do gets less of it, not more."""
+        """One bundle at a time, however long it takes to be heard. What comes meanwhile goes with the next one, and
+        there only the newest figures of a node count: a listener with more than it can do gets less, not more."""
         waiting, woken, loop = self._waiting[listener], self._woken[listener], asyncio.get_running_loop()
-        pause, lost = BUNDLE, 0
+        pause, lost, told = BUNDLE, 0, ""
         while True:
             await woken.wait()
             await self._sleep(pause)
@@ -180,16 +180,18 @@ class Relay:
             bundle = list(waiting)
             waiting.clear()
             try:
-                await self._link.once(listener, "hear", [one.message for one in bundle])
+                async with asyncio.timeout(LONGEST):
+                    await self._link.once(listener, "hear", [one.message for one in bundle])
                 if lost:
                     self._host.log.warning("%s hears the nodes again; of what they said it missed %d", listener, lost)
-                pause, lost = BUNDLE, 0
-            except EliasError as error:
-                too_old = loop.time() - HEARD
-                again = [one for one in bundle if isinstance(error, Temporary) and one.since > too_old]
+                pause, lost, told = BUNDLE, 0, ""
+            except (EliasError, TimeoutError) as error:
+                passes, too_old = isinstance(error, Temporary | TimeoutError), loop.time() - HEARD
+                again = [one for one in bundle if passes and one.since > too_old]
                 gone = len(bundle) - len(again)
-                if gone and not lost:
-                    self._host.log.warning("%s did not hear %d messages of nodes: %s", listener, gone, error)
+                if gone and (words := str(error) or f"no answer in {LONGEST:g} s") != told:
+                    self._host.log.warning("%s did not hear %d messages of nodes: %s", listener, gone, words)
+                    told = words
                 pause, lost = min(2 * pause, SELDOM), lost + gone
                 newer = list(waiting)
                 waiting.clear()

@@ -18,12 +18,11 @@ import ray
 from ray.actor import ActorHandle
 from ray.exceptions import ActorAlreadyExistsError
 from ray.experimental import internal_kv
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from federation.clock import SECOND, SystemClock
 from federation.errors import Refused
 from federation.runtime.processes import ActorSpec, Process, actor_class, call, find, living_nodes, make
-from federation.runtime.service import NAMESPACE, actor_name, log_to_file
+from federation.runtime.service import HEAD_RESOURCE, NAMESPACE, actor_name, log_to_file
 from federation.supervision import Child, Exceeded, Order, Reason, Start, Status, Stop, Supervisor, Tree, members
 
 _MEMORY = b"elias.root.memory"
@@ -355,8 +354,6 @@ def launch(
             raise Refused("actor-spec", f"the tree has no {what} {actor.name}", place=actor.name, cure=cure)
     if missing := {name for name, above in known.items() if not above} - {a.name for a in actors}:
         raise Refused("actor-spec", f"nothing says how to make {min(missing)}", place=min(missing), cure="add its spec")
-    # Nowhere else: from another machine it ends each process of the head by a task that first has to start there.
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     root: ActorHandle[Any] = (
         ray.remote(Root)
         .options(  # type: ignore[assignment]
@@ -367,7 +364,9 @@ def launch(
             max_restarts=-1,
             max_task_retries=-1,
             num_cpus=0,
-            scheduling_strategy=here,
+            # Nowhere else: from another machine it ends each process of the head by a task that first has to start
+            # there. By a resource, for which Ray waits; an affinity ends it where a node does not know the head yet.
+            resources={HEAD_RESOURCE: 0.001},
         )
         .remote(spec, actors, heartbeat or Heartbeat(), hook)
     )

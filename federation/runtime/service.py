@@ -18,6 +18,7 @@ from federation.runtime import direct
 from federation.runtime.cluster import NODE, STATE
 from federation.settings import Settings
 
+HEAD_RESOURCE = "node:__internal_head__"  # which Ray gives the head alone
 NAMESPACE = "elias"
 
 _T = TypeVar("_T")

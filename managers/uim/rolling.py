@@ -10,7 +10,7 @@ from federation import privatefile
 from federation.errors import Refused
 
 FILE = "restart.json"  # in the state folder of the head, while a restart of the whole cluster is not at its end
-STALE = 86_400.0  # seconds without a machine that came back: the longest that one may wait for its jobs (`--patience`)
+STALE = 172_800.0  # seconds without a machine that came back; one may wait half as long for its jobs (`--patience`)
 SILENT = 15.0  # seconds; three reports of a node at the interval that ships
 
 Node = Mapping[str, Any]
@@ -72,10 +72,7 @@ def gone(name: str, left: Iterable[str]) -> Refused:
     """Of a machine whose turn it is and on which no ELIAS runs. left: those that are to be started anew, it too."""
     others = " ".join(other for other in left if other != name)
     whole = f"`elias restart {others}` restarts the others" if others else "nothing else is left to do"
-    cure = (
-        f"start it there, then run the same command again: it goes on; if it is gone for good, {whole}, "
-        f"and a day later `elias restart` begins anew without it"
-    )
+    cure = f"start it there, then run the same command again: it goes on; if it is gone for good, {whole}"
     return Refused("no-node", f"node {name} has gone", cure=cure)
 
 

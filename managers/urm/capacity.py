@@ -158,22 +158,21 @@ class Node:
 
 
 class Capacity:
-    """A report costs the same however many nodes there are."""
+    """A report looks at no other node."""
 
     def __init__(self) -> None:
         self.nodes: dict[str, Node] = {}
         self._held: dict[str, Held] = {}
         self._usable: Ranking[Node] = Ranking()
-        self._heard: dict[str, Node] = {}  # those of which no report is known to be too old; the one heard first first
+        self._heard: Ranking[Node] = Ranking()  # whose report is not known to be too old, by its time
         self._changed: dict[str, Node] = {}
-        self._looked = 0
+        self._looked = self._latest = 0
 
     def report(self, report: Mapping[str, Any], now: int) -> Node:
         node = self._node(str(report["node"]))
         node.take_in(report, now)
-        self._heard.pop(node.name, None)
-        self._heard[node.name] = node
-        self._sort(node)
+        self._hear(node)
+        self._turn_back(now)
         return node
 
     def close(self, name: str, on: bool) -> None:
@@ -214,11 +213,9 @@ class Capacity:
 
     def usable(self, now: int) -> Ranking[Node]:
         """Nodes that have reported lately and take new work, by name."""
-        while self._heard:
-            oldest = next(iter(self._heard.values()))
-            if oldest.fresh(now):
-                break
-            del self._heard[oldest.name]
+        self._turn_back(now)
+        while self._heard and not (oldest := next(iter(self._heard))).fresh(now):
+            self._heard.drop(oldest.name)
             self._sort(oldest)
         return self._usable
 
@@ -233,6 +230,19 @@ class Capacity:
 
     def with_room(self, request: JobRequest, now: int) -> Iterator[Node]:
         return (node for node in self.usable(now) if node.fits(request))
+
+    def _turn_back(self, now: int) -> None:
+        """Where this is an earlier moment than the last: a tick has the time of the ledger, which may be ahead of the
+        clock of this process, and what was too old then may not be now."""
+        if now < self._latest:
+            for node in self.nodes.values():
+                if node.fresh(now):
+                    self._hear(node)
+        self._latest = now
+
+    def _hear(self, node: Node) -> None:
+        self._heard.put(node.name, node, node.at)
+        self._sort(node)
 
     def _sort(self, node: Node) -> None:
         self._changed[node.name] = node

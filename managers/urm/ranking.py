@@ -34,6 +34,9 @@ class Ranking(Generic[_T]):
             at = bisect_left(self._keys, known[0])
             del self._keys[at], self._ranked[at]
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._of
+
     def __len__(self) -> int:
         return len(self._ranked)
 

@@ -66,22 +66,28 @@ def test_what_takes_effect_by_and_by_is_not_overcome_before_its_end() -> None:
 
 def test_what_is_down_with_the_database_counts_from_when_that_is_back() -> None:
     outage = struck("pause-database", "database", 12.0, 18.0)
-    kill, other = found(answered(("all", 10.0, 19.0)), struck("kill", "ufm", 9.9), outage)
-    assert (kill.since, round(kill.seconds, 2)) == (18.0, 1.0)
+    kill, other = found(answered(("all", 11.0, 20.0)), struck("kill", "ufm", 11.4), outage)
+    assert (kill.since, round(kill.seconds, 2), kill.back) == (18.0, 2.0, 20.0)
     assert not kill.alone
     assert not other.alone
 
 
 @pytest.mark.parametrize("second", ["ufm", "root", "appender"])
 def test_who_is_struck_again_before_it_is_back_counts_from_then(second: str) -> None:
-    first, _ = found(answered(("all", 10.0, 13.0)), struck("kill", "ufm", 9.9), struck("kill", second, 11.9))
-    assert (first.since, round(first.seconds, 2), first.alone) == (11.9, 1.1, False)
+    first, _ = found(answered(("all", 10.0, 13.0)), struck("kill", "ufm", 9.9), struck("kill", second, 10.9))
+    assert (first.since, round(first.seconds, 2), first.alone) == (10.9, 2.1, False)
+
+
+@pytest.mark.parametrize("second", ["ufm", "root", "appender"])
+def test_who_was_away_too_long_is_not_excused_by_a_fault_that_came_later(second: str) -> None:
+    first, _ = found(answered(("all", 10.0, 33.0)), struck("kill", "ufm", 9.9), struck("kill", second, 31.9))
+    assert (first.since, round(first.seconds, 2)) == (9.9, 22.0)
 
 
 def test_each_part_counts_from_the_last_fault_that_struck_it() -> None:
     gaps = ("ufm", 10.0, 12.3), ("urm", 10.0, 11.0), ("ucm", 10.0, 11.0)
     first, second = found(answered(*gaps), struck("kill", "uim", 9.9), struck("kill", "ufm", 11.4))
-    assert (first.since, round(first.seconds, 2), first.back) == (9.9, 1.1, 12.3)
+    assert (first.since, round(first.seconds, 2), first.back) == (9.9, 1.5, 12.3)
     assert round(second.seconds, 2) == 0.9
 
 

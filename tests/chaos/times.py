@@ -3,7 +3,7 @@
 import math
 import statistics
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from tests.chaos.history import CERTAIN, History, Request, Struck
@@ -12,9 +12,9 @@ from tests.chaos.kinds import FOUND_HUNG, KINDS, PARTS, ROOT, SHARED
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """seconds: until every part that the fault concerns has answered a request that was sent later; of the part that
-    took longest, for which the time counts since `since`; infinite where one never answered. back: when all had. alone:
-    no other fault was in force, or not yet overcome, meanwhile.
+    """seconds: until a part that the fault concerns has answered a request that was sent later, or was struck again;
+    the longest that one of them took, counted since `since`; infinite where one never answered. back: when all had.
+    alone: no other fault was in force, or not yet overcome, meanwhile.
     """
 
     strike: Struck
@@ -48,7 +48,7 @@ def recoveries(history: History) -> list[Recovery]:
 
     The time begins with the fault, or where nothing can be decided while it lasts, with its end. Where another fault
     strikes who is still away, or whoever it waits for, the time of that part begins anew with that one, and where that
-    one keeps it away, with its end: what is down with the database is not the fault's doing.
+    one keeps it away, with its end: what is down with the database is not the fault's doing. The longest time counts.
     """
     struck = [strike for strike in history.strikes if not strike.missed]
     answers = _Answers(history.requests)
@@ -112,22 +112,27 @@ def _away(strike: Struck) -> _Away:
 def _recovery(strike: Struck, answers: _Answers, away: Sequence[_Away]) -> Recovery:
     since = strike.ended if _is_outage(strike) else strike.began
     least = strike.ended if KINDS[strike.fault.kind].slow else since
-    spans = [
-        _span(part, since, least, answers, [a for a in away if a.strike is not strike and part in a.parts])
-        for part in concerned(strike)
-    ]
-    since, back = max(spans, key=lambda span: span[1] - span[0])
-    return Recovery(strike, since, back - since, max(back for _, back in spans))
+    longest, back = (since, since), since
+    for part in concerned(strike):
+        others = [one for one in away if one.strike is not strike and part in one.parts]
+        for begin, end in _stretches(part, since, least, answers, others):
+            longest = max(longest, (begin, end), key=lambda stretch: stretch[1] - stretch[0])
+            back = max(back, end)
+    return Recovery(strike, longest[0], longest[1] - longest[0], back)
 
 
-def _span(part: str, since: float, least: float, answers: _Answers, others: Sequence[_Away]) -> tuple[float, float]:
-    """From when the time of a part counts, and when it is back."""
-    while True:
+def _stretches(
+    part: str, since: float, least: float, answers: _Answers, others: Sequence[_Away]
+) -> Iterator[tuple[float, float]]:
+    """From when to when a part was away, without the times in which another fault kept it so. A kill, which keeps
+    nobody, ends one stretch and begins the next."""
+    for other in sorted(others, key=lambda other: other.strike.began):
         back = answers.after(max(since, least), part)
-        later = max((a.end for a in others if a.strike.began < back and a.end > max(since, least)), default=since)
-        if later == since or math.isinf(back):
-            return since, back
-        since = later
+        if other.strike.began < back and other.end > max(since, least):
+            if other.strike.began > since:
+                yield since, other.strike.began
+            since = other.end
+    yield since, answers.after(max(since, least), part)
 
 
 def _is_outage(strike: Struck) -> bool:

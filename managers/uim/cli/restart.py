@@ -51,7 +51,7 @@ def restart(
     nodes = api.get("/v1/nodes")["nodes"]
     begun = None if node else Rolling.of(settings.state, version("elias"))
     if begun is not None and begun.stale(time.time()):
-        say(f"no machine came back for a day: the restart begins anew; left was {', '.join(begun.left)}")
+        say(f"a restart that was broken off long ago is not gone on with; left was {', '.join(begun.left)}")
         begun = None
     left = begun or rolling.begin(nodes, node or [], version("elias"))
     for name in rolling.done(left, nodes) if begun else ():

@@ -4,6 +4,7 @@ from random import Random
 
 import pytest
 
+from federation.clock import SECOND
 from managers.job import JobRequest
 from managers.urm.capacity import Capacity, Node
 
@@ -45,6 +46,22 @@ def test_a_job_fits_where_memory_and_cores_suffice_and_gpus_can_be_chosen() -> N
             else:
                 capacity.release(f"j{job}")
     assert found == {True, False}
+
+
+def test_who_takes_work_hangs_on_the_moment_alone_though_time_goes_back() -> None:
+    """A tick has the time of the ledger, which may be ahead of the clock of this process."""
+    random, capacity, now, seen = Random(4), Capacity(), 1_000 * SECOND, set[int]()
+    for _ in range(2_000):
+        now += random.choice((-60, -20, 1, 2, 5, 5, 40)) * SECOND
+        name = f"n{random.randrange(12)}"
+        if random.random() < 0.7:
+            capacity.report(report(name), now)
+        else:
+            capacity.close(name, random.random() < 0.5)
+        usable = [node.name for node in capacity.usable(now)]
+        assert usable == sorted(n.name for n in capacity.nodes.values() if n.fresh(now) and not n.closed)
+        seen.add(len(usable))
+    assert len(seen) > 5
 
 
 def test_an_admission_counts_again_only_what_has_changed(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
