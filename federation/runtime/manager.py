@@ -127,7 +127,12 @@ class ManagerService(Service):
         self._catch_up()
 
     def _catch_up(self) -> None:
-        """Fold what the ledger holds beyond what was folded; events that it raises are decided with the next job."""
+        """Fold what the ledger holds beyond what was folded; events that it raises are decided with the next job.
+
+        While batches are on their way, of the records of others alone: the desk has folded what is in those, and the
+        ledger may hold it before this manager hears so. Should it hold an earlier batch that was given up for lost, the
+        appender fences this incarnation for the gap in its numbers.
+        """
         kinds, pairs, cases = self._wanted()
         points = [p.name for p in self.desk.manager.points]
         streams: list[Iterable[Record]] = [
@@ -139,11 +144,12 @@ class ManagerService(Service):
             streams.append(record for record in there if of_case(record.header.kind, record.body))
         for kind, point in sorted(pairs):
             streams.append(self.store.read(after=self._followed, kinds=[kind], points=[point]))
-        last = 0
+        last, ahead = 0, self._pipeline.ahead
         for record in heapq.merge(*streams, key=lambda r: r.header.seq):
             if record.header.seq > last:
                 last = record.header.seq
-                self._absorb(record)
+                if not (ahead and record.header.writer == self.name):
+                    self._absorb(record)
 
     def _absorb(self, record: Record) -> None:
         seq = record.header.seq

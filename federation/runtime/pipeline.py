@@ -80,6 +80,7 @@ class Pipeline:
         self._clock = clock
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue(QUEUE)
         self._prepared: list[_Prepared] = []
+        self._making: list[Entry] = []  # of the round that is being prepared
         self._sendable = asyncio.Event()
         self._flight: asyncio.Task[bool] | None = None  # the batch sent last
         self._flying = 0
@@ -98,6 +99,11 @@ class Pipeline:
     def flying(self) -> bool:
         """Whether a batch is on its way to the log."""
         return self._flying > 0
+
+    @property
+    def ahead(self) -> bool:
+        """Whether the state holds what nobody has heard yet to be in the log; it may be there nevertheless."""
+        return bool(self._making or self._prepared or self._flying)
 
     async def do(self, work: Work, events: int = 1) -> Any:
         """Do the work, on so many events, and commit its entries; its result once they are committed."""
@@ -134,6 +140,7 @@ class Pipeline:
             await self._sound.wait()
             prepared = self._prepare(jobs)
             self._prepared.append(prepared)
+            self._making = []
             self._quiet.clear()
             self._sendable.set()
             if prepared.entries is None:
@@ -145,6 +152,7 @@ class Pipeline:
 
     def _prepare(self, jobs: list[_Job]) -> _Prepared:
         entries: list[Entry] | None = []
+        self._making = entries
         done: list[tuple[_Job, Any]] = []
         now = self._clock.now()
         for job in jobs:
