@@ -110,7 +110,7 @@ def test_what_was_started_in_the_background_is_drained_before_it_ends_and_a_back
 
 def test_an_edited_spec_is_in_force_for_the_next_event_and_a_broken_edit_is_not(own_elias: Running) -> None:
     specs = own_elias.folder / "specs"
-    shipped = Path(__file__).resolve().parents[2] / "tiki_specs"
+    shipped = Path(__file__).resolve().parents[3] / "tiki_specs"
     subprocess.run(["cp", "-r", str(shipped), str(specs)], check=True)
     with (own_elias.folder / "elias.yaml").open("a") as settings:
         settings.write("specs: specs\n")
