@@ -151,8 +151,8 @@ class Pipeline:
             await asyncio.sleep(0)
 
     def _prepare(self, jobs: list[_Job]) -> _Prepared:
-        entries: list[Entry] | None = []
-        self._making = entries
+        self._making = []
+        entries: list[Entry] | None = self._making
         done: list[tuple[_Job, Any]] = []
         now = self._clock.now()
         for job in jobs:
